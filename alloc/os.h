@@ -1,0 +1,51 @@
+/*
+ * The allocator's only door to the system. Everything in alloc/ that needs memory, time or a lock
+ * that sleeps calls these functions, so that what stands behind the door can be changed:
+ *   os_linux.c   the real system (libhakmem);
+ *   sim/os_sim.c a system that only keeps books (haksim);
+ *   a fault injector in the tests.
+ *
+ * All sizes are bytes and multiples of hak_os_page_size(), addresses are page-aligned. Functions return 0 or an
+ * errno value; none of them changes errno, prints, or allocates. Callable from any thread.
+ */
+#ifndef ALLOC_OS_H
+#define ALLOC_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Reserves address space without access rights: costs no memory. align is a power of two. */
+int hak_os_reserve(size_t bytes, size_t align, void **out);
+
+/* Makes reserved (or unmapped) space readable and writable; zero when first touched. */
+int hak_os_commit(void *p, size_t bytes);
+
+/* Gives the pages back and keeps the mapping: MADV_DONTNEED (zero afterwards), or MADV_FREE if
+ * lazy (contents undefined afterwards until written). */
+int hak_os_purge(void *p, size_t bytes, bool lazy);
+
+/* Gives pages and mapping back, but keeps the addresses reserved; undone by hak_os_commit. */
+int hak_os_unmap(void *p, size_t bytes);
+
+/* Gives reserved address space itself back. */
+int hak_os_release(void *p, size_t bytes);
+
+/* Makes the pages resident now (MADV_POPULATE_WRITE). */
+int hak_os_populate(void *p, size_t bytes);
+
+/* Asks for huge pages over the range (MADV_HUGEPAGE). */
+int hak_os_huge(void *p, size_t bytes);
+
+/* Monotonic time in ns. */
+uint64_t hak_os_now(void);
+
+size_t hak_os_page_size(void);
+
+/* Value of an environment variable, or NULL; read-only, not to be kept across setenv. */
+const char *hak_os_env(const char *name);
+
+/* One line to stderr without stdio, then abort: heap corruption and nothing else. */
+_Noreturn void hak_os_die(const char *msg, const void *p);
+
+#endif

@@ -1,0 +1,100 @@
+/*
+ * Release policies: when an allocator gives free pages back to the system, how many, and how.
+ *
+ * A policy is pure. It sees times and page counts that its host passes in, and answers with a
+ * target; it reads no clock, no environment and no memory of the host, allocates nothing, has no
+ * globals, uses no floating point and is given no pointer values. So one object code runs inside
+ * libhakmem and inside the simulator, and the same events give the same answers. docs/policies.md
+ * describes each policy for its user.
+ *
+ * Glossary
+ *   span    a run of pages that becomes free as one (a 64 KiB slab, or a larger object).
+ *   dirty   free, still resident.      purged  free, given back, address range kept.
+ *   target  what the host must bring about: it releases dirty spans, oldest first, until the
+ *           target holds. The host never releases more than that.
+ *
+ * Threads: a struct hakp_policy is not synchronised; the host calls it under its own lock.
+ */
+#ifndef ALLOC_POLICY_POLICY_H
+#define ALLOC_POLICY_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum hakp_kind {
+    HAKP_EAGER = 0,   /* give back at once */
+    HAKP_NEVER = 1,   /* give nothing back */
+    HAKP_PARTIAL = 2, /* hysteresis: let n spans gather, then give all back in one round */
+    HAKP_KIND_COUNT
+};
+
+enum hakp_how {
+    HAKP_DONTNEED = 0, /* MADV_DONTNEED: gone now, zero when touched again */
+    HAKP_FREE = 1,     /* MADV_FREE: the kernel takes it when it needs it */
+    HAKP_UNMAP = 2,    /* the mapping goes too */
+};
+
+/* A policy with its parameters, as one string names it: "partial:n=100,how=free". */
+struct hakp_spec {
+    enum hakp_kind kind;
+    enum hakp_how how;
+    uint32_t n;          /* partial: how many dirty spans gather before a round */
+    uint64_t min_bytes;  /* spans smaller than this are never given back (0 = all may be) */
+};
+
+/* What the host tells. */
+enum hakp_event_kind {
+    HAKP_EV_DIRTY,       /* a span became dirty (it is counted in dirty_*) */
+    HAKP_EV_REUSED,      /* a dirty span was taken again (it is no longer counted) */
+    HAKP_EV_TICK,        /* the time asked for by next_tick_ns has come */
+    HAKP_EV_PRESSURE,    /* the system is short of memory */
+    HAKP_EV_OOM,         /* a map call failed: everything not needed should go */
+    HAKP_EV_THREAD_EXIT, /* a thread has handed back its caches */
+    HAKP_EV_TRIM,        /* the program asked (malloc_trim) */
+};
+
+struct hakp_event {
+    enum hakp_event_kind kind;
+    uint64_t now_ns;       /* the host's clock, never decreasing; real or virtual */
+    uint64_t span_pages;   /* pages of the span the event is about; 0 if none */
+    uint64_t dirty_pages;  /* after the event; only spans of at least min_bytes are counted */
+    uint64_t dirty_spans;
+    uint64_t active_pages; /* pages in spans that are in use */
+};
+
+/* What the policy wants. Valid until the next event. */
+struct hakp_target {
+    uint64_t keep_pages;     /* release oldest first while more than this is dirty */
+    uint64_t max_age_ns;     /* release what has been dirty for longer (UINT64_MAX = no limit) */
+    enum hakp_how how;
+    uint64_t next_tick_ns;   /* call with HAKP_EV_TICK at or after this time (UINT64_MAX = never) */
+    bool populate;           /* MADV_POPULATE_WRITE a span at acquisition */
+    bool huge_pages;         /* MADV_HUGEPAGE on new SuperSlabs */
+    uint64_t cache_bytes;    /* what each thread may cache of a size class's free blocks */
+};
+
+struct hakp_policy {
+    struct hakp_spec spec;
+    uint64_t state[8]; /* the kind's own */
+};
+
+/* Parses "NAME", "NAME:VALUE" (the policy's main parameter) or "NAME:key=value,key=value". Bytes
+ * take B, KiB, MiB, GiB, kB, MB, GB and bare K, M, G (1024). Returns 0, or -1 with a sentence in
+ * why (may be NULL) that names the wrong word; *spec is then unchanged. */
+int hakp_parse(const char *text, struct hakp_spec *spec, char *why, size_t why_len);
+
+/* The canonical string of a spec: parses back to an equal spec; equal specs give equal strings.
+ * Returns its length, as snprintf does. */
+int hakp_format(const struct hakp_spec *spec, char *buf, size_t len);
+
+/* Names of the policies, for --help: NULL past the last. */
+const char *hakp_name(unsigned kind);
+const char *hakp_help(unsigned kind);
+
+void hakp_init(struct hakp_policy *p, const struct hakp_spec *spec);
+
+/* Tells the policy and receives its target. */
+void hakp_event(struct hakp_policy *p, const struct hakp_event *ev, struct hakp_target *out);
+
+#endif

@@ -1,0 +1,113 @@
+/*
+ * The store: where every result goes, one SQLite file in WAL mode. docs/schema.md is the contract
+ * of the tables; this header is how the tools write them. Queries are SQL (hakdb, or any client).
+ *
+ * A result leads back to what made it:
+ *   experiment (one call of a tool: its version, arguments, seed, machine, start)
+ *     └ run (one allocator x policy x trace x pass x repeat, in a fresh process; or one simulated
+ *       │    policy over one trace)
+ *       ├ metric   (named raw figures, each with its unit)
+ *       ├ syscall  (memory system calls by call and advice)
+ *       └ sample   (resident and live memory over the run)
+ * and from the run to trace (content hash), library (path, build id, version, hash), machine.
+ *
+ * Strings passed in are copied. NULL strings become SQL NULL: "not known", never invented.
+ * One handle belongs to one thread. Several processes may write one file: a locked database is
+ * waited for (10 s), then HAKC_EBUSY.
+ */
+#ifndef DB_STORE_H
+#define DB_STORE_H
+
+#include <stdint.h>
+#include "common/err.h"
+
+struct hakd;
+
+enum hakd_open_mode {
+    HAKD_READ = 0,   /* must exist; never changes the file */
+    HAKD_WRITE = 1,  /* creates it, migrates it to this build's schema version */
+};
+
+int hakd_open(struct hakd **db, const char *path, enum hakd_open_mode mode, struct hakc_err *err);
+void hakd_close(struct hakd *db); /* rolls back an open transaction; NULL is fine */
+
+/* A transaction around many puts: much faster, and all or nothing. Not nested. */
+int hakd_begin(struct hakd *db, struct hakc_err *err);
+int hakd_commit(struct hakd *db, struct hakc_err *err);
+
+/* The following find an equal row or make one, and return its id in *id. */
+
+struct hakd_trace {
+    const char *sha256; /* of the file: the trace's identity */
+    const char *path;   /* where it was seen last */
+    const char *command, *host, *clock, *tool, *source;
+    uint32_t version, fidelity; /* enum hakt_fidelity */
+    uint64_t records, ops, allocs, threads, duration_ns, start_unix_ns, dropped;
+    uint64_t peak_live_bytes, peak_live_objects;
+};
+int hakd_put_trace(struct hakd *db, const struct hakd_trace *t, int64_t *id, struct hakc_err *err);
+
+struct hakd_library {
+    const char *name;     /* "hakmem", "mimalloc", "libc", "null", ... */
+    const char *path;     /* of the file that malloc resolved into */
+    const char *build_id; /* hex of the ELF note, or NULL */
+    const char *version;  /* what the library itself says, or its package, or NULL */
+    const char *sha256;   /* of the file */
+};
+int hakd_put_library(struct hakd *db, const struct hakd_library *l, int64_t *id,
+                     struct hakc_err *err);
+
+/* This machine, read from the system: CPU, cores, memory, kernel, THP, governor, clock source,
+ * page size, libc version. What cannot be read is NULL. */
+int hakd_put_this_machine(struct hakd *db, int64_t *id, struct hakc_err *err);
+
+/* One call of a tool. args is the command line, for repeating it. Gets a UUID, so that databases
+ * merge. Set finished with hakd_finish_experiment: "done", "interrupted" or "failed". */
+struct hakd_experiment {
+    const char *tool, *tool_version, *args;
+    int64_t machine;
+    uint64_t seed;
+};
+int hakd_put_experiment(struct hakd *db, const struct hakd_experiment *e, int64_t *id,
+                        struct hakc_err *err);
+int hakd_finish_experiment(struct hakd *db, int64_t id, const char *state, struct hakc_err *err);
+
+struct hakd_run {
+    int64_t experiment, trace;  /* trace 0 = none (a benchmark) */
+    int64_t library;            /* 0 = none (simulated) */
+    const char *allocator;      /* the name as the user gave it: "hakmem", "jemalloc:..." */
+    const char *policy;         /* canonical policy string, or NULL */
+    const char *env;            /* the variant's environment "A=1 B=2", or NULL */
+    const char *pass;           /* "time", "latency", "account", "sim", "control" */
+    const char *mode;           /* how it was driven: "full-speed", "recorded-times", "events", "full" */
+    int64_t repeat;             /* 0.. within its pass */
+    int64_t position;           /* place in the interleaved order of the experiment, 0.. */
+    const char *status;         /* "ok", "failed", "crashed", "timeout", "wrong-library" */
+    const char *error;          /* a sentence, where status is not ok */
+    const char *counting;       /* how system calls were counted: "seccomp", "ptrace", "model", NULL */
+};
+int hakd_put_run(struct hakd *db, const struct hakd_run *r, int64_t *id, struct hakc_err *err);
+
+/* Names and units stand in docs/schema.md; a figure that could not be measured is not put. */
+int hakd_put_metric(struct hakd *db, int64_t run, const char *name, double value, const char *unit,
+                    struct hakc_err *err);
+
+struct hakd_syscall {
+    const char *call;    /* "madvise", "mmap", ... */
+    const char *detail;  /* the advice or the decisive flags: "MADV_DONTNEED", "PROT_NONE"; or "" */
+    uint64_t calls, errors, bytes;
+    uint64_t kernel_ns;  /* UINT64_MAX = not measured */
+};
+int hakd_put_syscall(struct hakd *db, int64_t run, const struct hakd_syscall *s,
+                     struct hakc_err *err);
+
+struct hakd_sample {
+    uint64_t op;             /* ops done in all threads */
+    uint64_t time_ns;        /* since the start of the run; UINT64_MAX = not known */
+    uint64_t resident_bytes; /* anonymous memory of the allocator alone */
+    uint64_t live_bytes;     /* asked for and not freed; UINT64_MAX = not known */
+};
+int hakd_put_sample(struct hakd *db, int64_t run, const struct hakd_sample *s,
+                    struct hakc_err *err);
+
+#endif
