@@ -40,7 +40,12 @@ endif
 .PHONY: all
 all: tools shlibs ## build the tools, the libraries and the benchmarks (default)
 
+# A part is built once its sources are there.
 include $(sort $(wildcard */module.mk */*/module.mk))
+
+have = $(foreach n,$(1),$(if $(wildcard $($(n)_SRC)),$(n)))
+TOOLS := $(call have,$(TOOLS))
+SHLIBS := $(call have,$(SHLIBS))
 
 # ---- rules made from the lists -------------------------------------------------------------
 obj = $(patsubst %.c,$(B)/obj/$(1)/%.o,$($(1)_SRC))

@@ -1,0 +1,12 @@
+# The allocator without its doors (os_linux.c: the system; malloc*.c: the exported names), so that
+# haksim and the tests can put other doors in.
+libhakcore_ONLY := $(filter-out alloc/spans.c alloc/os_linux.c $(wildcard alloc/malloc*.c),$(wildcard alloc/*.c))
+LIBS_A += libhakcore
+libhakcore_SRC := $(libhakcore_ONLY)
+
+LIBS_A += libhakos
+libhakos_SRC := $(wildcard alloc/os_linux.c)
+
+SHLIBS += libhakmem
+libhakmem_SRC := $(wildcard alloc/*.c alloc/policy/*.c)
+libhakmem_CFLAGS := -fvisibility=hidden -ftls-model=initial-exec -fno-builtin-malloc -O3

@@ -1,0 +1,2 @@
+LIBS_A += libcommon
+libcommon_SRC := $(wildcard common/*.c)

@@ -1,0 +1,2 @@
+TOOLS += bench_random_mixed
+bench_random_mixed_SRC := tests/bench/bench_random_mixed.c
