@@ -37,6 +37,10 @@ int hak_os_populate(void *p, size_t bytes);
 /* Asks for huge pages over the range (MADV_HUGEPAGE). */
 int hak_os_huge(void *p, size_t bytes);
 
+/* Moves the pages of [from, from + bytes) to `to` (committed, same length) without copying them;
+ * `from` stays mapped and reads zero afterwards. An errno value if the system cannot. */
+int hak_os_move(void *from, void *to, size_t bytes);
+
 /* Monotonic time in ns. */
 uint64_t hak_os_now(void);
 
