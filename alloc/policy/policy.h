@@ -39,8 +39,9 @@ enum hakp_how {
 struct hakp_spec {
     enum hakp_kind kind;
     enum hakp_how how;
-    uint32_t n;          /* partial: how many dirty spans gather before a round */
-    uint64_t min_bytes;  /* spans smaller than this are never given back (0 = all may be) */
+    uint32_t n;         /* partial: how many dirty spans gather before a round; else 0 */
+    uint64_t min_bytes; /* spans of less address space than this are never given back, not even at
+                           TRIM or OOM (0 = all may be) */
 };
 
 /* What the host tells. */
@@ -49,29 +50,30 @@ enum hakp_event_kind {
     HAKP_EV_REUSED,      /* a dirty span was taken again (it is no longer counted) */
     HAKP_EV_TICK,        /* the time asked for by next_tick_ns has come */
     HAKP_EV_PRESSURE,    /* the system is short of memory */
-    HAKP_EV_OOM,         /* a map call failed: everything not needed should go */
+    HAKP_EV_OOM,         /* a map call failed: every policy answers keep_pages 0 */
     HAKP_EV_THREAD_EXIT, /* a thread has handed back its caches */
-    HAKP_EV_TRIM,        /* the program asked (malloc_trim) */
+    HAKP_EV_TRIM,        /* the program asked (malloc_trim): keep_pages 0 as well */
 };
 
 struct hakp_event {
     enum hakp_event_kind kind;
-    uint64_t now_ns;       /* the host's clock, never decreasing; real or virtual */
-    uint64_t span_pages;   /* pages of the span the event is about; 0 if none */
-    uint64_t dirty_pages;  /* after the event; only spans of at least min_bytes are counted */
+    uint64_t now_ns;      /* the host's clock, never decreasing; real or virtual */
+    uint64_t span_pages;  /* pages of the span the event is about; 0 if none */
+    uint64_t dirty_pages; /* after the event; only spans of at least min_bytes are counted */
     uint64_t dirty_spans;
     uint64_t active_pages; /* pages in spans that are in use */
 };
 
 /* What the policy wants. Valid until the next event. */
 struct hakp_target {
-    uint64_t keep_pages;     /* release oldest first while more than this is dirty */
-    uint64_t max_age_ns;     /* release what has been dirty for longer (UINT64_MAX = no limit) */
+    uint64_t keep_pages; /* release oldest first while more than this is dirty */
+    uint64_t max_age_ns; /* release what has been dirty for longer (UINT64_MAX = no limit) */
     enum hakp_how how;
-    uint64_t next_tick_ns;   /* call with HAKP_EV_TICK at or after this time (UINT64_MAX = never) */
-    bool populate;           /* MADV_POPULATE_WRITE a span at acquisition */
-    bool huge_pages;         /* MADV_HUGEPAGE on new SuperSlabs */
-    uint64_t cache_bytes;    /* what each thread may cache of a size class's free blocks */
+    uint64_t next_tick_ns; /* call with HAKP_EV_TICK at or after this time (UINT64_MAX = never) */
+    bool populate;         /* MADV_POPULATE_WRITE a span at acquisition */
+    bool huge_pages;       /* MADV_HUGEPAGE on new SuperSlabs */
+    uint64_t cache_bytes;  /* what each thread may cache of a size class's free blocks
+                                (UINT64_MAX = the host's own default) */
 };
 
 struct hakp_policy {

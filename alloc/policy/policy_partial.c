@@ -1,0 +1,36 @@
+/*
+ * partial:N, hysteresis: nothing goes back until N dirty spans have gathered, then all of them in
+ * one round. state[0] counts the spans that became dirty since the last round: without it, spans
+ * that could not be given back would start a round at every free.
+ */
+#include "alloc/policy/policy_kinds.h"
+
+static uint64_t keep(struct hakp_policy *p, const struct hakp_event *ev) {
+    uint64_t *gathered = &p->state[0];
+
+    switch (ev->kind) {
+    case HAKP_EV_DIRTY:
+        ++*gathered;
+        if (*gathered < p->spec.n || ev->dirty_spans < p->spec.n)
+            return HAKP_KEEP_ALL;
+        break;
+    case HAKP_EV_PRESSURE:
+    case HAKP_EV_OOM:
+    case HAKP_EV_TRIM:
+        break;
+    case HAKP_EV_REUSED:
+    case HAKP_EV_TICK:
+    case HAKP_EV_THREAD_EXIT:
+        return HAKP_KEEP_ALL;
+    }
+    *gathered = 0;
+    return 0;
+}
+
+const struct hakp_ops hakp_partial = {
+    .name = "partial",
+    .help = "let N free spans gather, then give all of them back in one round",
+    .takes_n = true,
+    .default_n = 100,
+    .keep = keep,
+};
