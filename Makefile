@@ -106,8 +106,46 @@ unit: $(UNIT:%=$(B)/unit/%) ## build the unit tests of FLAVOUR
 unit-run: unit ## build and run the unit tests of FLAVOUR (tsan: the threaded ones)
 	@scripts/run-unit $(B)/unit $(if $(filter tsan,$(FLAVOUR)),$(UNIT_TSAN),$(UNIT))
 
+# ---- checks ------------------------------------------------------------------------------------
+C_DIRS := $(addsuffix /,common alloc alloc/policy tracer tracer/format tracer/rt replay sim db \
+          tests/unit tests/bench tests/stress tests/fuzz)
+C_FILES := $(sort $(wildcard $(foreach d,$(C_DIRS),$(d)*.c $(d)*.h)))
+SCRIPTS := $(sort .ci/run $(shell grep -lE '^\#!/bin/(ba)?sh' scripts/* tests/cli/run tests/bench/* \
+          tests/stress/* 2>/dev/null))
+
+.PHONY: check demo format format-check tidy cppcheck shellcheck layering man-check readme-check
+check: ## set up, build with gcc and clang, run all tests, linters and checks
+	@scripts/check
+demo: ## set up, build, record two programs, replay, simulate and compare (two minutes)
+	@scripts/demo
+format: ## lay out all C files by .clang-format
+	clang-format -i $(C_FILES)
+format-check: ## fail where a C file is not laid out by .clang-format
+	clang-format --dry-run -Werror $(C_FILES)
+tidy: $(patsubst %.c,build/tidy/%.ok,$(filter %.c,$(C_FILES))) ## clang-tidy on all C files (.clang-tidy)
+build/tidy/%.ok: %.c $(filter %.h,$(C_FILES)) .clang-tidy
+	@mkdir -p $(@D)
+	@echo "clang-tidy $<"
+	@clang-tidy --quiet $< -- -std=gnu11 -D_GNU_SOURCE -DHAK_VERSION='"$(VERSION)"' -I. 2>$@.log || \
+	  { cat $@.log; exit 1; }
+	@touch $@
+cppcheck: ## cppcheck on all C files
+	@mkdir -p build/cppcheck
+	cppcheck -q -j2 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	  --suppressions-list=.cppcheck --cppcheck-build-dir=build/cppcheck --std=c11 -I. -D_GNU_SOURCE \
+	  -DHAK_VERSION='"$(VERSION)"' $(filter %.c,$(C_FILES))
+shellcheck: ## shellcheck on all scripts
+	shellcheck $(SCRIPTS)
+	shellcheck -s bash $(wildcard tests/cli/*.sh)
+layering: all ## check who includes whom and what the objects leave to the linker
+	@scripts/check-layering
+man-check: ## lint the man pages
+	@scripts/check-man
+readme-check: ## hold README.md against the targets and tools there are
+	@scripts/check-readme
+
 .PHONY: clean help setup
-setup: ## install what the build and the tests need (apt; looks first)
+setup: ## install what the build, the checks and the demo need (apt; looks first)
 	@scripts/setup
 clean: ## remove build/
 	rm -rf build

@@ -107,7 +107,11 @@ static bool read_peak_kib(uint64_t *kib) {
         return false;
     buf[n] = '\0';
     const char *p = strstr(buf, "VmHWM:");
-    return p && sscanf(p + 6, "%" SCNu64, kib) == 1;
+    if (!p)
+        return false;
+    char *end;
+    *kib = strtoull(p + 6, &end, 10);
+    return end != p + 6;
 }
 
 /* The file that malloc resolved into, so that a preload that did not load is seen. */
