@@ -1,0 +1,173 @@
+/* Arenas: address space, the metadata of its units, and growth. See heap.h for the words. */
+#include <errno.h>
+#include "alloc/internal.h"
+
+#define ARENAS_MAX 64
+#define RESERVE_MOST ((size_t)1 << 40)
+#define META_STEP ((size_t)64 << 10)  /* metadata of 32 MiB of units */
+#define RECORDS_STEP ((size_t)64 << 10)
+
+struct hak_hot hak_hot;
+
+static struct hak_arena arenas[ARENAS_MAX];
+static unsigned narenas;
+static uint32_t next_unit = 1; /* 0 is no unit; a gap of one keeps arenas from looking adjacent */
+static struct {
+    char *p;
+    size_t left;
+} records;
+
+static struct hak_arena *arena_of_unit(uint32_t unit)
+{
+    for (unsigned i = 0; i < narenas; i++)
+        if (unit - arenas[i].first_unit < arenas[i].units)
+            return &arenas[i];
+    return NULL;
+}
+
+struct hak_slab *hak_slab_lookup(const void *p)
+{
+    uintptr_t unit = ((uintptr_t)p - hak_hot.base) >> HAK_UNIT_SHIFT;
+    if (likely(unit < hak_hot.units))
+        return &hak_hot.meta[unit];
+    for (unsigned i = 1; i < narenas; i++) {
+        unit = ((uintptr_t)p - arenas[i].base) >> HAK_UNIT_SHIFT;
+        if (unit < arenas[i].top)
+            return &arenas[i].meta[unit];
+    }
+    return NULL;
+}
+
+struct hak_slab *hak_unit_slab(uint32_t unit)
+{
+    struct hak_arena *a = arena_of_unit(unit);
+    return &a->meta[unit - a->first_unit];
+}
+
+void *hak_unit_addr(uint32_t unit)
+{
+    struct hak_arena *a = arena_of_unit(unit);
+    return (void *)(a->base + ((uintptr_t)(unit - a->first_unit) << HAK_UNIT_SHIFT));
+}
+
+static size_t round_up(size_t n, size_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+/* Reserves the largest arena that the system grants and that holds `units`; 1 TiB as a rule, less
+ * under RLIMIT_AS. Metadata (1/512 of it) lies at its head. */
+static struct hak_arena *arena_reserve(uint32_t units)
+{
+    size_t least = round_up((size_t)units * HAK_UNIT, HAK_SUPER) + 2 * HAK_SUPER;
+    if (narenas == ARENAS_MAX)
+        return NULL;
+    size_t bytes = narenas ? (size_t)arenas[0].units * HAK_UNIT / 4 : RESERVE_MOST;
+    if (bytes < least)
+        bytes = least;
+    bytes = round_up(bytes, HAK_SUPER);
+    void *p;
+    while (hak_os_reserve(bytes, HAK_SUPER, &p) != 0) {
+        if (bytes <= least)
+            return NULL;
+        bytes = round_up(bytes / 2, HAK_SUPER);
+        if (bytes < least)
+            bytes = least;
+    }
+    struct hak_arena *a = &arenas[narenas];
+    size_t meta = round_up(bytes / HAK_UNIT * sizeof(struct hak_slab), HAK_SUPER);
+    size_t n = (bytes - meta) / HAK_UNIT;
+    if (meta >= bytes || n < units || UINT32_MAX - next_unit < n) {
+        hak_os_release(p, bytes);
+        return NULL;
+    }
+    *a = (struct hak_arena){.base = (uintptr_t)p + meta, .first_unit = next_unit,
+                            .units = (uint32_t)n, .meta = p};
+    next_unit += (uint32_t)n + 1;
+    narenas++;
+    return a;
+}
+
+/* Makes the first `units` units usable, metadata first. */
+static int arena_commit(struct hak_arena *a, uint32_t units)
+{
+    size_t want = round_up((size_t)units * HAK_UNIT, HAK_SUPER);
+    if (want / HAK_UNIT > a->units)
+        want = (size_t)units * HAK_UNIT;
+    size_t meta = round_up(want / HAK_UNIT * sizeof(struct hak_slab), META_STEP);
+    if (meta > a->meta_committed) {
+        int rc = hak_os_commit((char *)a->meta + a->meta_committed, meta - a->meta_committed);
+        if (rc)
+            return rc;
+        a->meta_committed = meta;
+    }
+    size_t have = (size_t)a->committed * HAK_UNIT;
+    if (want > have) {
+        int rc = hak_os_commit((void *)(a->base + have), want - have);
+        if (rc)
+            return rc;
+        a->committed = (uint32_t)(want / HAK_UNIT);
+    }
+    return 0;
+}
+
+static struct hak_slab *arena_take(struct hak_arena *a, uint32_t units)
+{
+    if (units > a->units - a->top)
+        return NULL;
+    if (a->top + units > a->committed && arena_commit(a, a->top + units) != 0)
+        return NULL;
+    struct hak_slab *s = &a->meta[a->top];
+    s->span.unit = a->first_unit + a->top;
+    s->span.units = units;
+    a->top += units;
+    if (a == &arenas[0]) {
+        if (!hak_hot.units) {
+            hak_hot.base = a->base;
+            hak_hot.meta = a->meta;
+        }
+        /* Published last: a free of a block in these units is ordered behind its allocation. */
+        __atomic_store_n(&hak_hot.units, a->top, __ATOMIC_RELEASE);
+    }
+    return s;
+}
+
+struct hak_slab *hak_arena_grow(uint32_t units)
+{
+    for (unsigned i = narenas; i-- > 0;) {
+        struct hak_slab *s = arena_take(&arenas[i], units);
+        if (s)
+            return s;
+    }
+    struct hak_arena *a = arena_reserve(units);
+    return a ? arena_take(a, units) : NULL;
+}
+
+void *hak_arena_record(size_t bytes)
+{
+    bytes = round_up(bytes, 64);
+    if (bytes > records.left) {
+        size_t step = round_up(bytes > RECORDS_STEP ? bytes : RECORDS_STEP, RECORDS_STEP);
+        void *p;
+        if (hak_os_reserve(step, HAK_UNIT, &p) != 0)
+            return NULL;
+        if (hak_os_commit(p, step) != 0) {
+            hak_os_release(p, step);
+            return NULL;
+        }
+        records.p = p;
+        records.left = step;
+    }
+    void *r = records.p;
+    records.p += bytes;
+    records.left -= bytes;
+    return r;
+}
+
+uint64_t hak_arena_committed(void)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < narenas; i++)
+        sum += (uint64_t)arenas[i].committed << HAK_UNIT_SHIFT;
+    return sum;
+}

@@ -1,0 +1,153 @@
+/*
+ * What the files of the allocator share: the layout of arenas, slabs and heaps. Not for others.
+ */
+#ifndef ALLOC_INTERNAL_H
+#define ALLOC_INTERNAL_H
+
+#include <stdatomic.h>
+#include "alloc/classes.h"
+#include "alloc/heap.h"
+#include "alloc/os.h"
+#include "alloc/spans.h"
+
+#define HAK_UNIT ((size_t)1 << HAK_UNIT_SHIFT)
+#define HAK_SUPER ((size_t)2 << 20) /* SuperSlab: what the arena commits at least */
+#define HAK_SMALL_UNITS 1u
+#define HAK_MEDIUM_UNITS 8u
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+enum hak_unit_use {
+    HAK_UNIT_FREE = 0, /* all zero: never used, or in the pool */
+    HAK_UNIT_SLAB,
+    HAK_UNIT_LARGE,
+};
+
+/*
+ * Metadata of one unit, outside the unit. Of a span of several units the first one's is the head
+ * and holds the state; the others repeat owner and bin_off of a slab, so that free needs one look-up.
+ * The first line is read by every free of a block in the unit; the second is written by others.
+ */
+struct hak_slab {
+    _Atomic(struct hak_heap *) owner; /* the heap that may touch the slab's lists; NULL: no slab */
+    uint16_t bin_off;   /* offset of the class's bin in any heap */
+    uint8_t use;        /* enum hak_unit_use */
+    uint8_t available;  /* head: linked in its heap's list of slabs with free blocks */
+    uint32_t back;      /* units back to the head */
+    void *free;         /* head, slab: free blocks; head, large: the user's pointer */
+    uint32_t nfree;     /* blocks on free */
+    uint32_t used;      /* blocks out: in use or in a heap's bins */
+    uint32_t carved;    /* blocks handed out at least once */
+    uint32_t capacity;
+    struct hak_slab *next, *prev; /* in the heap's list of available slabs */
+    uint32_t block_size;
+    uint32_t pad;
+    _Alignas(64) _Atomic(uintptr_t) remote; /* blocks freed by others; 0 = not in a pending list */
+    struct hak_slab *pending_next;
+    struct hak_span span;
+};
+_Static_assert(sizeof(struct hak_slab) == 128, "one slab's metadata is two cache lines");
+
+struct hak_bin {
+    void *list;     /* free blocks, LIFO; a block's first word is its link */
+    int32_t room;   /* magazine - length of list */
+    uint32_t magazine;
+    void *spare;    /* an older list, given back to the slabs when the next one is full */
+    uint32_t nspare;
+    uint32_t pad;
+};
+_Static_assert(sizeof(struct hak_bin) == 32, "bins are indexed by a shift");
+
+enum hak_heap_state { HAK_HEAP_LIVE, HAK_HEAP_RETIRED, HAK_HEAP_DEAD };
+
+struct hak_heap {
+    struct hak_bin bin[HAK_CLASSES]; /* first: hak_slab.bin_off counts from here */
+    struct hak_slab *avail[HAK_CLASSES];
+    _Atomic(struct hak_slab *) pending; /* slabs with remote frees */
+    struct hak_heap *next;              /* all heaps */
+    struct hak_heap *next_retired;
+    enum hak_heap_state state;
+};
+
+struct hak_arena {
+    uintptr_t base;       /* of unit number first_unit; aligned to HAK_SUPER */
+    uint32_t first_unit;
+    uint32_t units;       /* reserved */
+    uint32_t top;         /* handed out so far, from the start */
+    uint32_t committed;   /* usable so far */
+    struct hak_slab *meta;
+    size_t meta_committed; /* bytes */
+};
+
+/* What free reads of the first arena, in one line; all other arenas take the slow path. */
+struct hak_hot {
+    uintptr_t base;
+    uintptr_t units; /* with committed metadata */
+    struct hak_slab *meta;
+};
+extern struct hak_hot hak_hot __attribute__((visibility("hidden")));
+
+/* A heap that is always empty: what a thread has before its first slow path. Never written. */
+extern const struct hak_heap hak_empty_heap __attribute__((visibility("hidden")));
+
+/* ---- arena.c ---- */
+/* The metadata of the unit that p lies in, or NULL if p is in no arena. Safe for any p. */
+struct hak_slab *hak_slab_lookup(const void *p);
+struct hak_slab *hak_unit_slab(uint32_t unit);
+void *hak_unit_addr(uint32_t unit);
+/* Fresh, committed units in a row; under the pool lock. NULL: no memory. */
+struct hak_slab *hak_arena_grow(uint32_t units);
+/* Zeroed memory for the allocator's own records, never given back; under the pool lock. */
+void *hak_arena_record(size_t bytes);
+uint64_t hak_arena_committed(void);
+
+/* ---- pool.c ---- */
+void hak_pool_lock(void);
+void hak_pool_unlock(void);
+/* A span for `pages` pages: the head of its units, state used. *zero: its contents are zero. */
+struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bool *zero);
+void hak_pool_put(struct hak_slab *head);
+/* head's first `pages` pages may be resident from now on. */
+void hak_pool_touch(struct hak_slab *head, uint32_t pages);
+void hak_pool_moved(struct hak_slab *head);
+/* Retired heaps, oldest first: the caller owns what it pops until it pushes it back. */
+struct hak_heap *hak_pool_pop_retired(void);
+void hak_pool_push_retired(struct hak_heap *h);
+bool hak_pool_has_retired(void);
+
+/* ---- heap.c: bins, and the entry points that are not hot ---- */
+void *hak_heap_alloc_slow(struct hak_heap *h, size_t size);
+void hak_heap_free_slow(struct hak_heap *h, void *p);
+void hak_bin_overflow(struct hak_heap *h, struct hak_bin *bin);
+
+/* ---- slab.c: a heap's slabs ---- */
+/* Blocks of class c, at most `most`, as a list; *n = how many. NULL: no memory. */
+void *hak_slab_refill(struct hak_heap *h, unsigned c, uint32_t most, uint32_t *n);
+/* Gives a list of blocks back to their slabs, which h owns, and empty slabs to the pool. */
+void hak_slab_return(struct hak_heap *h, void *list);
+/* A block of a slab that another heap owns. */
+void hak_slab_remote_free(struct hak_slab *head, void *p);
+/* Takes in what others have freed. */
+void hak_slab_collect(struct hak_heap *h);
+
+/* Empties h's bins into its slabs. (heap.c) */
+void hak_heap_flush(struct hak_heap *h);
+
+static inline struct hak_heap *hak_slab_owner(const struct hak_slab *s)
+{
+    return atomic_load_explicit(&s->owner, memory_order_relaxed);
+}
+
+/* ---- large.c ---- */
+void *hak_large_alloc(size_t size, size_t align, bool *zero);
+void hak_large_free(struct hak_slab *s, void *p);
+size_t hak_large_usable(const struct hak_slab *head);
+void *hak_large_realloc(struct hak_heap *h, struct hak_slab *s, void *p, size_t size);
+
+static inline unsigned hak_slab_class(const struct hak_slab *s)
+{
+    return s->bin_off / (unsigned)sizeof(struct hak_bin);
+}
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * Large objects: a span each. The metadata of the unit that the user's pointer lies in says LARGE
+ * and leads back to the head, whose `free` field holds that pointer.
+ */
+#include <string.h>
+#include "alloc/internal.h"
+
+/* From here on realloc moves pages instead of copying bytes: the remapping of 32 pages costs less
+ * than their copy and the faults of a fresh destination. */
+#define MOVE_MIN ((size_t)128 << 10)
+
+static uint64_t pages_of(size_t bytes)
+{
+    return (bytes + hak_os_page_size() - 1) / hak_os_page_size();
+}
+
+static size_t offset_of(const struct hak_slab *head)
+{
+    return (size_t)((char *)head->free - (char *)hak_unit_addr(head->span.unit));
+}
+
+void *hak_large_alloc(size_t size, size_t align, bool *zero)
+{
+    if (size > PTRDIFF_MAX - 2 * HAK_SUPER || align > PTRDIFF_MAX - 2 * HAK_SUPER - size)
+        return NULL;
+    size_t slack = align > HAK_UNIT ? align - HAK_UNIT : 0;
+    uint64_t pages = pages_of(size + !size + slack);
+    uint32_t units;
+    unsigned kind = hak_span_kind(pages, hak_os_page_size(), &units);
+    struct hak_slab *s = hak_pool_take(pages, kind, units, zero);
+    if (!s)
+        return NULL;
+    char *base = hak_unit_addr(s->span.unit);
+    char *p = (char *)(((uintptr_t)base + align - 1) & ~(align - 1));
+    uint32_t back = (uint32_t)((size_t)(p - base) / HAK_UNIT);
+    s->use = s[back].use = HAK_UNIT_LARGE;
+    s->back = 0;
+    s[back].back = back;
+    s->free = p;
+    hak_pool_touch(s, (uint32_t)pages_of((size_t)(p - base) + size));
+    return p;
+}
+
+void hak_large_free(struct hak_slab *s, void *p)
+{
+    struct hak_slab *head = s - s->back;
+    if (head->free != p)
+        hak_os_die("free(): pointer into a large block", p);
+    head->free = NULL;
+    s->use = head->use = HAK_UNIT_FREE;
+    s->back = 0;
+    hak_pool_put(head);
+}
+
+/* Only what hak_pool_touch has announced: the pages behind it count as never resident. */
+size_t hak_large_usable(const struct hak_slab *head)
+{
+    return head->span.used_pages * hak_os_page_size() - offset_of(head);
+}
+
+/* Another span takes over the pages of this one. */
+static bool move_pages(struct hak_slab *head, void *to, size_t bytes)
+{
+    size_t page = hak_os_page_size();
+    if (bytes < MOVE_MIN || (uintptr_t)to % page || (uintptr_t)head->free % page)
+        return false;
+    if (hak_os_move(head->free, to, (bytes + page - 1) & ~(page - 1)) != 0)
+        return false;
+    if (!offset_of(head))
+        hak_pool_moved(head);
+    return true;
+}
+
+void *hak_large_realloc(struct hak_heap *h, struct hak_slab *s, void *p, size_t size)
+{
+    struct hak_slab *head = s - s->back;
+    if (head->free != p)
+        hak_os_die("realloc(): pointer into a large block", p);
+    size_t offset = offset_of(head);
+    size_t have = hak_large_usable(head);
+    size_t room = ((size_t)head->span.units << HAK_UNIT_SHIFT) - offset;
+    if (size <= room && size > have / 2 && size > HAK_MEDIUM_MAX) {
+        hak_pool_touch(head, (uint32_t)pages_of(offset + size));
+        return p;
+    }
+    void *q = hak_heap_alloc(h, size);
+    if (!q)
+        return NULL;
+    size_t keep = size < have ? size : have;
+    if (size <= HAK_MEDIUM_MAX || !move_pages(head, q, keep))
+        memcpy(q, p, keep);
+    hak_large_free(hak_slab_lookup(p), p);
+    return q;
+}

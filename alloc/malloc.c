@@ -1,0 +1,151 @@
+/*
+ * glibc's malloc family over the core. Semantics are those of glibc 2.36 (malloc(3),
+ * posix_memalign(3), malloc_usable_size(3)); free keeps errno.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include "alloc/fast.h"
+#include "alloc/thread.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+static void *no_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+enum slow_kind { SLOW_MALLOC, SLOW_CALLOC, SLOW_REALLOC, SLOW_ALIGNED };
+
+/* Everything that the hot path could not do, with a heap that surely exists. */
+static __attribute__((noinline)) void *slow(enum slow_kind kind, void *p, size_t align, size_t size)
+{
+    void *q = NULL;
+    bool late;
+    if (size > PTRDIFF_MAX)
+        return no_memory();
+    struct hak_heap *h = hak_thread_heap(&late);
+    if (!h)
+        return no_memory();
+    switch (kind) {
+    case SLOW_MALLOC:
+        q = hak_heap_alloc_slow(h, size);
+        break;
+    case SLOW_CALLOC:
+        q = hak_heap_calloc(h, size);
+        break;
+    case SLOW_REALLOC:
+        q = hak_heap_realloc(h, p, size);
+        break;
+    case SLOW_ALIGNED:
+        q = hak_heap_alloc_aligned(h, align, size);
+        break;
+    }
+    if (late)
+        hak_thread_late_done();
+    if (unlikely(!q) && !(kind == SLOW_REALLOC && p && !size))
+        return no_memory();
+    return q;
+}
+
+static void *malloc_slow(struct hak_heap *h, size_t size)
+{
+    (void)h;
+    return slow(SLOW_MALLOC, NULL, 0, size);
+}
+
+EXPORT void *malloc(size_t size)
+{
+    return hak_fast_alloc(hak_my_heap, size, malloc_slow);
+}
+
+EXPORT void free(void *p)
+{
+    hak_fast_free(hak_my_heap, p);
+}
+
+EXPORT void *calloc(size_t n, size_t size)
+{
+    size_t bytes;
+    if (unlikely(__builtin_mul_overflow(n, size, &bytes)))
+        return no_memory();
+    if (likely(bytes <= HAK_FINE_MAX)) {
+        void *p = hak_fast_alloc(hak_my_heap, bytes, malloc_slow);
+        return likely(p) ? memset(p, 0, bytes) : NULL;
+    }
+    return slow(SLOW_CALLOC, NULL, 0, bytes);
+}
+
+EXPORT void *realloc(void *p, size_t size)
+{
+    if (!p)
+        return malloc(size);
+    return slow(SLOW_REALLOC, p, 0, size);
+}
+
+EXPORT void *reallocarray(void *p, size_t n, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes))
+        return no_memory();
+    return realloc(p, bytes);
+}
+
+/* As glibc: an alignment that is no power of two counts as the next one. */
+EXPORT void *memalign(size_t align, size_t size)
+{
+    if (align > SIZE_MAX / 2 + 1) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (align & (align - 1))
+        align = (size_t)1 << (64 - __builtin_clzll(align));
+    if (align <= 16)
+        return malloc(size);
+    return slow(SLOW_ALIGNED, NULL, align, size);
+}
+
+EXPORT void *aligned_alloc(size_t align, size_t size)
+{
+    return memalign(align, size);
+}
+
+EXPORT int posix_memalign(void **out, size_t align, size_t size)
+{
+    if (align % sizeof(void *) || (align & (align - 1)) || !align)
+        return EINVAL;
+    int saved = errno;
+    void *p = memalign(align, size);
+    errno = saved;
+    if (!p)
+        return ENOMEM;
+    *out = p;
+    return 0;
+}
+
+EXPORT void *valloc(size_t size)
+{
+    return memalign(hak_os_page_size(), size);
+}
+
+EXPORT void *pvalloc(size_t size)
+{
+    size_t page = hak_os_page_size();
+    if (size > PTRDIFF_MAX - page)
+        return no_memory();
+    return memalign(page, (size + page - 1) & ~(page - 1));
+}
+
+EXPORT size_t malloc_usable_size(void *p)
+{
+    return p ? hak_usable_size(p) : 0;
+}
+
+EXPORT int malloc_trim(size_t pad)
+{
+    (void)pad;
+    struct hak_heap *h = hak_my_heap;
+    return hak_core_trim(h == &hak_empty_heap ? NULL : h) != 0;
+}

@@ -1,0 +1,276 @@
+/*
+ * The shared pool: free spans under one lock, the release policy's host, and the heaps of threads
+ * that have ended. It has no capacity: what is free goes in, what is asked for comes out, and the
+ * arenas grow when nothing fits.
+ */
+#include <pthread.h>
+#include "alloc/internal.h"
+
+static pthread_mutex_t lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
+static struct hak_spans spans;
+static bool ready;
+static uint64_t virtual_now = UINT64_MAX;
+
+static hak_observe_fn *observer;
+static void *observer_ctx;
+
+static struct hak_heap *all_heaps;
+static struct hak_heap *retired_first, *retired_last;
+static _Atomic(unsigned) nretired;
+static unsigned nheaps;
+
+void hak_pool_lock(void) { pthread_mutex_lock(&lock); }
+
+void hak_pool_unlock(void) { pthread_mutex_unlock(&lock); }
+
+static uint64_t now(void)
+{
+    return virtual_now == UINT64_MAX ? hak_os_now() : virtual_now;
+}
+
+static void observe(enum hak_span_event ev, const struct hak_span *span)
+{
+    if (unlikely(observer))
+        observer(observer_ctx, ev, span);
+}
+
+static struct hak_slab *slab_of_span(struct hak_span *span)
+{
+    return (struct hak_slab *)((char *)span - offsetof(struct hak_slab, span));
+}
+
+static int release(void *ctx, const struct hak_release *r)
+{
+    (void)ctx;
+    void *p = hak_unit_addr(r->unit);
+    size_t bytes = r->pages * hak_os_page_size();
+    if (r->how == HAKP_UNMAP)
+        return hak_os_unmap(p, bytes);
+    return hak_os_purge(p, bytes, r->how == HAKP_FREE);
+}
+
+int hak_core_init(const struct hakp_spec *spec)
+{
+    hak_pool_lock();
+    hak_spans_init(&spans, spec, hak_os_page_size(), release, NULL);
+    ready = true;
+    hak_pool_unlock();
+    return 0;
+}
+
+void hak_core_observe(hak_observe_fn *fn, void *ctx)
+{
+    observer = fn;
+    observer_ctx = ctx;
+}
+
+void hak_core_set_clock(uint64_t now_ns)
+{
+    hak_pool_lock();
+    virtual_now = now_ns;
+    hak_pool_unlock();
+}
+
+/* ---- spans --------------------------------------------------------------------------------- */
+
+/* A span whose pages were unmapped needs its mapping again. */
+static bool remap(struct hak_span *span)
+{
+    if (span->state != HAK_SPAN_UNMAPPED)
+        return true;
+    return hak_os_commit(hak_unit_addr(span->unit), (size_t)span->units << HAK_UNIT_SHIFT) == 0;
+}
+
+static struct hak_slab *take_fresh(unsigned kind, uint32_t units)
+{
+    struct hak_slab *s = hak_arena_grow(units);
+    if (!s) {
+        hak_spans_tell(&spans, HAKP_EV_OOM, now());
+        s = hak_arena_grow(units);
+    }
+    if (s)
+        s->span.kind = (uint16_t)kind;
+    return s;
+}
+
+struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bool *zero)
+{
+    struct hak_slab *s = NULL;
+    *zero = false;
+    hak_pool_lock();
+    struct hak_span *span = hak_spans_take(&spans, kind, now());
+    if (span) {
+        if (!remap(span)) {
+            span->used_pages = 0;
+            hak_spans_put(&spans, span, now());
+            goto out;
+        }
+        s = slab_of_span(span);
+        *zero = span->state == HAK_SPAN_PURGED || span->state == HAK_SPAN_UNMAPPED;
+        if (*zero)
+            span->used_pages = 0;
+        observe(HAK_SPAN_TAKEN, span);
+    } else {
+        s = take_fresh(kind, units);
+        if (!s)
+            goto out;
+        span = &s->span;
+        *zero = true;
+        hak_spans_add_active(&spans, (uint64_t)units * (HAK_UNIT / hak_os_page_size()));
+        observe(HAK_SPAN_FRESH, span);
+    }
+    span->state = HAK_SPAN_USED;
+    if (spans.target.populate)
+        hak_os_populate(hak_unit_addr(span->unit), pages * hak_os_page_size());
+out:
+    hak_pool_unlock();
+    return s;
+}
+
+void hak_pool_put(struct hak_slab *head)
+{
+    hak_pool_lock();
+    observe(HAK_SPAN_PUT, &head->span);
+    hak_spans_put(&spans, &head->span, now());
+    hak_pool_unlock();
+}
+
+void hak_pool_touch(struct hak_slab *head, uint32_t pages)
+{
+    if (pages <= head->span.used_pages)
+        return;
+    head->span.used_pages = pages;
+    observe(HAK_SPAN_TOUCH, &head->span);
+}
+
+void hak_pool_moved(struct hak_slab *head)
+{
+    head->span.used_pages = 0;
+    observe(HAK_SPAN_MOVED, &head->span);
+}
+
+uint64_t hak_core_trim(struct hak_heap *h)
+{
+    if (h)
+        hak_heap_flush(h);
+    hak_pool_lock();
+    uint64_t pages = hak_spans_tell(&spans, HAKP_EV_TRIM, now());
+    hak_pool_unlock();
+    return pages;
+}
+
+int hak_core_policy(char *buf, size_t len)
+{
+    return hakp_format(&spans.policy.spec, buf, len);
+}
+
+void hak_core_stats(struct hak_core_stats *out)
+{
+    hak_pool_lock();
+    *out = (struct hak_core_stats){
+        .committed_bytes = hak_arena_committed(),
+        .active_pages = spans.active_pages,
+        .dirty_pages = spans.dirty_pages,
+        .dirty_spans = spans.dirty_spans,
+        .release_rounds = spans.released.rounds,
+        .release_calls = spans.released.calls,
+        .released_spans = spans.released.spans,
+        .released_pages = spans.released.pages,
+        .release_failures = spans.released.failed,
+        .heaps = nheaps,
+        .retired_heaps = atomic_load_explicit(&nretired, memory_order_relaxed),
+    };
+    hak_pool_unlock();
+}
+
+/* ---- heaps --------------------------------------------------------------------------------- */
+
+bool hak_pool_has_retired(void)
+{
+    return atomic_load_explicit(&nretired, memory_order_relaxed) != 0;
+}
+
+static struct hak_heap *pop_retired(void)
+{
+    struct hak_heap *h = retired_first;
+    if (!h)
+        return NULL;
+    retired_first = h->next_retired;
+    if (!retired_first)
+        retired_last = NULL;
+    atomic_fetch_sub_explicit(&nretired, 1, memory_order_relaxed);
+    return h;
+}
+
+struct hak_heap *hak_pool_pop_retired(void)
+{
+    hak_pool_lock();
+    struct hak_heap *h = pop_retired();
+    hak_pool_unlock();
+    return h;
+}
+
+void hak_pool_push_retired(struct hak_heap *h)
+{
+    hak_pool_lock();
+    h->state = HAK_HEAP_RETIRED;
+    h->next_retired = NULL;
+    if (retired_last)
+        retired_last->next_retired = h;
+    else
+        retired_first = h;
+    retired_last = h;
+    atomic_fetch_add_explicit(&nretired, 1, memory_order_relaxed);
+    hak_pool_unlock();
+}
+
+/* How many free blocks a bin's list may hold: half of what the policy lets a thread cache. */
+static uint32_t magazine(unsigned c)
+{
+    uint64_t n = spans.target.cache_bytes / 2 / hak_class_size(c);
+    return n < 2 ? 2 : n > 256 ? 256 : (uint32_t)n;
+}
+
+struct hak_heap *hak_heap_new(void)
+{
+    hak_pool_lock();
+    struct hak_heap *h = pop_retired();
+    if (!h) {
+        h = hak_arena_record(sizeof *h);
+        if (h) {
+            h->next = all_heaps;
+            all_heaps = h;
+            nheaps++;
+            for (unsigned c = 1; c < HAK_CLASSES; c++) {
+                h->bin[c].magazine = magazine(c);
+                h->bin[c].room = (int32_t)h->bin[c].magazine;
+            }
+        }
+    }
+    if (h)
+        h->state = HAK_HEAP_LIVE;
+    hak_pool_unlock();
+    return h;
+}
+
+void hak_heap_retire(struct hak_heap *h)
+{
+    hak_heap_flush(h);
+    hak_pool_lock();
+    hak_spans_tell(&spans, HAKP_EV_THREAD_EXIT, now());
+    hak_pool_unlock();
+    hak_pool_push_retired(h);
+}
+
+void hak_core_fork_prepare(void) { hak_pool_lock(); }
+
+void hak_core_fork_parent(void) { hak_pool_unlock(); }
+
+void hak_core_fork_child(struct hak_heap *mine)
+{
+    pthread_mutex_t fresh = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
+    lock = fresh;
+    for (struct hak_heap *h = all_heaps; h; h = h->next)
+        if (h != mine && h->state == HAK_HEAP_LIVE)
+            h->state = HAK_HEAP_DEAD;
+}

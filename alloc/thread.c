@@ -1,0 +1,91 @@
+#include <pthread.h>
+#include <unistd.h>
+#include "alloc/thread.h"
+
+__thread struct hak_heap *hak_my_heap = (struct hak_heap *)&hak_empty_heap;
+static __thread bool ended;
+
+static pthread_key_t key;
+static bool have_key;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t late_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct hak_heap *late_heap;
+
+/* The last that a thread does in the order of its destructors. What runs later still (other
+ * libraries' destructors in the next round) frees as any foreign thread would, and allocates from
+ * the late heap. */
+static void thread_end(void *heap)
+{
+    ended = true;
+    hak_my_heap = (struct hak_heap *)&hak_empty_heap;
+    hak_heap_retire(heap);
+}
+
+static void fork_prepare(void)
+{
+    pthread_mutex_lock(&late_lock);
+    hak_core_fork_prepare();
+}
+
+static void fork_parent(void)
+{
+    hak_core_fork_parent();
+    pthread_mutex_unlock(&late_lock);
+}
+
+static void fork_child(void)
+{
+    pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
+    struct hak_heap *mine = hak_my_heap;
+    hak_core_fork_child(mine == &hak_empty_heap ? NULL : mine);
+    if (late_heap)
+        late_heap->state = HAK_HEAP_LIVE; /* nobody was inside: fork holds its lock */
+    late_lock = fresh;
+}
+
+static void init(void)
+{
+    struct hakp_spec spec;
+    const char *text = hak_os_env("HAKMEM_POLICY");
+    if (!text || hakp_parse(text, &spec, NULL, 0) != 0)
+        hakp_parse(HAK_POLICY_DEFAULT, &spec, NULL, 0);
+    hak_core_init(&spec);
+    have_key = pthread_key_create(&key, thread_end) == 0;
+}
+
+struct hak_heap *hak_thread_heap(bool *late)
+{
+    struct hak_heap *h = hak_my_heap;
+    *late = false;
+    if (h != &hak_empty_heap)
+        return h;
+    pthread_once(&once, init);
+    if (ended) {
+        *late = true;
+        pthread_mutex_lock(&late_lock);
+        if (!late_heap)
+            late_heap = hak_heap_new();
+        if (!late_heap)
+            pthread_mutex_unlock(&late_lock);
+        return late_heap;
+    }
+    h = hak_heap_new();
+    if (!h)
+        return NULL;
+    hak_my_heap = h; /* before setspecific, which may allocate */
+    if (have_key)
+        pthread_setspecific(key, h);
+    return h;
+}
+
+void hak_thread_late_done(void)
+{
+    pthread_mutex_unlock(&late_lock);
+}
+
+/* Early, so that our fork handlers run after everybody else's have finished with the heap. Not in
+ * init: registering allocates. */
+__attribute__((constructor(101))) static void register_fork_handlers(void)
+{
+    pthread_atfork(fork_prepare, fork_parent, fork_child);
+}

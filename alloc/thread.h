@@ -1,0 +1,19 @@
+/*
+ * A thread's heap, from its first allocation to after its last: how malloc.c finds it, and what
+ * happens to it when the thread ends or forks.
+ */
+#ifndef ALLOC_THREAD_H
+#define ALLOC_THREAD_H
+
+#include "alloc/internal.h"
+
+/* The calling thread's heap; &hak_empty_heap before its first allocation and after its end. */
+extern __thread struct hak_heap *hak_my_heap __attribute__((visibility("hidden")));
+
+/* The heap to allocate from when hak_my_heap could not serve. *late = true: the thread is past
+ * its end and this is the heap that all such threads share, locked; hak_thread_late_done() when
+ * done with it. NULL: no memory. */
+struct hak_heap *hak_thread_heap(bool *late);
+void hak_thread_late_done(void);
+
+#endif
