@@ -2,9 +2,9 @@
 #include <errno.h>
 #include "alloc/internal.h"
 
-#define ARENAS_MAX 64
+#define ARENAS_MAX   64
 #define RESERVE_MOST ((size_t)1 << 40)
-#define META_STEP ((size_t)64 << 10)  /* metadata of 32 MiB of units */
+#define META_STEP    ((size_t)64 << 10) /* metadata of 32 MiB of units */
 #define RECORDS_STEP ((size_t)64 << 10)
 
 struct hak_hot hak_hot;
@@ -17,16 +17,14 @@ static struct {
     size_t left;
 } records;
 
-static struct hak_arena *arena_of_unit(uint32_t unit)
-{
+static struct hak_arena *arena_of_unit(uint32_t unit) {
     for (unsigned i = 0; i < narenas; i++)
         if (unit - arenas[i].first_unit < arenas[i].units)
             return &arenas[i];
     return NULL;
 }
 
-struct hak_slab *hak_slab_lookup(const void *p)
-{
+struct hak_slab *hak_slab_lookup(const void *p) {
     uintptr_t unit = ((uintptr_t)p - hak_hot.base) >> HAK_UNIT_SHIFT;
     if (likely(unit < hak_hot.units))
         return &hak_hot.meta[unit];
@@ -38,27 +36,23 @@ struct hak_slab *hak_slab_lookup(const void *p)
     return NULL;
 }
 
-struct hak_slab *hak_unit_slab(uint32_t unit)
-{
+struct hak_slab *hak_unit_slab(uint32_t unit) {
     struct hak_arena *a = arena_of_unit(unit);
     return &a->meta[unit - a->first_unit];
 }
 
-void *hak_unit_addr(uint32_t unit)
-{
+void *hak_unit_addr(uint32_t unit) {
     struct hak_arena *a = arena_of_unit(unit);
     return (void *)(a->base + ((uintptr_t)(unit - a->first_unit) << HAK_UNIT_SHIFT));
 }
 
-static size_t round_up(size_t n, size_t to)
-{
+static size_t round_up(size_t n, size_t to) {
     return (n + to - 1) / to * to;
 }
 
 /* Reserves the largest arena that the system grants and that holds `units`; 1 TiB as a rule, less
  * under RLIMIT_AS. Metadata (1/512 of it) lies at its head. */
-static struct hak_arena *arena_reserve(uint32_t units)
-{
+static struct hak_arena *arena_reserve(uint32_t units) {
     size_t least = round_up((size_t)units * HAK_UNIT, HAK_SUPER) + 2 * HAK_SUPER;
     if (narenas == ARENAS_MAX)
         return NULL;
@@ -81,16 +75,15 @@ static struct hak_arena *arena_reserve(uint32_t units)
         hak_os_release(p, bytes);
         return NULL;
     }
-    *a = (struct hak_arena){.base = (uintptr_t)p + meta, .first_unit = next_unit,
-                            .units = (uint32_t)n, .meta = p};
+    *a = (struct hak_arena){
+        .base = (uintptr_t)p + meta, .first_unit = next_unit, .units = (uint32_t)n, .meta = p};
     next_unit += (uint32_t)n + 1;
     narenas++;
     return a;
 }
 
 /* Makes the first `units` units usable, metadata first. */
-static int arena_commit(struct hak_arena *a, uint32_t units)
-{
+static int arena_commit(struct hak_arena *a, uint32_t units) {
     size_t want = round_up((size_t)units * HAK_UNIT, HAK_SUPER);
     if (want / HAK_UNIT > a->units)
         want = (size_t)units * HAK_UNIT;
@@ -111,8 +104,7 @@ static int arena_commit(struct hak_arena *a, uint32_t units)
     return 0;
 }
 
-static struct hak_slab *arena_take(struct hak_arena *a, uint32_t units)
-{
+static struct hak_slab *arena_take(struct hak_arena *a, uint32_t units) {
     if (units > a->units - a->top)
         return NULL;
     if (a->top + units > a->committed && arena_commit(a, a->top + units) != 0)
@@ -132,8 +124,7 @@ static struct hak_slab *arena_take(struct hak_arena *a, uint32_t units)
     return s;
 }
 
-struct hak_slab *hak_arena_grow(uint32_t units)
-{
+struct hak_slab *hak_arena_grow(uint32_t units) {
     for (unsigned i = narenas; i-- > 0;) {
         struct hak_slab *s = arena_take(&arenas[i], units);
         if (s)
@@ -143,8 +134,7 @@ struct hak_slab *hak_arena_grow(uint32_t units)
     return a ? arena_take(a, units) : NULL;
 }
 
-void *hak_arena_record(size_t bytes)
-{
+void *hak_arena_record(size_t bytes) {
     bytes = round_up(bytes, 64);
     if (bytes > records.left) {
         size_t step = round_up(bytes > RECORDS_STEP ? bytes : RECORDS_STEP, RECORDS_STEP);
@@ -164,8 +154,7 @@ void *hak_arena_record(size_t bytes)
     return r;
 }
 
-uint64_t hak_arena_committed(void)
-{
+uint64_t hak_arena_committed(void) {
     uint64_t sum = 0;
     for (unsigned i = 0; i < narenas; i++)
         sum += (uint64_t)arenas[i].committed << HAK_UNIT_SHIFT;

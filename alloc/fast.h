@@ -9,8 +9,7 @@
 
 /* slow is a constant: it becomes a direct call. */
 static inline __attribute__((always_inline)) void *
-hak_fast_alloc(struct hak_heap *h, size_t size, void *(*slow)(struct hak_heap *, size_t))
-{
+hak_fast_alloc(struct hak_heap *h, size_t size, void *(*slow)(struct hak_heap *, size_t)) {
     if (likely(size <= HAK_FINE_MAX)) {
         /* The class times the size of a bin, without computing the class. */
         struct hak_bin *bin =
@@ -25,9 +24,7 @@ hak_fast_alloc(struct hak_heap *h, size_t size, void *(*slow)(struct hak_heap *,
     return slow(h, size);
 }
 
-static inline __attribute__((always_inline)) void
-hak_fast_free(struct hak_heap *h, void *p)
-{
+static inline __attribute__((always_inline)) void hak_fast_free(struct hak_heap *h, void *p) {
     uintptr_t unit = ((uintptr_t)p - hak_hot.base) >> HAK_UNIT_SHIFT;
     if (likely(unit < __atomic_load_n(&hak_hot.units, __ATOMIC_RELAXED))) {
         const struct hak_slab *s = &hak_hot.meta[unit];

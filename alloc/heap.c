@@ -5,8 +5,7 @@
 const struct hak_heap hak_empty_heap;
 
 /* Fills an empty bin. */
-static bool bin_refill(struct hak_heap *h, unsigned c)
-{
+static bool bin_refill(struct hak_heap *h, unsigned c) {
     struct hak_bin *bin = &h->bin[c];
     uint32_t n;
     if (bin->spare) {
@@ -24,8 +23,7 @@ static bool bin_refill(struct hak_heap *h, unsigned c)
 }
 
 /* The list is one longer than a magazine: it becomes the spare, and the older spare goes home. */
-void hak_bin_overflow(struct hak_heap *h, struct hak_bin *bin)
-{
+void hak_bin_overflow(struct hak_heap *h, struct hak_bin *bin) {
     void *old = bin->spare;
     bin->spare = bin->list;
     bin->nspare = (uint32_t)((int32_t)bin->magazine - bin->room);
@@ -35,8 +33,7 @@ void hak_bin_overflow(struct hak_heap *h, struct hak_bin *bin)
         hak_slab_return(h, old);
 }
 
-void hak_heap_flush(struct hak_heap *h)
-{
+void hak_heap_flush(struct hak_heap *h) {
     for (unsigned c = 1; c < HAK_CLASSES; c++) {
         struct hak_bin *bin = &h->bin[c];
         void *list = bin->list, *spare = bin->spare;
@@ -49,8 +46,7 @@ void hak_heap_flush(struct hak_heap *h)
     hak_slab_collect(h);
 }
 
-void *hak_heap_alloc_slow(struct hak_heap *h, size_t size)
-{
+void *hak_heap_alloc_slow(struct hak_heap *h, size_t size) {
     if (unlikely(size > HAK_MEDIUM_MAX)) {
         bool zero;
         return hak_large_alloc(size, 1, &zero);
@@ -65,13 +61,11 @@ void *hak_heap_alloc_slow(struct hak_heap *h, size_t size)
     return p;
 }
 
-void *hak_heap_alloc(struct hak_heap *h, size_t size)
-{
+void *hak_heap_alloc(struct hak_heap *h, size_t size) {
     return hak_fast_alloc(h, size, hak_heap_alloc_slow);
 }
 
-void *hak_heap_calloc(struct hak_heap *h, size_t size)
-{
+void *hak_heap_calloc(struct hak_heap *h, size_t size) {
     if (size > HAK_MEDIUM_MAX) {
         bool zero;
         void *p = hak_large_alloc(size, 1, &zero);
@@ -81,8 +75,7 @@ void *hak_heap_calloc(struct hak_heap *h, size_t size)
     return p ? memset(p, 0, size) : NULL;
 }
 
-void *hak_heap_alloc_aligned(struct hak_heap *h, size_t align, size_t size)
-{
+void *hak_heap_alloc_aligned(struct hak_heap *h, size_t align, size_t size) {
     bool zero;
     if (align <= 16)
         return hak_heap_alloc(h, size);
@@ -97,8 +90,7 @@ void *hak_heap_alloc_aligned(struct hak_heap *h, size_t align, size_t size)
     return hak_large_alloc(size, align, &zero);
 }
 
-void hak_heap_free_slow(struct hak_heap *h, void *p)
-{
+void hak_heap_free_slow(struct hak_heap *h, void *p) {
     if (!p)
         return;
     struct hak_slab *s = hak_slab_lookup(p);
@@ -124,28 +116,24 @@ void hak_heap_free_slow(struct hak_heap *h, void *p)
     }
 }
 
-void hak_heap_free(struct hak_heap *h, void *p)
-{
+void hak_heap_free(struct hak_heap *h, void *p) {
     hak_fast_free(h, p);
 }
 
 /* The metadata of a block that must be in use. */
-static struct hak_slab *head_in_use(const char *what, const void *p)
-{
+static struct hak_slab *head_in_use(const char *what, const void *p) {
     struct hak_slab *s = hak_slab_lookup(p);
     if (!s || s->use == HAK_UNIT_FREE)
         hak_os_die(what, p);
     return s - s->back;
 }
 
-size_t hak_usable_size(const void *p)
-{
+size_t hak_usable_size(const void *p) {
     const struct hak_slab *s = head_in_use("malloc_usable_size(): no such block", p);
     return s->use == HAK_UNIT_SLAB ? s->block_size : hak_large_usable(s);
 }
 
-void *hak_heap_realloc(struct hak_heap *h, void *p, size_t size)
-{
+void *hak_heap_realloc(struct hak_heap *h, void *p, size_t size) {
     if (!p)
         return hak_heap_alloc(h, size);
     if (!size) {

@@ -1,6 +1,6 @@
 /*
- * libhakmem's core: explicit heaps over one shared pool. malloc.c puts glibc's names on it and gives
- * each thread a heap; the simulator drives it with one heap per traced thread.
+ * libhakmem's core: explicit heaps over one shared pool. malloc.c puts glibc's names on it and
+ * gives each thread a heap; the simulator drives it with one heap per traced thread.
  *
  * Glossary
  *   unit       64 KiB of address space; what placement counts in.
@@ -27,8 +27,9 @@
 struct hak_heap;
 struct hak_span;
 
-#define HAK_SMALL_MAX ((size_t)8 << 10)   /* largest class in 64 KiB slabs */
-#define HAK_MEDIUM_MAX ((size_t)64 << 10) /* largest class in 512 KiB slabs; above: large objects */
+#define HAK_SMALL_MAX  ((size_t)8 << 10)  /* largest class in 64 KiB slabs */
+#define HAK_MEDIUM_MAX ((size_t)64 << 10) /* largest class in 512 KiB slabs; above: large objects  \
+                                           */
 #define HAK_POLICY_DEFAULT "partial:n=128"
 
 /* Once per process, before any heap: sets the policy. Returns 0 or an errno value. */
@@ -54,8 +55,8 @@ void *hak_heap_alloc_aligned(struct hak_heap *h, size_t align, size_t size);
  * metadata shows it. */
 void hak_heap_free(struct hak_heap *h, void *p);
 
-/* p may be NULL; size 0 frees and returns NULL, as in glibc. NULL otherwise: memory is short and p lives
- * on. In place where the block fits and would not be more than half empty. */
+/* p may be NULL; size 0 frees and returns NULL, as in glibc. NULL otherwise: memory is short and p
+ * lives on. In place where the block fits and would not be more than half empty. */
 void *hak_heap_realloc(struct hak_heap *h, void *p, size_t size);
 
 /* Bytes that may be used at p, a block in use. */
@@ -91,11 +92,11 @@ void hak_core_fork_child(struct hak_heap *mine);
 /* ---- observing spans (the simulator) ------------------------------------------------------- */
 
 enum hak_span_event {
-    HAK_SPAN_FRESH,  /* a span that was never free goes into use: pages of address space known */
-    HAK_SPAN_TAKEN,  /* a free span goes into use again; span->state still says what it was */
-    HAK_SPAN_PUT,    /* about to become free; span->used_pages is current */
-    HAK_SPAN_TOUCH,  /* its first span->used_pages pages may be resident from now on */
-    HAK_SPAN_MOVED,  /* its pages were moved to another span (realloc): it is not resident now */
+    HAK_SPAN_FRESH, /* a span that was never free goes into use: pages of address space known */
+    HAK_SPAN_TAKEN, /* a free span goes into use again; span->state still says what it was */
+    HAK_SPAN_PUT,   /* about to become free; span->used_pages is current */
+    HAK_SPAN_TOUCH, /* its first span->used_pages pages may be resident from now on */
+    HAK_SPAN_MOVED, /* its pages were moved to another span (realloc): it is not resident now */
 };
 
 /* Called under the pool lock, on slow paths only. NULL = off. Set before the first allocation. */

@@ -10,12 +10,12 @@
 #include "alloc/os.h"
 #include "alloc/spans.h"
 
-#define HAK_UNIT ((size_t)1 << HAK_UNIT_SHIFT)
-#define HAK_SUPER ((size_t)2 << 20) /* SuperSlab: what the arena commits at least */
-#define HAK_SMALL_UNITS 1u
+#define HAK_UNIT         ((size_t)1 << HAK_UNIT_SHIFT)
+#define HAK_SUPER        ((size_t)2 << 20) /* SuperSlab: what the arena commits at least */
+#define HAK_SMALL_UNITS  1u
 #define HAK_MEDIUM_UNITS 8u
 
-#define likely(x) __builtin_expect(!!(x), 1)
+#define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 enum hak_unit_use {
@@ -26,19 +26,20 @@ enum hak_unit_use {
 
 /*
  * Metadata of one unit, outside the unit. Of a span of several units the first one's is the head
- * and holds the state; the others repeat owner and bin_off of a slab, so that free needs one look-up.
- * The first line is read by every free of a block in the unit; the second is written by others.
+ * and holds the state; the others repeat owner and bin_off of a slab, so that free needs one
+ * look-up. The first line is read by every free of a block in the unit; the second is written by
+ * others.
  */
 struct hak_slab {
     _Atomic(struct hak_heap *) owner; /* the heap that may touch the slab's lists; NULL: no slab */
-    uint16_t bin_off;   /* offset of the class's bin in any heap */
-    uint8_t use;        /* enum hak_unit_use */
-    uint8_t available;  /* head: linked in its heap's list of slabs with free blocks */
-    uint32_t back;      /* units back to the head */
-    void *free;         /* head, slab: free blocks; head, large: the user's pointer */
-    uint32_t nfree;     /* blocks on free */
-    uint32_t used;      /* blocks out: in use or in a heap's bins */
-    uint32_t carved;    /* blocks handed out at least once */
+    uint16_t bin_off;                 /* offset of the class's bin in any heap */
+    uint8_t use;                      /* enum hak_unit_use */
+    uint8_t available; /* head: linked in its heap's list of slabs with free blocks */
+    uint32_t back;     /* units back to the head */
+    void *free;        /* head, slab: free blocks; head, large: the user's pointer */
+    uint32_t nfree;    /* blocks on free */
+    uint32_t used;     /* blocks out: in use or in a heap's bins */
+    uint32_t carved;   /* blocks handed out at least once */
     uint32_t capacity;
     struct hak_slab *next, *prev; /* in the heap's list of available slabs */
     uint32_t block_size;
@@ -50,10 +51,10 @@ struct hak_slab {
 _Static_assert(sizeof(struct hak_slab) == 128, "one slab's metadata is two cache lines");
 
 struct hak_bin {
-    void *list;     /* free blocks, LIFO; a block's first word is its link */
-    int32_t room;   /* magazine - length of list */
+    void *list;   /* free blocks, LIFO; a block's first word is its link */
+    int32_t room; /* magazine - length of list */
     uint32_t magazine;
-    void *spare;    /* an older list, given back to the slabs when the next one is full */
+    void *spare; /* an older list, given back to the slabs when the next one is full */
     uint32_t nspare;
     uint32_t pad;
 };
@@ -71,11 +72,11 @@ struct hak_heap {
 };
 
 struct hak_arena {
-    uintptr_t base;       /* of unit number first_unit; aligned to HAK_SUPER */
+    uintptr_t base; /* of unit number first_unit; aligned to HAK_SUPER */
     uint32_t first_unit;
-    uint32_t units;       /* reserved */
-    uint32_t top;         /* handed out so far, from the start */
-    uint32_t committed;   /* usable so far */
+    uint32_t units;     /* reserved */
+    uint32_t top;       /* handed out so far, from the start */
+    uint32_t committed; /* usable so far */
     struct hak_slab *meta;
     size_t meta_committed; /* bytes */
 };
@@ -134,8 +135,7 @@ void hak_slab_collect(struct hak_heap *h);
 /* Empties h's bins into its slabs. (heap.c) */
 void hak_heap_flush(struct hak_heap *h);
 
-static inline struct hak_heap *hak_slab_owner(const struct hak_slab *s)
-{
+static inline struct hak_heap *hak_slab_owner(const struct hak_slab *s) {
     return atomic_load_explicit(&s->owner, memory_order_relaxed);
 }
 
@@ -145,8 +145,7 @@ void hak_large_free(struct hak_slab *s, void *p);
 size_t hak_large_usable(const struct hak_slab *head);
 void *hak_large_realloc(struct hak_heap *h, struct hak_slab *s, void *p, size_t size);
 
-static inline unsigned hak_slab_class(const struct hak_slab *s)
-{
+static inline unsigned hak_slab_class(const struct hak_slab *s) {
     return s->bin_off / (unsigned)sizeof(struct hak_bin);
 }
 

@@ -9,25 +9,22 @@
  * than their copy and the faults of a fresh destination. */
 #define MOVE_MIN ((size_t)128 << 10)
 
-static uint64_t pages_of(size_t bytes)
-{
+static uint64_t pages_of(size_t bytes) {
     return (bytes + hak_os_page_size() - 1) / hak_os_page_size();
 }
 
-static size_t offset_of(const struct hak_slab *head)
-{
+static size_t offset_of(const struct hak_slab *head) {
     return (size_t)((char *)head->free - (char *)hak_unit_addr(head->span.unit));
 }
 
-void *hak_large_alloc(size_t size, size_t align, bool *zero)
-{
+void *hak_large_alloc(size_t size, size_t align, bool *zero) {
     if (size > PTRDIFF_MAX - 2 * HAK_SUPER || align > PTRDIFF_MAX - 2 * HAK_SUPER - size)
         return NULL;
     size_t slack = align > HAK_UNIT ? align - HAK_UNIT : 0;
     uint64_t pages = pages_of(size + !size + slack);
-    uint32_t units;
+    uint32_t units = 0;
     unsigned kind = hak_span_kind(pages, hak_os_page_size(), &units);
-    struct hak_slab *s = hak_pool_take(pages, kind, units, zero);
+    struct hak_slab *s = kind < HAK_SPAN_KINDS ? hak_pool_take(pages, kind, units, zero) : NULL;
     if (!s)
         return NULL;
     char *base = hak_unit_addr(s->span.unit);
@@ -41,8 +38,7 @@ void *hak_large_alloc(size_t size, size_t align, bool *zero)
     return p;
 }
 
-void hak_large_free(struct hak_slab *s, void *p)
-{
+void hak_large_free(struct hak_slab *s, void *p) {
     struct hak_slab *head = s - s->back;
     if (head->free != p)
         hak_os_die("free(): pointer into a large block", p);
@@ -53,14 +49,12 @@ void hak_large_free(struct hak_slab *s, void *p)
 }
 
 /* Only what hak_pool_touch has announced: the pages behind it count as never resident. */
-size_t hak_large_usable(const struct hak_slab *head)
-{
+size_t hak_large_usable(const struct hak_slab *head) {
     return head->span.used_pages * hak_os_page_size() - offset_of(head);
 }
 
 /* Another span takes over the pages of this one. */
-static bool move_pages(struct hak_slab *head, void *to, size_t bytes)
-{
+static bool move_pages(struct hak_slab *head, void *to, size_t bytes) {
     size_t page = hak_os_page_size();
     if (bytes < MOVE_MIN || (uintptr_t)to % page || (uintptr_t)head->free % page)
         return false;
@@ -71,8 +65,7 @@ static bool move_pages(struct hak_slab *head, void *to, size_t bytes)
     return true;
 }
 
-void *hak_large_realloc(struct hak_heap *h, struct hak_slab *s, void *p, size_t size)
-{
+void *hak_large_realloc(struct hak_heap *h, struct hak_slab *s, void *p, size_t size) {
     struct hak_slab *head = s - s->back;
     if (head->free != p)
         hak_os_die("realloc(): pointer into a large block", p);
@@ -87,7 +80,7 @@ void *hak_large_realloc(struct hak_heap *h, struct hak_slab *s, void *p, size_t 
     if (!q)
         return NULL;
     size_t keep = size < have ? size : have;
-    if (size <= HAK_MEDIUM_MAX || !move_pages(head, q, keep))
+    if (keep < have || !move_pages(head, q, keep))
         memcpy(q, p, keep);
     hak_large_free(hak_slab_lookup(p), p);
     return q;

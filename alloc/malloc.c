@@ -11,8 +11,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-static void *no_memory(void)
-{
+static void *no_memory(void) {
     errno = ENOMEM;
     return NULL;
 }
@@ -20,8 +19,8 @@ static void *no_memory(void)
 enum slow_kind { SLOW_MALLOC, SLOW_CALLOC, SLOW_REALLOC, SLOW_ALIGNED };
 
 /* Everything that the hot path could not do, with a heap that surely exists. */
-static __attribute__((noinline)) void *slow(enum slow_kind kind, void *p, size_t align, size_t size)
-{
+static __attribute__((noinline)) void *slow(enum slow_kind kind, void *p, size_t align,
+                                            size_t size) {
     void *q = NULL;
     bool late;
     if (size > PTRDIFF_MAX)
@@ -50,24 +49,20 @@ static __attribute__((noinline)) void *slow(enum slow_kind kind, void *p, size_t
     return q;
 }
 
-static void *malloc_slow(struct hak_heap *h, size_t size)
-{
+static void *malloc_slow(struct hak_heap *h, size_t size) {
     (void)h;
     return slow(SLOW_MALLOC, NULL, 0, size);
 }
 
-EXPORT void *malloc(size_t size)
-{
+EXPORT void *malloc(size_t size) {
     return hak_fast_alloc(hak_my_heap, size, malloc_slow);
 }
 
-EXPORT void free(void *p)
-{
+EXPORT void free(void *p) {
     hak_fast_free(hak_my_heap, p);
 }
 
-EXPORT void *calloc(size_t n, size_t size)
-{
+EXPORT void *calloc(size_t n, size_t size) {
     size_t bytes;
     if (unlikely(__builtin_mul_overflow(n, size, &bytes)))
         return no_memory();
@@ -78,15 +73,13 @@ EXPORT void *calloc(size_t n, size_t size)
     return slow(SLOW_CALLOC, NULL, 0, bytes);
 }
 
-EXPORT void *realloc(void *p, size_t size)
-{
+EXPORT void *realloc(void *p, size_t size) {
     if (!p)
         return malloc(size);
     return slow(SLOW_REALLOC, p, 0, size);
 }
 
-EXPORT void *reallocarray(void *p, size_t n, size_t size)
-{
+EXPORT void *reallocarray(void *p, size_t n, size_t size) {
     size_t bytes;
     if (__builtin_mul_overflow(n, size, &bytes))
         return no_memory();
@@ -94,8 +87,7 @@ EXPORT void *reallocarray(void *p, size_t n, size_t size)
 }
 
 /* As glibc: an alignment that is no power of two counts as the next one. */
-EXPORT void *memalign(size_t align, size_t size)
-{
+EXPORT void *memalign(size_t align, size_t size) {
     if (align > SIZE_MAX / 2 + 1) {
         errno = EINVAL;
         return NULL;
@@ -107,13 +99,11 @@ EXPORT void *memalign(size_t align, size_t size)
     return slow(SLOW_ALIGNED, NULL, align, size);
 }
 
-EXPORT void *aligned_alloc(size_t align, size_t size)
-{
+EXPORT void *aligned_alloc(size_t align, size_t size) {
     return memalign(align, size);
 }
 
-EXPORT int posix_memalign(void **out, size_t align, size_t size)
-{
+EXPORT int posix_memalign(void **out, size_t align, size_t size) {
     if (align % sizeof(void *) || (align & (align - 1)) || !align)
         return EINVAL;
     int saved = errno;
@@ -125,26 +115,22 @@ EXPORT int posix_memalign(void **out, size_t align, size_t size)
     return 0;
 }
 
-EXPORT void *valloc(size_t size)
-{
+EXPORT void *valloc(size_t size) {
     return memalign(hak_os_page_size(), size);
 }
 
-EXPORT void *pvalloc(size_t size)
-{
+EXPORT void *pvalloc(size_t size) {
     size_t page = hak_os_page_size();
     if (size > PTRDIFF_MAX - page)
         return no_memory();
     return memalign(page, (size + page - 1) & ~(page - 1));
 }
 
-EXPORT size_t malloc_usable_size(void *p)
-{
+EXPORT size_t malloc_usable_size(void *p) {
     return p ? hak_usable_size(p) : 0;
 }
 
-EXPORT int malloc_trim(size_t pad)
-{
+EXPORT int malloc_trim(size_t pad) {
     (void)pad;
     struct hak_heap *h = hak_my_heap;
     return hak_core_trim(h == &hak_empty_heap ? NULL : h) != 0;

@@ -5,8 +5,9 @@
  *   sim/os_sim.c a system that only keeps books (haksim);
  *   a fault injector in the tests.
  *
- * All sizes are bytes and multiples of hak_os_page_size(), addresses are page-aligned. Functions return 0 or an
- * errno value; none of them changes errno, prints, or allocates. Callable from any thread.
+ * All sizes are bytes and multiples of hak_os_page_size(), addresses are page-aligned. Functions
+ * return 0 or an errno value; none of them changes errno, prints, or allocates. Callable from any
+ * thread.
  */
 #ifndef ALLOC_OS_H
 #define ALLOC_OS_H

@@ -11,12 +11,12 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-int hak_os_reserve(size_t bytes, size_t align, void **out)
-{
+int hak_os_reserve(size_t bytes, size_t align, void **out) {
     int saved = errno, rc = 0;
     size_t page = hak_os_page_size();
     size_t extra = align > page ? align - page : 0;
-    char *p = mmap(NULL, bytes + extra, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *p =
+        mmap(NULL, bytes + extra, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) {
         rc = errno;
     } else {
@@ -31,16 +31,14 @@ int hak_os_reserve(size_t bytes, size_t align, void **out)
     return rc;
 }
 
-int hak_os_commit(void *p, size_t bytes)
-{
+int hak_os_commit(void *p, size_t bytes) {
     int saved = errno;
     int rc = mprotect(p, bytes, PROT_READ | PROT_WRITE) ? errno : 0;
     errno = saved;
     return rc;
 }
 
-static int advise(void *p, size_t bytes, int advice)
-{
+static int advise(void *p, size_t bytes, int advice) {
     int saved = errno, rc;
     do {
         rc = madvise(p, bytes, advice) ? errno : 0;
@@ -49,42 +47,37 @@ static int advise(void *p, size_t bytes, int advice)
     return rc;
 }
 
-int hak_os_purge(void *p, size_t bytes, bool lazy)
-{
+int hak_os_purge(void *p, size_t bytes, bool lazy) {
     return advise(p, bytes, lazy ? MADV_FREE : MADV_DONTNEED);
 }
 
 /* A fresh inaccessible mapping in place of the old one: pages and page tables go, the addresses
  * stay ours. */
-int hak_os_unmap(void *p, size_t bytes)
-{
+int hak_os_unmap(void *p, size_t bytes) {
     int saved = errno;
-    void *q = mmap(p, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    void *q =
+        mmap(p, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
     int rc = q == MAP_FAILED ? errno : 0;
     errno = saved;
     return rc;
 }
 
-int hak_os_release(void *p, size_t bytes)
-{
+int hak_os_release(void *p, size_t bytes) {
     int saved = errno;
     int rc = munmap(p, bytes) ? errno : 0;
     errno = saved;
     return rc;
 }
 
-int hak_os_populate(void *p, size_t bytes)
-{
+int hak_os_populate(void *p, size_t bytes) {
     return advise(p, bytes, MADV_POPULATE_WRITE);
 }
 
-int hak_os_huge(void *p, size_t bytes)
-{
+int hak_os_huge(void *p, size_t bytes) {
     return advise(p, bytes, MADV_HUGEPAGE);
 }
 
-int hak_os_move(void *from, void *to, size_t bytes)
-{
+int hak_os_move(void *from, void *to, size_t bytes) {
     int saved = errno;
     void *q = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
     int rc = q == MAP_FAILED ? errno : 0;
@@ -92,15 +85,13 @@ int hak_os_move(void *from, void *to, size_t bytes)
     return rc;
 }
 
-uint64_t hak_os_now(void)
-{
+uint64_t hak_os_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-size_t hak_os_page_size(void)
-{
+size_t hak_os_page_size(void) {
     static size_t size;
     size_t n = __atomic_load_n(&size, __ATOMIC_RELAXED);
     if (!n) {
@@ -110,20 +101,17 @@ size_t hak_os_page_size(void)
     return n;
 }
 
-const char *hak_os_env(const char *name)
-{
+const char *hak_os_env(const char *name) {
     return secure_getenv(name);
 }
 
-static char *put_text(char *at, const char *end, const char *text)
-{
+static char *put_text(char *at, const char *end, const char *text) {
     while (*text && at < end)
         *at++ = *text++;
     return at;
 }
 
-_Noreturn void hak_os_die(const char *msg, const void *p)
-{
+_Noreturn void hak_os_die(const char *msg, const void *p) {
     char line[160], hex[] = " 0x0000000000000000\n";
     uintptr_t v = (uintptr_t)p;
     for (int i = 18; i >= 3; i--, v >>= 4)

@@ -8,7 +8,6 @@
 
 static pthread_mutex_t lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 static struct hak_spans spans;
-static bool ready;
 static uint64_t virtual_now = UINT64_MAX;
 
 static hak_observe_fn *observer;
@@ -19,28 +18,28 @@ static struct hak_heap *retired_first, *retired_last;
 static _Atomic(unsigned) nretired;
 static unsigned nheaps;
 
-void hak_pool_lock(void) { pthread_mutex_lock(&lock); }
+void hak_pool_lock(void) {
+    pthread_mutex_lock(&lock);
+}
 
-void hak_pool_unlock(void) { pthread_mutex_unlock(&lock); }
+void hak_pool_unlock(void) {
+    pthread_mutex_unlock(&lock);
+}
 
-static uint64_t now(void)
-{
+static uint64_t now(void) {
     return virtual_now == UINT64_MAX ? hak_os_now() : virtual_now;
 }
 
-static void observe(enum hak_span_event ev, const struct hak_span *span)
-{
+static void observe(enum hak_span_event ev, const struct hak_span *span) {
     if (unlikely(observer))
         observer(observer_ctx, ev, span);
 }
 
-static struct hak_slab *slab_of_span(struct hak_span *span)
-{
+static struct hak_slab *slab_of_span(struct hak_span *span) {
     return (struct hak_slab *)((char *)span - offsetof(struct hak_slab, span));
 }
 
-static int release(void *ctx, const struct hak_release *r)
-{
+static int release(void *ctx, const struct hak_release *r) {
     (void)ctx;
     void *p = hak_unit_addr(r->unit);
     size_t bytes = r->pages * hak_os_page_size();
@@ -49,23 +48,19 @@ static int release(void *ctx, const struct hak_release *r)
     return hak_os_purge(p, bytes, r->how == HAKP_FREE);
 }
 
-int hak_core_init(const struct hakp_spec *spec)
-{
+int hak_core_init(const struct hakp_spec *spec) {
     hak_pool_lock();
     hak_spans_init(&spans, spec, hak_os_page_size(), release, NULL);
-    ready = true;
     hak_pool_unlock();
     return 0;
 }
 
-void hak_core_observe(hak_observe_fn *fn, void *ctx)
-{
+void hak_core_observe(hak_observe_fn *fn, void *ctx) {
     observer = fn;
     observer_ctx = ctx;
 }
 
-void hak_core_set_clock(uint64_t now_ns)
-{
+void hak_core_set_clock(uint64_t now_ns) {
     hak_pool_lock();
     virtual_now = now_ns;
     hak_pool_unlock();
@@ -74,15 +69,13 @@ void hak_core_set_clock(uint64_t now_ns)
 /* ---- spans --------------------------------------------------------------------------------- */
 
 /* A span whose pages were unmapped needs its mapping again. */
-static bool remap(struct hak_span *span)
-{
+static bool remap(struct hak_span *span) {
     if (span->state != HAK_SPAN_UNMAPPED)
         return true;
     return hak_os_commit(hak_unit_addr(span->unit), (size_t)span->units << HAK_UNIT_SHIFT) == 0;
 }
 
-static struct hak_slab *take_fresh(unsigned kind, uint32_t units)
-{
+static struct hak_slab *take_fresh(unsigned kind, uint32_t units) {
     struct hak_slab *s = hak_arena_grow(units);
     if (!s) {
         hak_spans_tell(&spans, HAKP_EV_OOM, now());
@@ -93,8 +86,7 @@ static struct hak_slab *take_fresh(unsigned kind, uint32_t units)
     return s;
 }
 
-struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bool *zero)
-{
+struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bool *zero) {
     struct hak_slab *s = NULL;
     *zero = false;
     hak_pool_lock();
@@ -116,7 +108,7 @@ struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bo
             goto out;
         span = &s->span;
         *zero = true;
-        hak_spans_add_active(&spans, (uint64_t)units * (HAK_UNIT / hak_os_page_size()));
+        hak_spans_add_active(&spans, hak_span_kind_pages(kind, hak_os_page_size()));
         observe(HAK_SPAN_FRESH, span);
     }
     span->state = HAK_SPAN_USED;
@@ -127,30 +119,26 @@ out:
     return s;
 }
 
-void hak_pool_put(struct hak_slab *head)
-{
+void hak_pool_put(struct hak_slab *head) {
     hak_pool_lock();
     observe(HAK_SPAN_PUT, &head->span);
     hak_spans_put(&spans, &head->span, now());
     hak_pool_unlock();
 }
 
-void hak_pool_touch(struct hak_slab *head, uint32_t pages)
-{
+void hak_pool_touch(struct hak_slab *head, uint32_t pages) {
     if (pages <= head->span.used_pages)
         return;
     head->span.used_pages = pages;
     observe(HAK_SPAN_TOUCH, &head->span);
 }
 
-void hak_pool_moved(struct hak_slab *head)
-{
+void hak_pool_moved(struct hak_slab *head) {
     head->span.used_pages = 0;
     observe(HAK_SPAN_MOVED, &head->span);
 }
 
-uint64_t hak_core_trim(struct hak_heap *h)
-{
+uint64_t hak_core_trim(struct hak_heap *h) {
     if (h)
         hak_heap_flush(h);
     hak_pool_lock();
@@ -159,13 +147,11 @@ uint64_t hak_core_trim(struct hak_heap *h)
     return pages;
 }
 
-int hak_core_policy(char *buf, size_t len)
-{
+int hak_core_policy(char *buf, size_t len) {
     return hakp_format(&spans.policy.spec, buf, len);
 }
 
-void hak_core_stats(struct hak_core_stats *out)
-{
+void hak_core_stats(struct hak_core_stats *out) {
     hak_pool_lock();
     *out = (struct hak_core_stats){
         .committed_bytes = hak_arena_committed(),
@@ -185,13 +171,11 @@ void hak_core_stats(struct hak_core_stats *out)
 
 /* ---- heaps --------------------------------------------------------------------------------- */
 
-bool hak_pool_has_retired(void)
-{
+bool hak_pool_has_retired(void) {
     return atomic_load_explicit(&nretired, memory_order_relaxed) != 0;
 }
 
-static struct hak_heap *pop_retired(void)
-{
+static struct hak_heap *pop_retired(void) {
     struct hak_heap *h = retired_first;
     if (!h)
         return NULL;
@@ -202,16 +186,14 @@ static struct hak_heap *pop_retired(void)
     return h;
 }
 
-struct hak_heap *hak_pool_pop_retired(void)
-{
+struct hak_heap *hak_pool_pop_retired(void) {
     hak_pool_lock();
     struct hak_heap *h = pop_retired();
     hak_pool_unlock();
     return h;
 }
 
-void hak_pool_push_retired(struct hak_heap *h)
-{
+void hak_pool_push_retired(struct hak_heap *h) {
     hak_pool_lock();
     h->state = HAK_HEAP_RETIRED;
     h->next_retired = NULL;
@@ -224,15 +206,18 @@ void hak_pool_push_retired(struct hak_heap *h)
     hak_pool_unlock();
 }
 
-/* How many free blocks a bin's list may hold: half of what the policy lets a thread cache. */
-static uint32_t magazine(unsigned c)
-{
-    uint64_t n = spans.target.cache_bytes / 2 / hak_class_size(c);
+/* Free blocks of one class that a heap caches unless the policy says otherwise: two magazines. */
+#define CACHE_BYTES ((uint64_t)64 << 10)
+
+/* How many free blocks a bin's list may hold: half of what a thread may cache. */
+static uint32_t magazine(unsigned c) {
+    uint64_t bytes =
+        spans.target.cache_bytes == UINT64_MAX ? CACHE_BYTES : spans.target.cache_bytes;
+    uint64_t n = bytes / 2 / hak_class_size(c);
     return n < 2 ? 2 : n > 256 ? 256 : (uint32_t)n;
 }
 
-struct hak_heap *hak_heap_new(void)
-{
+struct hak_heap *hak_heap_new(void) {
     hak_pool_lock();
     struct hak_heap *h = pop_retired();
     if (!h) {
@@ -253,8 +238,7 @@ struct hak_heap *hak_heap_new(void)
     return h;
 }
 
-void hak_heap_retire(struct hak_heap *h)
-{
+void hak_heap_retire(struct hak_heap *h) {
     hak_heap_flush(h);
     hak_pool_lock();
     hak_spans_tell(&spans, HAKP_EV_THREAD_EXIT, now());
@@ -262,12 +246,15 @@ void hak_heap_retire(struct hak_heap *h)
     hak_pool_push_retired(h);
 }
 
-void hak_core_fork_prepare(void) { hak_pool_lock(); }
+void hak_core_fork_prepare(void) {
+    hak_pool_lock();
+}
 
-void hak_core_fork_parent(void) { hak_pool_unlock(); }
+void hak_core_fork_parent(void) {
+    hak_pool_unlock();
+}
 
-void hak_core_fork_child(struct hak_heap *mine)
-{
+void hak_core_fork_child(struct hak_heap *mine) {
     pthread_mutex_t fresh = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
     lock = fresh;
     for (struct hak_heap *h = all_heaps; h; h = h->next)

@@ -4,8 +4,7 @@
 /* How many retired heaps a thread looks through for a slab before it asks the pool. */
 #define STEAL_TRIES 4
 
-static void avail_link(struct hak_heap *h, unsigned c, struct hak_slab *s)
-{
+static void avail_link(struct hak_heap *h, unsigned c, struct hak_slab *s) {
     s->prev = NULL;
     s->next = h->avail[c];
     if (s->next)
@@ -14,8 +13,7 @@ static void avail_link(struct hak_heap *h, unsigned c, struct hak_slab *s)
     s->available = 1;
 }
 
-static void avail_unlink(struct hak_heap *h, unsigned c, struct hak_slab *s)
-{
+static void avail_unlink(struct hak_heap *h, unsigned c, struct hak_slab *s) {
     if (s->prev)
         s->prev->next = s->next;
     else
@@ -25,17 +23,15 @@ static void avail_unlink(struct hak_heap *h, unsigned c, struct hak_slab *s)
     s->available = 0;
 }
 
-static void set_owner(struct hak_slab *head, struct hak_heap *h)
-{
+static void set_owner(struct hak_slab *head, struct hak_heap *h) {
     for (uint32_t i = 0; i < head->span.units; i++)
         atomic_store_explicit(&head[i].owner, h, memory_order_relaxed);
 }
 
-static struct hak_slab *slab_new(struct hak_heap *h, unsigned c)
-{
+static struct hak_slab *slab_new(struct hak_heap *h, unsigned c) {
     size_t size = hak_class_size(c);
-    unsigned kind = size > HAK_SMALL_MAX;
-    uint32_t units = kind ? HAK_MEDIUM_UNITS : HAK_SMALL_UNITS;
+    unsigned kind = size > HAK_SMALL_MAX ? HAK_KIND_MEDIUM : HAK_KIND_SMALL;
+    uint32_t units = kind == HAK_KIND_MEDIUM ? HAK_MEDIUM_UNITS : HAK_SMALL_UNITS;
     bool zero;
     struct hak_slab *s = hak_pool_take(units * HAK_UNIT / hak_os_page_size(), kind, units, &zero);
     if (!s)
@@ -55,8 +51,7 @@ static struct hak_slab *slab_new(struct hak_heap *h, unsigned c)
 }
 
 /* The last block came back. No other thread can know the slab: all its blocks are free. */
-static void slab_release(struct hak_heap *h, struct hak_slab *s)
-{
+static void slab_release(struct hak_heap *h, struct hak_slab *s) {
     if (s->available)
         avail_unlink(h, hak_slab_class(s), s);
     uint32_t units = s->span.units;
@@ -70,8 +65,7 @@ static void slab_release(struct hak_heap *h, struct hak_slab *s)
 
 /* Fresh blocks up to the end of the page that the next one ends in, so that no page is touched
  * before it is needed. */
-static void *slab_carve(struct hak_slab *s, uint32_t most, uint32_t *n)
-{
+static void *slab_carve(struct hak_slab *s, uint32_t most, uint32_t *n) {
     size_t page = hak_os_page_size();
     size_t size = s->block_size;
     size_t from = s->carved * size;
@@ -93,8 +87,7 @@ static void *slab_carve(struct hak_slab *s, uint32_t most, uint32_t *n)
 }
 
 /* Up to `most` of the slab's free blocks. */
-static void *slab_pop(struct hak_slab *s, uint32_t most, uint32_t *n)
-{
+static void *slab_pop(struct hak_slab *s, uint32_t most, uint32_t *n) {
     void *list = s->free;
     if (s->nfree <= most) {
         *n = s->nfree;
@@ -113,8 +106,7 @@ static void *slab_pop(struct hak_slab *s, uint32_t most, uint32_t *n)
 }
 
 /* A slab with free blocks of class c that a retired heap left behind becomes h's. */
-static struct hak_slab *steal(struct hak_heap *h, unsigned c)
-{
+static struct hak_slab *steal(struct hak_heap *h, unsigned c) {
     struct hak_slab *s = NULL;
     for (int i = 0; i < STEAL_TRIES && !s && hak_pool_has_retired(); i++) {
         struct hak_heap *r = hak_pool_pop_retired();
@@ -132,8 +124,7 @@ static struct hak_slab *steal(struct hak_heap *h, unsigned c)
     return s;
 }
 
-void *hak_slab_refill(struct hak_heap *h, unsigned c, uint32_t most, uint32_t *n)
-{
+void *hak_slab_refill(struct hak_heap *h, unsigned c, uint32_t most, uint32_t *n) {
     if (atomic_load_explicit(&h->pending, memory_order_relaxed))
         hak_slab_collect(h);
     struct hak_slab *s = h->avail[c];
@@ -151,15 +142,13 @@ void *hak_slab_refill(struct hak_heap *h, unsigned c, uint32_t most, uint32_t *n
 }
 
 /* The head of the slab that a block of ours lies in. */
-static struct hak_slab *head_of(void *p)
-{
+static struct hak_slab *head_of(void *p) {
     struct hak_slab *s = hak_slab_lookup(p);
     return s - s->back;
 }
 
 /* n blocks, first to last, back onto their slab. */
-static void slab_push(struct hak_heap *h, struct hak_slab *s, void *first, void *last, uint32_t n)
-{
+static void slab_push(struct hak_heap *h, struct hak_slab *s, void *first, void *last, uint32_t n) {
     *(void **)last = s->free;
     s->free = first;
     s->nfree += n;
@@ -170,8 +159,7 @@ static void slab_push(struct hak_heap *h, struct hak_slab *s, void *first, void 
         avail_link(h, hak_slab_class(s), s);
 }
 
-void hak_slab_return(struct hak_heap *h, void *list)
-{
+void hak_slab_return(struct hak_heap *h, void *list) {
     while (list) {
         struct hak_slab *s = head_of(list);
         void *first = list, *last = list;
@@ -185,8 +173,7 @@ void hak_slab_return(struct hak_heap *h, void *list)
     }
 }
 
-static void pending_push(struct hak_heap *owner, struct hak_slab *s)
-{
+static void pending_push(struct hak_heap *owner, struct hak_slab *s) {
     struct hak_slab *old = atomic_load_explicit(&owner->pending, memory_order_relaxed);
     do {
         s->pending_next = old;
@@ -194,8 +181,7 @@ static void pending_push(struct hak_heap *owner, struct hak_slab *s)
                                                     memory_order_relaxed));
 }
 
-void hak_slab_remote_free(struct hak_slab *head, void *p)
-{
+void hak_slab_remote_free(struct hak_slab *head, void *p) {
     uintptr_t old = atomic_load_explicit(&head->remote, memory_order_relaxed);
     do {
         *(uintptr_t *)p = old;
@@ -208,8 +194,7 @@ void hak_slab_remote_free(struct hak_slab *head, void *p)
         pending_push(hak_slab_owner(head), head);
 }
 
-void hak_slab_collect(struct hak_heap *h)
-{
+void hak_slab_collect(struct hak_heap *h) {
     struct hak_slab *s = atomic_exchange_explicit(&h->pending, NULL, memory_order_acquire);
     while (s) {
         struct hak_slab *next = s->pending_next;

@@ -14,27 +14,23 @@ static struct hak_heap *late_heap;
 /* The last that a thread does in the order of its destructors. What runs later still (other
  * libraries' destructors in the next round) frees as any foreign thread would, and allocates from
  * the late heap. */
-static void thread_end(void *heap)
-{
+static void thread_end(void *heap) {
     ended = true;
     hak_my_heap = (struct hak_heap *)&hak_empty_heap;
     hak_heap_retire(heap);
 }
 
-static void fork_prepare(void)
-{
+static void fork_prepare(void) {
     pthread_mutex_lock(&late_lock);
     hak_core_fork_prepare();
 }
 
-static void fork_parent(void)
-{
+static void fork_parent(void) {
     hak_core_fork_parent();
     pthread_mutex_unlock(&late_lock);
 }
 
-static void fork_child(void)
-{
+static void fork_child(void) {
     pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
     struct hak_heap *mine = hak_my_heap;
     hak_core_fork_child(mine == &hak_empty_heap ? NULL : mine);
@@ -43,18 +39,16 @@ static void fork_child(void)
     late_lock = fresh;
 }
 
-static void init(void)
-{
+static void init(void) {
     struct hakp_spec spec;
     const char *text = hak_os_env("HAKMEM_POLICY");
-    if (!text || hakp_parse(text, &spec, NULL, 0) != 0)
+    if (text == NULL || hakp_parse(text, &spec, NULL, 0) != 0)
         hakp_parse(HAK_POLICY_DEFAULT, &spec, NULL, 0);
     hak_core_init(&spec);
     have_key = pthread_key_create(&key, thread_end) == 0;
 }
 
-struct hak_heap *hak_thread_heap(bool *late)
-{
+struct hak_heap *hak_thread_heap(bool *late) {
     struct hak_heap *h = hak_my_heap;
     *late = false;
     if (h != &hak_empty_heap)
@@ -78,14 +72,12 @@ struct hak_heap *hak_thread_heap(bool *late)
     return h;
 }
 
-void hak_thread_late_done(void)
-{
+void hak_thread_late_done(void) {
     pthread_mutex_unlock(&late_lock);
 }
 
 /* Early, so that our fork handlers run after everybody else's have finished with the heap. Not in
  * init: registering allocates. */
-__attribute__((constructor(101))) static void register_fork_handlers(void)
-{
+__attribute__((constructor(101))) static void register_fork_handlers(void) {
     pthread_atfork(fork_prepare, fork_parent, fork_child);
 }

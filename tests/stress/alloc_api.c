@@ -24,16 +24,14 @@ static unsigned checks, failures;
 
 static volatile size_t huge = SIZE_MAX;
 
-static int filled(const unsigned char *p, size_t n, unsigned char v)
-{
+static int filled(const unsigned char *p, size_t n, unsigned char v) {
     for (size_t i = 0; i < n; i++)
         if (p[i] != v)
             return 0;
     return 1;
 }
 
-static void sizes(void)
-{
+static void sizes(void) {
     void *p = malloc(0), *q = malloc(0);
     CHECK(p && q && p != q);
     free(p);
@@ -55,8 +53,7 @@ static void sizes(void)
     }
 }
 
-static void overflow(void)
-{
+static void overflow(void) {
     errno = 0;
     CHECK(!malloc(huge) && errno == ENOMEM);
     errno = 0;
@@ -78,8 +75,7 @@ static void overflow(void)
     free(p);
 }
 
-static void alignment(void)
-{
+static void alignment(void) {
     for (size_t al = 1; al <= (size_t)1 << 30; al <<= 1) {
         for (size_t n = 0; n < 200000; n = n * 3 + 1) {
             unsigned char *p = memalign(al, n);
@@ -117,8 +113,7 @@ static void alignment(void)
     free(p);
 }
 
-static void reallocation(void)
-{
+static void reallocation(void) {
     for (size_t n = 1; n < 9u << 20; n += n / 3 + 1) {
         unsigned char *p = malloc(n);
         memset(p, 0x33, n);
@@ -149,8 +144,7 @@ static void reallocation(void)
     free(p);
 }
 
-static void errno_kept(void)
-{
+static void errno_kept(void) {
     for (size_t n = 1; n < 64u << 20; n *= 3) {
         void *p = malloc(n);
         errno = 1234;
@@ -165,8 +159,7 @@ static void errno_kept(void)
 }
 
 /* calloc after reuse and after purge: dirty the same sizes over and over. */
-static void zeroes(void)
-{
+static void zeroes(void) {
     for (int round = 0; round < 4; round++) {
         for (size_t n = 50000; n < 4u << 20; n = n * 5 / 3) {
             unsigned char *p = malloc(n);
@@ -181,8 +174,7 @@ static void zeroes(void)
     }
 }
 
-int main(void)
-{
+int main(void) {
     sizes();
     overflow();
     alignment();
@@ -191,7 +183,7 @@ int main(void)
     zeroes();
     Dl_info where;
     void *(*volatile m)(size_t) = malloc;
-    printf("%s %u checks, %u failed, malloc from %s\n", failures ? "FAILED" : "ok", checks, failures,
-           dladdr((void *)m, &where) ? where.dli_fname : "?");
+    printf("%s %u checks, %u failed, malloc from %s\n", failures ? "FAILED" : "ok", checks,
+           failures, dladdr((void *)m, &where) ? where.dli_fname : "?");
     return failures != 0;
 }

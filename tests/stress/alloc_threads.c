@@ -25,16 +25,14 @@ static _Atomic(struct block *) slots[SLOTS];
 static atomic_uint failures;
 static pthread_key_t late_key;
 
-static uint64_t next(uint64_t *x)
-{
+static uint64_t next(uint64_t *x) {
     *x ^= *x << 13;
     *x ^= *x >> 7;
     *x ^= *x << 17;
     return *x;
 }
 
-static struct block *make(uint64_t *rng)
-{
+static struct block *make(uint64_t *rng) {
     uint64_t r = next(rng);
     size_t n = r % 97 == 0 ? r >> 8 & 0x3ffff : r % 11 == 0 ? r >> 8 & 0x7fff : r >> 8 & 0x3ff;
     struct block *b = r & 64 ? calloc(1, sizeof *b + n) : malloc(sizeof *b + n);
@@ -54,8 +52,7 @@ static struct block *make(uint64_t *rng)
     return b;
 }
 
-static void check_and_free(struct block *b)
-{
+static void check_and_free(struct block *b) {
     if (!b)
         return;
     for (size_t i = 0; i < b->size; i++) {
@@ -67,8 +64,7 @@ static void check_and_free(struct block *b)
     free(b);
 }
 
-static void child_work(uint64_t seed)
-{
+static void child_work(uint64_t seed) {
     for (int i = 0; i < 2000; i++) {
         struct block *b = make(&seed);
         check_and_free(atomic_exchange(&slots[seed % SLOTS], NULL)); /* the parent's, too */
@@ -77,8 +73,7 @@ static void child_work(uint64_t seed)
     _exit(atomic_load(&failures) != 0);
 }
 
-static void late_free(void *p)
-{
+static void late_free(void *p) {
     free(p);
     free(malloc(100)); /* allocation from a destructor */
     static __thread int again;
@@ -92,8 +87,7 @@ struct job {
     int may_fork;
 };
 
-static void *work(void *arg)
-{
+static void *work(void *arg) {
     struct job *job = arg;
     uint64_t rng = job->seed | 1;
     pthread_setspecific(late_key, malloc(300));
@@ -117,8 +111,7 @@ static void *work(void *arg)
     return NULL;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     int threads = argc > 1 ? atoi(argv[1]) : 8;
     long rounds = argc > 2 ? atol(argv[2]) : 20000;
     pthread_t *id = malloc(sizeof *id * (size_t)threads);
@@ -126,7 +119,8 @@ int main(int argc, char **argv)
     for (int wave = 0; wave < 4; wave++) {
         for (int t = 0; t < threads; t++) {
             struct job *job = malloc(sizeof *job);
-            *job = (struct job){(uint64_t)(wave * 1000 + t) * 0x9e3779b97f4a7c15u, rounds / 4, t == 0};
+            *job =
+                (struct job){(uint64_t)(wave * 1000 + t) * 0x9e3779b97f4a7c15u, rounds / 4, t == 0};
             if (pthread_create(&id[t], NULL, work, job) != 0) {
                 perror("pthread_create");
                 return 2;

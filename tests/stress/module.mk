@@ -3,4 +3,4 @@
 STRESS := $(patsubst tests/stress/%.c,stress/%,$(sort $(wildcard tests/stress/*.c)))
 TOOLS += $(STRESS)
 $(foreach t,$(STRESS),$(eval $(t)_SRC := tests/stress/$(notdir $(t)).c))
-$(foreach t,$(STRESS),$(eval $(t)_CFLAGS := -fno-builtin -Wno-alloc-size-larger-than))
+$(foreach t,$(STRESS),$(eval $(t)_CFLAGS := -fno-builtin))
