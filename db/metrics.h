@@ -1,0 +1,58 @@
+/*
+ * The metrics of the store: one list of names and units for every tool that writes them and for
+ * docs/schema.md, which says in full what each means. hakd_put_metric refuses a unit that
+ * contradicts this list; a name outside it is allowed (an experiment of one's own).
+ */
+#ifndef DB_METRICS_H
+#define DB_METRICS_H
+
+/* time pass */
+#define HAKD_M_WALL_NS       "wall_ns"
+#define HAKD_M_CPU_USER_NS   "cpu_user_ns"
+#define HAKD_M_CPU_SYSTEM_NS "cpu_system_ns"
+#define HAKD_M_OPS           "ops"
+#define HAKD_M_NS_PER_OP     "ns_per_op"
+/* time and account pass */
+#define HAKD_M_MINOR_FAULTS "minor_faults"
+#define HAKD_M_MAJOR_FAULTS "major_faults"
+/* account pass */
+#define HAKD_M_SYSCALLS                "syscalls"
+#define HAKD_M_SYSCALL_NS              "syscall_ns"
+#define HAKD_M_RELEASE_CALLS           "release_calls"
+#define HAKD_M_PEAK_RESIDENT_BYTES     "peak_resident_bytes"
+#define HAKD_M_MEAN_RESIDENT_BYTES     "mean_resident_bytes" /* weighted by ops */
+#define HAKD_M_END_RESIDENT_BYTES      "end_resident_bytes"
+#define HAKD_M_PEAK_LIVE_BYTES         "peak_live_bytes"
+#define HAKD_M_BASELINE_RESIDENT_BYTES "baseline_resident_bytes"
+/* control pass */
+#define HAKD_M_DRIVER_NS_PER_OP "driver_ns_per_op"
+/* sim pass */
+#define HAKD_M_PREDICTED_RELEASE_CALLS       "predicted_release_calls"
+#define HAKD_M_PREDICTED_MAP_CALLS           "predicted_map_calls"
+#define HAKD_M_PREDICTED_UNMAP_CALLS         "predicted_unmap_calls"
+#define HAKD_M_PREDICTED_POPULATE_CALLS      "predicted_populate_calls"
+#define HAKD_M_PREDICTED_RELEASED_BYTES      "predicted_released_bytes"
+#define HAKD_M_PREDICTED_FAULTS              "predicted_faults"
+#define HAKD_M_PREDICTED_PEAK_RESIDENT_BYTES "predicted_peak_resident_bytes"
+#define HAKD_M_PREDICTED_MEAN_RESIDENT_BYTES "predicted_mean_resident_bytes"
+#define HAKD_M_SIM_NS                        "sim_ns"
+
+/* Units, as they stand in metric.unit. */
+#define HAKD_UNIT_NS        "ns"
+#define HAKD_UNIT_NS_PER_OP "ns/op"
+#define HAKD_UNIT_BYTES     "bytes"
+#define HAKD_UNIT_CALLS     "calls"
+#define HAKD_UNIT_FAULTS    "faults"
+#define HAKD_UNIT_OPS       "ops"
+
+struct hakd_metric_def {
+    const char *name, *unit, *pass, *meaning;
+};
+
+/* The list above with units; ends with a NULL name. Any thread. */
+extern const struct hakd_metric_def hakd_metric_defs[];
+
+/* The unit of a listed metric, or NULL for a name outside the list. Any thread. */
+const char *hakd_metric_unit(const char *name);
+
+#endif
