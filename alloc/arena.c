@@ -10,7 +10,7 @@
 struct hak_hot hak_hot;
 
 static struct hak_arena arenas[ARENAS_MAX];
-static unsigned narenas;
+static _Atomic(unsigned) narenas; /* grows under the pool lock, read without it */
 static uint32_t next_unit = 1; /* 0 is no unit; a gap of one keeps arenas from looking adjacent */
 static struct {
     char *p;
@@ -18,19 +18,21 @@ static struct {
 } records;
 
 static struct hak_arena *arena_of_unit(uint32_t unit) {
-    for (unsigned i = 0; i < narenas; i++)
+    unsigned n = atomic_load_explicit(&narenas, memory_order_acquire);
+    for (unsigned i = 0; i < n; i++)
         if (unit - arenas[i].first_unit < arenas[i].units)
             return &arenas[i];
     return NULL;
 }
 
 struct hak_slab *hak_slab_lookup(const void *p) {
-    uintptr_t unit = ((uintptr_t)p - hak_hot.base) >> HAK_UNIT_SHIFT;
-    if (likely(unit < hak_hot.units))
-        return &hak_hot.meta[unit];
-    for (unsigned i = 1; i < narenas; i++) {
-        unit = ((uintptr_t)p - arenas[i].base) >> HAK_UNIT_SHIFT;
-        if (unit < arenas[i].top)
+    struct hak_slab *s = hak_hot_lookup(p);
+    if (likely(s != NULL))
+        return s;
+    unsigned n = atomic_load_explicit(&narenas, memory_order_acquire);
+    for (unsigned i = 1; i < n; i++) {
+        uintptr_t unit = ((uintptr_t)p - arenas[i].base) >> HAK_UNIT_SHIFT;
+        if (unit < atomic_load_explicit(&arenas[i].top, memory_order_relaxed))
             return &arenas[i].meta[unit];
     }
     return NULL;
@@ -78,7 +80,7 @@ static struct hak_arena *arena_reserve(uint32_t units) {
     *a = (struct hak_arena){
         .base = (uintptr_t)p + meta, .first_unit = next_unit, .units = (uint32_t)n, .meta = p};
     next_unit += (uint32_t)n + 1;
-    narenas++;
+    atomic_fetch_add_explicit(&narenas, 1, memory_order_release);
     return a;
 }
 
@@ -114,10 +116,8 @@ static struct hak_slab *arena_take(struct hak_arena *a, uint32_t units) {
     s->span.units = units;
     a->top += units;
     if (a == &arenas[0]) {
-        if (!hak_hot.units) {
-            hak_hot.base = a->base;
-            hak_hot.meta = a->meta;
-        }
+        __atomic_store_n(&hak_hot.base, a->base, __ATOMIC_RELAXED);
+        __atomic_store_n(&hak_hot.meta, a->meta, __ATOMIC_RELAXED);
         /* Published last: a free of a block in these units is ordered behind its allocation. */
         __atomic_store_n(&hak_hot.units, a->top, __ATOMIC_RELEASE);
     }

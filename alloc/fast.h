@@ -25,9 +25,8 @@ hak_fast_alloc(struct hak_heap *h, size_t size, void *(*slow)(struct hak_heap *,
 }
 
 static inline __attribute__((always_inline)) void hak_fast_free(struct hak_heap *h, void *p) {
-    uintptr_t unit = ((uintptr_t)p - hak_hot.base) >> HAK_UNIT_SHIFT;
-    if (likely(unit < __atomic_load_n(&hak_hot.units, __ATOMIC_RELAXED))) {
-        const struct hak_slab *s = &hak_hot.meta[unit];
+    struct hak_slab *s = hak_hot_lookup(p);
+    if (likely(s != NULL)) {
         if (likely(hak_slab_owner(s) == h)) {
             struct hak_bin *bin = (struct hak_bin *)((char *)h + s->bin_off);
             *(void **)p = bin->list;

@@ -27,9 +27,10 @@
 struct hak_heap;
 struct hak_span;
 
-#define HAK_SMALL_MAX  ((size_t)8 << 10)  /* largest class in 64 KiB slabs */
-#define HAK_MEDIUM_MAX ((size_t)64 << 10) /* largest class in 512 KiB slabs; above: large objects  \
-                                           */
+#define HAK_SMALL_MAX ((size_t)8 << 10) /* largest class in 64 KiB slabs */
+#define HAK_MEDIUM_MAX                                                                             \
+    ((size_t)64 << 10) /* largest class in 512 KiB slabs; above: large objects                     \
+                        */
 #define HAK_POLICY_DEFAULT "partial:n=128"
 
 /* Once per process, before any heap: sets the policy. Returns 0 or an errno value. */

@@ -89,6 +89,16 @@ struct hak_hot {
 };
 extern struct hak_hot hak_hot __attribute__((visibility("hidden")));
 
+/* The metadata of the unit that p lies in, if that is in the first arena; else NULL. */
+static inline struct hak_slab *hak_hot_lookup(const void *p) {
+    uintptr_t units = __atomic_load_n(&hak_hot.units, __ATOMIC_ACQUIRE); /* set last */
+    uintptr_t unit =
+        ((uintptr_t)p - __atomic_load_n(&hak_hot.base, __ATOMIC_RELAXED)) >> HAK_UNIT_SHIFT;
+    if (likely(unit < units))
+        return __atomic_load_n(&hak_hot.meta, __ATOMIC_RELAXED) + unit;
+    return NULL;
+}
+
 /* A heap that is always empty: what a thread has before its first slow path. Never written. */
 extern const struct hak_heap hak_empty_heap __attribute__((visibility("hidden")));
 
