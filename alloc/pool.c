@@ -30,9 +30,9 @@ static uint64_t now(void) {
     return virtual_now == UINT64_MAX ? hak_os_now() : virtual_now;
 }
 
-static void observe(enum hak_span_event ev, const struct hak_span *span) {
+static void observe(enum hak_span_event ev, const struct hak_span *span, uint32_t pages) {
     if (unlikely(observer))
-        observer(observer_ctx, ev, span);
+        observer(observer_ctx, ev, span, pages);
 }
 
 static struct hak_slab *slab_of_span(struct hak_span *span) {
@@ -101,7 +101,7 @@ struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bo
         *zero = span->state == HAK_SPAN_PURGED || span->state == HAK_SPAN_UNMAPPED;
         if (*zero)
             span->used_pages = 0;
-        observe(HAK_SPAN_TAKEN, span);
+        observe(HAK_SPAN_TAKEN, span, 0);
     } else {
         s = take_fresh(kind, units);
         if (!s)
@@ -109,7 +109,7 @@ struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bo
         span = &s->span;
         *zero = true;
         hak_spans_add_active(&spans, hak_span_kind_pages(kind, hak_os_page_size()));
-        observe(HAK_SPAN_FRESH, span);
+        observe(HAK_SPAN_FRESH, span, 0);
     }
     span->state = HAK_SPAN_USED;
     if (spans.target.populate)
@@ -121,21 +121,20 @@ out:
 
 void hak_pool_put(struct hak_slab *head) {
     hak_pool_lock();
-    observe(HAK_SPAN_PUT, &head->span);
+    observe(HAK_SPAN_PUT, &head->span, 0);
     hak_spans_put(&spans, &head->span, now());
     hak_pool_unlock();
 }
 
 void hak_pool_touch(struct hak_slab *head, uint32_t pages) {
-    if (pages <= head->span.used_pages)
-        return;
-    head->span.used_pages = pages;
-    observe(HAK_SPAN_TOUCH, &head->span);
+    if (pages > head->span.used_pages)
+        head->span.used_pages = pages;
+    observe(HAK_SPAN_TOUCH, &head->span, pages);
 }
 
 void hak_pool_moved(struct hak_slab *head) {
     head->span.used_pages = 0;
-    observe(HAK_SPAN_MOVED, &head->span);
+    observe(HAK_SPAN_MOVED, &head->span, 0);
 }
 
 uint64_t hak_core_trim(struct hak_heap *h) {

@@ -198,7 +198,10 @@ void hak_spans_put(struct hak_spans *s, struct hak_span *span, uint64_t now_ns) 
     span->older = span->younger = NULL;
     span->listed = 0;
     span->freed_ns = now_ns;
-    span->state = span->used_pages > 0 ? HAK_SPAN_DIRTY : HAK_SPAN_PURGED;
+    if (span->used_pages > 0)
+        span->state = HAK_SPAN_DIRTY;
+    else if (span->state != HAK_SPAN_UNMAPPED) /* else: taken, but could not be committed */
+        span->state = HAK_SPAN_PURGED;
     if (span->used_pages == 0 || pages * s->page_size < s->policy.spec.min_bytes)
         return;
     list_add(s, span);

@@ -111,7 +111,8 @@ void hak_spans_add_active(struct hak_spans *s, uint64_t pages);
 
 /* A used span becomes free and dirty: span->used_pages must be current, at least the pages that
  * were resident when it was taken and that the owner has not given back itself. With 0 of them
- * it counts as purged, and the policy hears nothing. Else tells the policy (DIRTY) and carries out
+ * it counts as purged (or as unmapped, if its state still says so: it was taken and could not be
+ * committed), and the policy hears nothing. Else tells the policy (DIRTY) and carries out
  * its target; a span smaller than the policy's min_bytes stays dirty and out of its sight. */
 void hak_spans_put(struct hak_spans *s, struct hak_span *span, uint64_t now_ns);
 

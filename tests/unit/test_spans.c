@@ -157,6 +157,22 @@ static void test_clean_span_is_no_event(void **state) {
     assert_ptr_equal(hak_spans_take(&s, 0, 2), &a);
 }
 
+/* A commit that failed: the span goes back, and must be committed the next time it is taken. */
+static void test_unmapped_stays_unmapped(void **state) {
+    (void)state;
+    static struct call_log log;
+    struct hak_spans s;
+    start(&s, "eager:how=unmap", &log);
+    struct hak_span a = used_span(&s, 0, 7, 5);
+    hak_spans_put(&s, &a, 1);
+    for (uint64_t now = 2; now < 4; now++) {
+        assert_ptr_equal(hak_spans_take(&s, 0, now), &a);
+        assert_int_equal(a.state, HAK_SPAN_UNMAPPED);
+        hak_spans_put(&s, &a, now);
+    }
+    assert_int_equal(log.n, 1);
+}
+
 static void test_merging(void **state) {
     (void)state;
     static struct call_log log;
@@ -511,6 +527,7 @@ int main(void) {
         cmocka_unit_test(test_reuse_is_lifo),
         cmocka_unit_test(test_states_by_how),
         cmocka_unit_test(test_clean_span_is_no_event),
+        cmocka_unit_test(test_unmapped_stays_unmapped),
         cmocka_unit_test(test_merging),
         cmocka_unit_test(test_oldest_first),
         cmocka_unit_test(test_min_bytes),
