@@ -31,6 +31,12 @@ enum hakd_open_mode {
 int hakd_open(struct hakd **db, const char *path, enum hakd_open_mode mode, struct hakc_err *err);
 void hakd_close(struct hakd *db); /* rolls back an open transaction; NULL is fine */
 
+/* How long to wait for another process's lock; 10,000 ms without this call. */
+void hakd_set_busy_timeout(struct hakd *db, unsigned ms);
+
+/* The schema version that this build writes. */
+int hakd_schema_version(void);
+
 /* A transaction around many puts: much faster, and all or nothing. Not nested. */
 int hakd_begin(struct hakd *db, struct hakc_err *err);
 int hakd_commit(struct hakd *db, struct hakc_err *err);
