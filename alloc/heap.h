@@ -100,8 +100,9 @@ enum hak_span_event {
     HAK_SPAN_MOVED, /* its pages were moved to another span (realloc): it is not resident now */
 };
 
-/* On slow paths only, under the pool lock except for TOUCH. pages: TOUCH's; else 0. Nothing of it but
- * span->state and used_pages depends on the policy. NULL = off. Set before the first allocation. */
+/* On slow paths only, under the pool lock except for TOUCH. pages: TOUCH's; of FRESH and TAKEN,
+ * what was asked for; else 0. Nothing of it but span->state and used_pages depends on the policy.
+ * NULL = off. Set before the first allocation. */
 typedef void hak_observe_fn(void *ctx, enum hak_span_event ev, const struct hak_span *span,
                             uint32_t pages);
 void hak_core_observe(hak_observe_fn *fn, void *ctx);

@@ -39,7 +39,7 @@ struct hak_slab {
     void *free;        /* head, slab: free blocks; head, large: the user's pointer */
     uint32_t nfree;    /* blocks on free */
     uint32_t used;     /* blocks out: in use or in a heap's bins */
-    uint32_t carved;   /* blocks handed out at least once */
+    uint32_t carved;   /* blocks handed out at least once; head, large: pages the object has had */
     uint32_t capacity;
     struct hak_slab *next, *prev; /* in the heap's list of available slabs */
     uint32_t block_size;

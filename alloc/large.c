@@ -17,6 +17,13 @@ static size_t offset_of(const struct hak_slab *head) {
     return (size_t)((char *)head->free - (char *)hak_unit_addr(head->span.unit));
 }
 
+/* The object takes up its span's first `pages` pages. */
+static void large_extend(struct hak_slab *head, uint32_t pages) {
+    if (pages > head->carved)
+        head->carved = pages;
+    hak_pool_touch(head, pages);
+}
+
 void *hak_large_alloc(size_t size, size_t align, bool *zero) {
     if (size > PTRDIFF_MAX - 2 * HAK_SUPER || align > PTRDIFF_MAX - 2 * HAK_SUPER - size)
         return NULL;
@@ -34,7 +41,8 @@ void *hak_large_alloc(size_t size, size_t align, bool *zero) {
     s->back = 0;
     s[back].back = back;
     s->free = p;
-    hak_pool_touch(s, (uint32_t)pages_of((size_t)(p - base) + size));
+    s->carved = 0;
+    large_extend(s, (uint32_t)pages_of((size_t)(p - base) + size));
     return p;
 }
 
@@ -48,9 +56,10 @@ void hak_large_free(struct hak_slab *s, void *p) {
     hak_pool_put(head);
 }
 
-/* Only what hak_pool_touch has announced: the pages behind it count as never resident. */
+/* Not span.used_pages: what an earlier object left resident depends on the release policy, and
+ * nothing that the program sees, nor where realloc puts a block, may depend on that. */
 size_t hak_large_usable(const struct hak_slab *head) {
-    return head->span.used_pages * hak_os_page_size() - offset_of(head);
+    return head->carved * hak_os_page_size() - offset_of(head);
 }
 
 /* Another span takes over the pages of this one. */
@@ -73,7 +82,7 @@ void *hak_large_realloc(struct hak_heap *h, struct hak_slab *s, void *p, size_t 
     size_t have = hak_large_usable(head);
     size_t room = ((size_t)head->span.units << HAK_UNIT_SHIFT) - offset;
     if (size <= room && size > have / 2 && size > HAK_MEDIUM_MAX) {
-        hak_pool_touch(head, (uint32_t)pages_of(offset + size));
+        large_extend(head, (uint32_t)pages_of(offset + size));
         return p;
     }
     void *q = hak_heap_alloc(h, size);

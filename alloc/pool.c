@@ -101,7 +101,7 @@ struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bo
         *zero = span->state == HAK_SPAN_PURGED || span->state == HAK_SPAN_UNMAPPED;
         if (*zero)
             span->used_pages = 0;
-        observe(HAK_SPAN_TAKEN, span, 0);
+        observe(HAK_SPAN_TAKEN, span, (uint32_t)pages);
     } else {
         s = take_fresh(kind, units);
         if (!s)
@@ -109,7 +109,7 @@ struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bo
         span = &s->span;
         *zero = true;
         hak_spans_add_active(&spans, hak_span_kind_pages(kind, hak_os_page_size()));
-        observe(HAK_SPAN_FRESH, span, 0);
+        observe(HAK_SPAN_FRESH, span, (uint32_t)pages);
     }
     span->state = HAK_SPAN_USED;
     if (spans.target.populate)
