@@ -1,0 +1,74 @@
+/*
+ * The collector: drains the rings of a traced program (tracer/rt/shm.h), resolves addresses to
+ * allocation ids and hands on records in one order that respects cause.
+ *
+ * Order. A thread publishes a free before the real free and an allocation after the real call has
+ * returned. So once a record is seen in a ring, everything that made it possible is in the rings
+ * too: a first look at the rings shows records, a second look, begun after the first, shows all
+ * their causes. A round is such a look: it takes the time T at its start and handles, merged by
+ * time stamp, what is published with a stamp up to T. A record whose cause is not in yet (a free of
+ * an address that is not live, an allocation of an address that still is) holds back its thread
+ * alone; the others go on. If it is still held after a whole later round, the cause is nowhere: the
+ * free is FOREIGN, the allocation implies an unseen free.
+ *
+ * Memory is bounded by the live objects and the rings, not by the length of the recording.
+ * Threads: one collector belongs to one thread.
+ */
+#ifndef TRACER_COLLECT_H
+#define TRACER_COLLECT_H
+
+#include "common/err.h"
+#include "tracer/collect_clock.h"
+#include "tracer/format/trace.h"
+#include "tracer/rt/shm.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct hakt_collect;
+
+struct hakt_collect_sink {
+    /* Takes the next record. A negative code ends the recording: from then on the rings are only
+     * emptied, so that the program goes on. */
+    int (*put)(void *ctx, const struct hakt_rec *rec, struct hakc_err *err);
+    void *ctx;
+};
+
+struct hakt_collect_stats {
+    uint64_t records;  /* handed to the sink */
+    uint64_t ops;      /* of these, without thread markers */
+    uint64_t threads;  /* that made an op */
+    uint64_t dropped;  /* ops lost: rings full, no ring, records left unfinished by handlers */
+    uint64_t dropped_full; /* of these, because a ring was full */
+    uint64_t unserved_threads; /* threads that found no ring */
+    uint64_t foreign, implied;
+    uint64_t held;     /* records that waited for their cause */
+    uint64_t clamped;  /* time stamps raised to keep the order */
+    uint64_t discarded; /* records read after the sink failed */
+};
+
+/* Starts on `shm` (the collector's own mapping; stays the caller's). clock converts the stamps, is
+ * updated by the caller between rounds and must outlive the collector. HAKC_ENOMEM. */
+int hakt_collect_open(struct hakt_collect **c, struct hakt_shm *shm,
+                      const struct hakt_clock *clock, struct hakt_collect_sink sink,
+                      struct hakc_err *err);
+void hakt_collect_close(struct hakt_collect *c);
+
+/* One round. Returns how many ring records it handled; *more (may be NULL) = 1 if another round
+ * should follow at once, because records are held or a ring is filling. */
+uint64_t hakt_collect_round(struct hakt_collect *c, int *more);
+
+/* Gives back the rings of threads that no longer exist in process pid. Now and then; a round with
+ * nothing left to do must have come before for a ring to be empty. */
+void hakt_collect_reap(struct hakt_collect *c, pid_t pid);
+
+/* The program is dead: handles all that was ever committed, gives every held record its due, and
+ * writes the unfinished reallocs and the threads' end markers. */
+void hakt_collect_finish(struct hakt_collect *c);
+
+void hakt_collect_get_stats(const struct hakt_collect *c, struct hakt_collect_stats *stats);
+
+/* 0, or the code and sentence with which the sink (or memory) failed. */
+int hakt_collect_failed(const struct hakt_collect *c, struct hakc_err *err);
+
+#endif

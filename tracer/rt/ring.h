@@ -1,0 +1,89 @@
+/*
+ * The producer's side of a ring: what a wrapper does for each op. No lock, no system call, no
+ * allocation; the slow path (hakt_ring_make_room, ring.c) is entered once per half ring, when the
+ * ring is full, and for a thread that has no ring.
+ */
+#ifndef TRACER_RT_RING_H
+#define TRACER_RT_RING_H
+
+#include "tracer/rt/shm.h"
+
+#include <stdint.h>
+#include <time.h>
+
+/*
+ * A thread's own state, one cache line, in memory that the kernel clears in a forked child
+ * (MADV_WIPEONFORK): there limit is 0, so a child of any kind of fork enters the slow path at its
+ * first op and never writes into its parent's ring.
+ */
+struct hakt_ring {
+    _Alignas(64) uint64_t head; /* next index to reserve */
+    uint64_t limit;             /* slow path from here on: full, or time to look at the tail */
+    uint64_t mask;              /* records - 1 */
+    struct hakt_shm_rec *recs;
+    struct hakt_shm_slot *slot;
+    struct hakt_shm *shm;
+    uint32_t clock;       /* enum hakt_shm_clock */
+    uint32_t gave_up;     /* the collector was found stuck: no waiting until its heart beats */
+    uint64_t gave_up_at;  /* that heartbeat */
+};
+
+/* Takes the next index. One instruction on x86-64, so that a signal handler gets the next one. The
+ * line is this thread's alone: no lock prefix. */
+static inline uint64_t hakt_ring_reserve(struct hakt_ring *r) {
+#if defined(__x86_64__)
+    uint64_t i = 1;
+    __asm__ volatile("xaddq %0, %1" : "+r"(i), "+m"(r->head) : : "memory", "cc");
+    return i;
+#else
+    return __atomic_fetch_add(&r->head, 1, __ATOMIC_RELAXED);
+#endif
+}
+
+static inline uint64_t hakt_ring_now(uint32_t clock) {
+#if defined(__x86_64__)
+    if (__builtin_expect(clock == HAKT_SHM_TSC, 1))
+        return __builtin_ia32_rdtsc();
+#endif
+    struct timespec ts;
+    (void)clock;
+    clock_gettime(CLOCK_MONOTONIC, &ts); /* the vDSO: no system call */
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Room for a record without the slow path? */
+static inline int hakt_ring_has_room(const struct hakt_ring *r) {
+    return __builtin_expect(__atomic_load_n(&r->head, __ATOMIC_RELAXED) <
+                                __atomic_load_n(&r->limit, __ATOMIC_RELAXED),
+                            1);
+}
+
+/* Publishes a record. The caller has seen room. */
+static inline void hakt_ring_put(struct hakt_ring *r, unsigned op, unsigned align_log2,
+                                 uint64_t ptr, uint64_t size) {
+    uint64_t i = hakt_ring_reserve(r);
+    struct hakt_shm_rec *rec = &r->recs[i & r->mask];
+    rec->ptr = ptr;
+    rec->size = size;
+    rec->time = hakt_ring_now(r->clock);
+    __atomic_store_n(&rec->commit, hakt_shm_commit_word(i, op, align_log2), __ATOMIC_RELEASE);
+}
+
+enum hakt_ring_room {
+    HAKT_ROOM = 0,
+    HAKT_ROOM_DROPPED = 1,   /* the op is lost, and counted in the slot */
+    HAKT_ROOM_COLLECTOR = 2, /* the collector is dead: nobody will ever read */
+};
+
+/* Binds r to slot number `slot` of shm, whose memory is accessible. */
+void hakt_ring_bind(struct hakt_ring *r, struct hakt_shm *shm, uint32_t slot);
+
+/* The ring is at its limit: looks at the tail; waits, or counts a loss, as the collector's settings
+ * say. Never waits for longer than it takes to see that the collector is dead, or than about 10 s
+ * for one that is stuck. Changes errno. */
+enum hakt_ring_room hakt_ring_make_room(struct hakt_ring *r);
+
+/* Wakes the collector if it sleeps. Changes errno. */
+void hakt_ring_bell(struct hakt_shm *shm);
+
+#endif

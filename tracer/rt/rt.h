@@ -1,0 +1,69 @@
+/*
+ * libhaktrace.so: what runs inside a traced program. One wrapper per entry point of the malloc
+ * family (wrap.c), a ring per thread (ring.h, ring.c), the way to the real functions (real.c), and
+ * finding the collector's memory and giving rings to threads (attach.c).
+ *
+ * Nothing here allocates, prints or exits. Without a collector the library is dormant: the
+ * wrappers call the real functions and that is all.
+ */
+#ifndef TRACER_RT_RT_H
+#define TRACER_RT_RT_H
+
+#include "tracer/rt/ring.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HAKT_HIDDEN __attribute__((visibility("hidden")))
+#define HAKT_SLOW   __attribute__((noinline, cold))
+
+/* The next definition of each entry point after ours. Until hakt_real_resolve has run they point
+ * at stand-ins that run it. */
+struct hakt_real {
+    void *(*malloc)(size_t);
+    void *(*calloc)(size_t, size_t);
+    void *(*realloc)(void *, size_t);
+    void *(*reallocarray)(void *, size_t, size_t);
+    void (*free)(void *);
+    void *(*memalign)(size_t, size_t);
+    void *(*aligned_alloc)(size_t, size_t);
+    int (*posix_memalign)(void **, size_t, size_t);
+    void *(*valloc)(size_t);
+    void *(*pvalloc)(size_t);
+};
+extern HAKT_HIDDEN struct hakt_real hakt_real;
+
+/* Finds the real functions. Any thread, any number of times. */
+HAKT_HIDDEN void hakt_real_resolve(void);
+
+/* Memory handed out while dlsym itself allocates. It is never given back. */
+#define HAKT_ARENA_BYTES 65536
+extern HAKT_HIDDEN char hakt_arena[HAKT_ARENA_BYTES];
+static inline int hakt_arena_owns(const void *p) {
+    return (uintptr_t)p - (uintptr_t)hakt_arena < HAKT_ARENA_BYTES;
+}
+/* realloc of such memory: the contents move to the real heap. */
+HAKT_HIDDEN void *hakt_arena_realloc(void *p, size_t size);
+
+/* This thread's ring, or one without room that sends every op into hakt_slow. */
+extern HAKT_HIDDEN __thread struct hakt_ring *hakt_my_ring;
+
+/* No room: attaches the thread, makes room, or says 0: this op is not recorded. Keeps errno. */
+HAKT_HIDDEN HAKT_SLOW int hakt_slow(void);
+
+/* At the first op, which may come before our constructor: joins the collector, unless libc does
+ * not know the environment yet. */
+HAKT_HIDDEN void hakt_early_start(void);
+
+/* 1 while this process records. */
+extern HAKT_HIDDEN int hakt_active;
+
+static inline void hakt_record(unsigned op, unsigned align_log2, const void *ptr, uint64_t size) {
+    if (!hakt_ring_has_room(hakt_my_ring)) {
+        if (!__atomic_load_n(&hakt_active, __ATOMIC_RELAXED) || !hakt_slow())
+            return;
+    }
+    hakt_ring_put(hakt_my_ring, op, align_log2, (uintptr_t)ptr, size);
+}
+
+#endif
