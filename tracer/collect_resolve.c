@@ -1,0 +1,213 @@
+#include "tracer/collect_resolve.h"
+
+#include <string.h>
+
+_Static_assert((int)HAKT_SHM_MALLOC == HAKT_MALLOC && (int)HAKT_SHM_CALLOC == HAKT_CALLOC &&
+                   (int)HAKT_SHM_REALLOC == HAKT_REALLOC &&
+                   (int)HAKT_SHM_REALLOCARRAY == HAKT_REALLOCARRAY &&
+                   (int)HAKT_SHM_FREE == HAKT_FREE && (int)HAKT_SHM_MEMALIGN == HAKT_MEMALIGN &&
+                   (int)HAKT_SHM_ALIGNED_ALLOC == HAKT_ALIGNED_ALLOC &&
+                   (int)HAKT_SHM_POSIX_MEMALIGN == HAKT_POSIX_MEMALIGN &&
+                   (int)HAKT_SHM_VALLOC == HAKT_VALLOC && (int)HAKT_SHM_PVALLOC == HAKT_PVALLOC,
+               "ring records carry the trace format's op numbers");
+
+int hakt_resolver_init(struct hakt_resolver *r, const struct hakt_clock *clock,
+                       struct hakt_collect_sink sink, struct hakc_err *err) {
+    memset(r, 0, sizeof(*r));
+    r->clock = clock;
+    r->sink = sink;
+    r->next_id = 1;
+    int rc = hakc_map_init(&r->live, 1 << 16);
+    return rc == 0 ? 0 : hakc_fail(err, rc, "no memory for the table of live addresses");
+}
+
+void hakt_resolver_fini(struct hakt_resolver *r) {
+    hakc_map_fini(&r->live);
+}
+
+static void put(struct hakt_resolver *r, const struct hakt_rec *rec) {
+    if (r->err.code != 0)
+        return;
+    int rc = r->sink.put(r->sink.ctx, rec, &r->err);
+    if (rc != 0)
+        r->err.code = rc;
+    else
+        r->stats.records++;
+}
+
+/* The time of a record, raised where the stamps contradict the order of causes. */
+static uint64_t ordered_ns(struct hakt_resolver *r, uint64_t raw) {
+    uint64_t ns = hakt_clock_ns(r->clock, raw);
+    if (ns < r->last_ns) {
+        r->stats.clamped++;
+        return r->last_ns;
+    }
+    r->last_ns = ns;
+    return ns;
+}
+
+static void emit(struct hakt_resolver *r, struct hakt_origin *o, struct hakt_rec *rec,
+                 uint64_t raw) {
+    rec->time = ordered_ns(r, raw);
+    if (!o->seen) {
+        struct hakt_rec start = {.time = rec->time, .op = HAKT_THREAD_START};
+        o->seen = 1;
+        o->number = start.thread = (uint32_t)r->stats.threads++;
+        put(r, &start);
+    }
+    rec->thread = o->number;
+    r->stats.ops++;
+    r->stats.foreign += (rec->flags & HAKT_REC_FOREIGN) != 0;
+    put(r, rec);
+}
+
+static void set_live(struct hakt_resolver *r, uint64_t addr, uint64_t id) {
+    int rc = hakc_map_put(&r->live, addr, id);
+    if (rc != 0 && r->err.code == 0)
+        hakc_fail(&r->err, rc, "no memory for the table of live addresses (%zu objects)",
+                  hakc_map_count(&r->live));
+}
+
+/* The program got an address that counts as live. */
+static void imply_free(struct hakt_resolver *r, struct hakt_origin *o, uint64_t id, uint64_t raw) {
+    struct hakt_rec rec = {.op = HAKT_FREE, .old_id = id, .flags = HAKT_REC_IMPLIED};
+    r->stats.implied++;
+    emit(r, o, &rec, raw);
+}
+
+/* Makes the address of a new object ready: 0, or 1 if it must wait. */
+static int vacate(struct hakt_resolver *r, struct hakt_origin *o, uint64_t addr, uint64_t raw,
+                  int force) {
+    uint64_t id;
+    if (hakc_map_find(&r->live, addr) == NULL)
+        return 0;
+    if (!force)
+        return 1;
+    hakc_map_take(&r->live, addr, &id);
+    imply_free(r, o, id, raw);
+    return 0;
+}
+
+static int on_alloc(struct hakt_resolver *r, struct hakt_origin *o, const struct hakt_shm_rec *in,
+                    unsigned op, unsigned align_log2, int force) {
+    struct hakt_rec rec = {.size = in->size, .op = (uint8_t)op, .align_log2 = (uint8_t)align_log2};
+    if (in->ptr == 0) {
+        rec.flags = HAKT_REC_FAILED;
+    } else {
+        if (vacate(r, o, in->ptr, in->time, force))
+            return 1;
+        rec.id = r->next_id++;
+        set_live(r, in->ptr, rec.id);
+    }
+    emit(r, o, &rec, in->time);
+    return 0;
+}
+
+static int on_free(struct hakt_resolver *r, struct hakt_origin *o, const struct hakt_shm_rec *in,
+                   int force) {
+    struct hakt_rec rec = {.op = HAKT_FREE};
+    if (in->ptr != 0 && !hakc_map_take(&r->live, in->ptr, &rec.old_id)) {
+        if (!force)
+            return 1;
+        rec.flags = HAKT_REC_FOREIGN;
+    }
+    emit(r, o, &rec, in->time);
+    return 0;
+}
+
+static void give_up_pending(struct hakt_resolver *r, struct hakt_origin *o, unsigned i,
+                            uint64_t raw) {
+    const struct hakt_pending *p = &o->pending[i];
+    struct hakt_rec rec = {.op = p->op,
+                           .old_id = p->id,
+                           .size = p->size,
+                           .flags = (uint8_t)(p->flags | HAKT_REC_UNFINISHED)};
+    emit(r, o, &rec, raw);
+    memmove(&o->pending[i], &o->pending[i + 1], (--o->depth - i) * sizeof(*p));
+}
+
+static int on_realloc_begin(struct hakt_resolver *r, struct hakt_origin *o,
+                            const struct hakt_shm_rec *in, unsigned op, int force) {
+    uint64_t id = 0;
+    if (!hakc_map_take(&r->live, in->ptr, &id) && !force)
+        return 1;
+    if (o->depth == HAKT_PENDING_MAX)
+        give_up_pending(r, o, 0, in->time);
+    o->pending[o->depth++] = (struct hakt_pending){
+        .addr = in->ptr,
+        .id = id,
+        .size = in->size,
+        .op = op == HAKT_SHM_REALLOC_BEGIN ? HAKT_REALLOC : HAKT_REALLOCARRAY,
+        .flags = id == 0 ? HAKT_REC_FOREIGN : 0};
+    return 0;
+}
+
+static int on_realloc_end(struct hakt_resolver *r, struct hakt_origin *o,
+                          const struct hakt_shm_rec *in, int force) {
+    unsigned i = o->depth;
+    while (i > 0 && o->pending[i - 1].addr != in->size)
+        i--;
+    if (i == 0) { /* its beginning was given up: only the new object is known, not its size */
+        struct hakt_shm_rec alloc = {.time = in->time, .ptr = in->ptr};
+        return in->ptr == 0 ? 0 : on_alloc(r, o, &alloc, HAKT_REALLOC, 0, force);
+    }
+    if (in->ptr != 0 && vacate(r, o, in->ptr, in->time, force))
+        return 1;
+    while (o->depth > i) /* left behind by a handler that did not return */
+        give_up_pending(r, o, o->depth - 1, in->time);
+    const struct hakt_pending *p = &o->pending[--o->depth];
+    struct hakt_rec rec = {.op = p->op, .old_id = p->id, .size = p->size, .flags = p->flags};
+    if (in->ptr != 0) {
+        rec.id = r->next_id++;
+        set_live(r, in->ptr, rec.id);
+    } else if (p->size != 0) { /* failed: the old object lives on */
+        rec.flags |= HAKT_REC_FAILED;
+        if (p->id != 0)
+            set_live(r, p->addr, p->id);
+    }
+    emit(r, o, &rec, in->time);
+    return 0;
+}
+
+int hakt_resolve(struct hakt_resolver *r, struct hakt_origin *o, const struct hakt_shm_rec *rec,
+                 int force, uint64_t *awaited) {
+    unsigned op = rec->commit >> 32 & 0xff, align_log2 = rec->commit >> 40 & 0xff;
+    int held;
+
+    if (r->err.code != 0) {
+        r->stats.discarded++;
+        return 0;
+    }
+    switch (op) {
+    case HAKT_SHM_FREE:
+        held = on_free(r, o, rec, force);
+        break;
+    case HAKT_SHM_REALLOC_BEGIN:
+    case HAKT_SHM_REALLOCARRAY_BEGIN:
+        held = on_realloc_begin(r, o, rec, op, force);
+        break;
+    case HAKT_SHM_REALLOC_END:
+        held = on_realloc_end(r, o, rec, force);
+        break;
+    default:
+        if (op > HAKT_SHM_PVALLOC) {
+            hakc_fail(&r->err, HAKC_ECORRUPT, "a ring holds an unknown record (kind %u): the "
+                      "program has overwritten the shared memory", op);
+            return 0;
+        }
+        held = on_alloc(r, o, rec, op, align_log2, force);
+    }
+    *awaited = rec->ptr;
+    return held;
+}
+
+void hakt_resolve_thread_end(struct hakt_resolver *r, struct hakt_origin *o) {
+    if (!o->seen && o->depth == 0)
+        return;
+    uint64_t raw = hakt_clock_now(r->clock);
+    while (o->depth > 0)
+        give_up_pending(r, o, 0, raw);
+    struct hakt_rec end = {.time = r->last_ns, .op = HAKT_THREAD_END, .thread = o->number};
+    put(r, &end);
+    o->seen = 0;
+}
