@@ -21,7 +21,8 @@ struct ring {
     struct hakt_shm_rec *recs;
     struct hakt_shm_slot *slot;
     struct hakt_origin origin;
-    uint64_t dropped_before; /* slot->dropped when this thread took it */
+    uint64_t dropped_before; /* slot->dropped when its last thread ended */
+    uint64_t round_start;    /* cursor at the start of the round */
     uint32_t tid;
     uint8_t active, held, force, dead;
     uint64_t held_round;
@@ -50,7 +51,8 @@ struct hakt_collect {
     uint64_t cut;              /* stamps up to this are this round's */
     uint64_t hole_since;       /* CLOCK_MONOTONIC ns, 0 = no hole in sight */
     uint64_t lost_holes;
-    uint64_t dropped_gone;     /* of threads that ended */
+    struct hakt_thread_drops *drops; /* threads that ended and had lost ops */
+    size_t drops_count;
 };
 
 static uint64_t monotonic_ns(void) {
@@ -94,6 +96,7 @@ void hakt_collect_close(struct hakt_collect *c) {
     free(c->active);
     free(c->held);
     free(c->heap);
+    free(c->drops);
     free(c);
 }
 
@@ -121,11 +124,16 @@ static void wake_waiter(struct ring *r) {
     }
 }
 
-static void give_back(struct ring *r) {
-    if (r->tail == r->cursor)
-        return;
-    r->tail = r->cursor;
-    __atomic_store_n(&r->slot->tail, r->tail, __ATOMIC_SEQ_CST);
+/* Gives the room below the cursor back. A thread that sleeps for room is woken once there is enough
+ * to be worth it, `enough` records, so that it and the collector work at the same time. */
+static void give_back(struct ring *r, uint64_t enough) {
+    if (r->tail != r->cursor) {
+        r->tail = r->cursor;
+        __atomic_store_n(&r->slot->tail, r->tail, __ATOMIC_SEQ_CST);
+    }
+    if (r->cursor - r->round_start >= enough &&
+        __atomic_load_n(&r->slot->waiting, __ATOMIC_SEQ_CST) != 0)
+        wake_waiter(r);
 }
 
 /* The first committed record behind a hole, if within n; else 0. */
@@ -166,7 +174,6 @@ static void activate(struct hakt_collect *c, uint32_t number) {
     r->tid = tid;
     r->active = 1;
     r->dead = r->held = r->force = 0;
-    r->dropped_before = __atomic_load_n(&r->slot->dropped, __ATOMIC_RELAXED);
     r->cursor = r->tail = __atomic_load_n(&r->slot->tail, __ATOMIC_RELAXED);
     r->origin.depth = 0;
     r->origin.seen = 0;
@@ -270,7 +277,7 @@ static uint64_t run_ring(struct hakt_collect *c, struct ring *r) {
         if (c->held_count > 0 && release_waiters(c, rec))
             until = c->heap[0].time;
         if (r->cursor - r->tail >= PUBLISH_EVERY)
-            give_back(r);
+            give_back(r, c->mask / 4);
     }
     return r->cursor - start;
 }
@@ -316,7 +323,7 @@ static int pick_forced(struct hakt_collect *c, int final, uint32_t *pick) {
 }
 
 static uint64_t round_up_to(struct hakt_collect *c, uint64_t cut, int final, int *more) {
-    uint64_t handled, most = 0;
+    uint64_t handled;
     uint32_t i;
 
     c->round++;
@@ -325,6 +332,7 @@ static uint64_t round_up_to(struct hakt_collect *c, uint64_t cut, int final, int
     find_new_rings(c);
     for (i = 0; i < c->active_count; i++) {
         struct ring *r = c->active[i];
+        r->round_start = r->cursor;
         if (!r->held && is_ready(c, r))
             heap_push(c, r);
         else if (!r->held)
@@ -336,13 +344,8 @@ static uint64_t round_up_to(struct hakt_collect *c, uint64_t cut, int final, int
         release(c, i);
         handled += merge(c);
     }
-    for (i = 0; i < c->active_count; i++) {
-        struct ring *r = c->active[i];
-        uint64_t used = r->cursor - r->tail;
-        most = used > most ? used : most;
-        give_back(r);
-        wake_waiter(r);
-    }
+    for (i = 0; i < c->active_count; i++)
+        give_back(c->active[i], 1);
     if (more != NULL)
         *more = c->held_count > 0 || handled > c->mask / 8;
     return handled;
@@ -354,13 +357,28 @@ uint64_t hakt_collect_round(struct hakt_collect *c, int *more) {
 
 /* ---- ends --------------------------------------------------------------------------------- */
 
+/* Keeps how many ops a thread lost. Without memory for it the total is still right. */
+static void note_drops(struct hakt_collect *c, struct ring *r) {
+    uint64_t now = __atomic_load_n(&r->slot->dropped, __ATOMIC_RELAXED);
+    uint64_t lost = now - r->dropped_before;
+    r->dropped_before = now;
+    if (lost == 0 || !r->origin.seen)
+        return;
+    struct hakt_thread_drops *more =
+        realloc(c->drops, (c->drops_count + 1) * sizeof(*c->drops));
+    if (more == NULL)
+        return;
+    c->drops = more;
+    c->drops[c->drops_count++] = (struct hakt_thread_drops){r->origin.number, lost};
+}
+
 static void retire(struct hakt_collect *c, uint32_t i) {
     struct ring *r = c->active[i];
     uint32_t number = (uint32_t)(r - c->rings);
     c->active[i] = c->active[--c->active_count];
+    note_drops(c, r);
     hakt_resolve_thread_end(&c->res, &r->origin);
-    give_back(r);
-    c->dropped_gone += __atomic_load_n(&r->slot->dropped, __ATOMIC_RELAXED) - r->dropped_before;
+    give_back(r, UINT64_MAX);
     r->active = 0;
     __atomic_store_n(&r->slot->state, HAKT_SLOT_FREE, __ATOMIC_RELEASE);
     if (number < c->shm->slot_hint)
@@ -395,12 +413,12 @@ void hakt_collect_finish(struct hakt_collect *c) {
 
 void hakt_collect_get_stats(const struct hakt_collect *c, struct hakt_collect_stats *stats) {
     *stats = c->res.stats;
-    stats->dropped_full = c->dropped_gone;
-    for (uint32_t i = 0; i < c->active_count; i++) {
-        const struct ring *r = c->active[i];
+    stats->dropped_full = 0;
+    for (uint32_t i = 0; i < c->shm->slot_count; i++)
         stats->dropped_full +=
-            __atomic_load_n(&r->slot->dropped, __ATOMIC_RELAXED) - r->dropped_before;
-    }
+            __atomic_load_n(&hakt_shm_slots(c->shm)[i].dropped, __ATOMIC_RELAXED);
+    stats->drops = c->drops;
+    stats->drops_count = c->drops_count;
     stats->unserved_threads = __atomic_load_n(&c->shm->threads_unserved, __ATOMIC_RELAXED);
     stats->dropped = stats->dropped_full + c->lost_holes +
                      __atomic_load_n(&c->shm->ops_unserved, __ATOMIC_RELAXED);

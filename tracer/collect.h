@@ -34,6 +34,11 @@ struct hakt_collect_sink {
     void *ctx;
 };
 
+struct hakt_thread_drops {
+    uint32_t thread;
+    uint64_t dropped;
+};
+
 struct hakt_collect_stats {
     uint64_t records;  /* handed to the sink */
     uint64_t ops;      /* of these, without thread markers */
@@ -44,6 +49,8 @@ struct hakt_collect_stats {
     uint64_t foreign, implied;
     uint64_t held;     /* records that waited for their cause */
     uint64_t clamped;  /* time stamps raised to keep the order */
+    const struct hakt_thread_drops *drops; /* dropped_full by thread, of threads that have ended; */
+    size_t drops_count;                    /* valid until the collector's next call */
     uint64_t discarded; /* records read after the sink failed */
 };
 

@@ -1,0 +1,34 @@
+/*
+ * The collector's side of the shared memory: making it, and sleeping until the program rings.
+ */
+#ifndef TRACER_COLLECT_SHM_H
+#define TRACER_COLLECT_SHM_H
+
+#include "common/err.h"
+#include "tracer/rt/shm.h"
+
+#include <stdint.h>
+
+#define HAKT_RING_BYTES_MIN     (8u << 10) /* four times the slack */
+#define HAKT_RING_BYTES_MAX     (1u << 30)
+#define HAKT_RING_BYTES_DEFAULT (1u << 20)
+#define HAKT_SLOTS_MAX          65536u
+#define HAKT_SLOTS_DEFAULT      4096u
+
+struct hakt_shm_settings {
+    uint64_t ring_bytes;  /* rounded up to a power of two within the bounds above */
+    uint32_t slots;
+    uint32_t clock;       /* enum hakt_shm_clock */
+    uint32_t on_full;     /* enum hakt_shm_on_full */
+};
+
+/* Makes and maps the memory. path receives the name that the program opens it by (valid while *fd
+ * is open in this process). HAKC_EIO. */
+int hakt_shm_create(struct hakt_shm **shm, int *fd, char path[64],
+                    const struct hakt_shm_settings *settings, struct hakc_err *err);
+void hakt_shm_destroy(struct hakt_shm *shm, int fd);
+
+/* Sleeps for at most ns; ends early when a thread's ring fills, or on a signal. */
+void hakt_shm_sleep(struct hakt_shm *shm, uint64_t ns);
+
+#endif
