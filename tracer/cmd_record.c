@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -344,6 +345,7 @@ static int finish(struct session *s) {
     struct hakt_collect_stats st;
     struct hakt_totals end = {0}, totals = {0};
     struct hakc_err err = {0};
+    struct stat file;
     uint64_t bytes;
 
     hakt_collect_get_stats(s->collect, &st);
@@ -354,9 +356,12 @@ static int finish(struct session *s) {
     end.end_reason = s->write_err.code != 0       ? HAKT_END_LIMIT
                      : WIFSIGNALED(s->status) ? HAKT_END_KILLED
                                                   : HAKT_END_EXIT;
-    bytes = hakt_writer_bytes(s->writer);
+    flush(s);
+    bytes = hakt_writer_bytes(s->writer); /* of a pipe: all but the index */
     int rc = hakt_writer_close(s->writer, &end, &totals, &err);
     s->writer = NULL;
+    if (stat(s->opt->output, &file) == 0 && S_ISREG(file.st_mode))
+        bytes = (uint64_t)file.st_size;
     if (s->write_err.code == 0 && rc != 0)
         s->write_err = err;
     summary(s, &st, &totals, bytes);

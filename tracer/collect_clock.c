@@ -85,8 +85,11 @@ static int start_tsc(struct hakt_clock *c) {
     sample(&raw, &ns);
     c->mult = slope(raw - c->raw0, ns - c->ns0);
     c->raw = c->raw0;
-    c->ns = 0;
-    return cpus_agree(c) ? 0 : -1;
+    if (!cpus_agree(c))
+        return -1;
+    sample(&c->raw0, &c->ns0); /* time 0 is now */
+    c->raw = c->raw0;
+    return 0;
 }
 
 int hakt_clock_start(struct hakt_clock *c, enum hakt_clock_choice choice) {

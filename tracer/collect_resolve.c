@@ -78,7 +78,7 @@ static void imply_free(struct hakt_resolver *r, struct hakt_origin *o, uint64_t 
 /* Makes the address of a new object ready: 0, or 1 if it must wait. */
 static int vacate(struct hakt_resolver *r, struct hakt_origin *o, uint64_t addr, uint64_t raw,
                   int force) {
-    uint64_t id;
+    uint64_t id = 0;
     if (hakc_map_find(&r->live, addr) == NULL)
         return 0;
     if (!force)
