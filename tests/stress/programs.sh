@@ -46,9 +46,10 @@ case_python-tests() {
         echo "python3's own tests are not installed (Debian: libpython3-testsuite)"
         exit 77
     }
-    local tests=(test_json test_dict test_deque test_struct)
-    [ "$size" = small ] || tests+=(test_list test_set test_bytes test_re test_unicode test_bigmem test_io test_zlib test_threading
-        test_queue test_array test_memoryview test_sqlite3 test_pickle test_csv)
+    local tests=(test_json test_dict test_struct)
+    [ "$size" = small ] || tests+=(test_list test_set test_bytes test_re test_unicode
+        test_bigmem test_io test_zlib test_threading
+        test_deque test_queue test_array test_memoryview test_sqlite3 test_pickle test_csv)
     PYTHONMALLOC=malloc "${W[@]}" python3 -m test -q "${tests[@]}" >log 2>&1
     echo "exit code $?" >out/text
     cat log
@@ -99,9 +100,15 @@ case_sqlite() {
 # Debian's redis-server calls plain malloc, which libjemalloc.so provides unless something is
 # preloaded before it: so a preload does serve its data. The case proves it, where it can.
 case_redis() {
-    need redis-server redis-benchmark redis-cli
     local n=100000 pid rc=0
-    [ "$size" = full ] || n=8000
+    [ "$size" = full ] || n=3000
+    if ! command -v redis-server >/dev/null && command -v redis-check-rdb >/dev/null; then
+        # the same program: Debian's redis-server package only adds a link and a service
+        mkdir bin
+        ln -s "$(command -v redis-check-rdb)" bin/redis-server
+        PATH=$PWD/bin:$PATH
+    fi
+    need redis-server redis-benchmark redis-cli
     if [ -n "${HAK_LIB:-}" ]; then
         LD_DEBUG=bindings "${W[@]}" redis-server --version 2>&1 |
             grep -q "redis-server.* to $HAK_LIB .*symbol .malloc'" ||
