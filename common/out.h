@@ -31,6 +31,7 @@ enum hakc_col_type {
     HAKC_COL_FLOAT,    /* right; `digits` after the point */
     HAKC_COL_BYTES,    /* integer bytes; the table picks one unit for the column */
     HAKC_COL_DURATION, /* ns; likewise */
+    HAKC_COL_ANY,      /* each cell its own type; right if no cell is a text */
 };
 
 struct hakc_col {
@@ -64,8 +65,8 @@ void hakc_out_section(struct hakc_out *o, const char *key, const char *title);
 void hakc_out_section_end(struct hakc_out *o);
 
 /* A list: then for each row hakc_out_row, and one cell for each column in their order. A cell's
- * call must fit the column's type (int and uint for INT, BYTES and DURATION; float for FLOAT,
- * BYTES and DURATION); null fits all. Missing cells are null. title may be NULL (none). */
+ * call must fit the column's type (int and uint for INT, FLOAT, BYTES and DURATION; float for
+ * FLOAT, BYTES and DURATION); null fits all. Missing cells are null. title may be NULL (none). */
 void hakc_out_list(struct hakc_out *o, const char *key, const char *title,
                    const struct hakc_col *cols, unsigned n);
 void hakc_out_row(struct hakc_out *o);
