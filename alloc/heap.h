@@ -97,7 +97,8 @@ enum hak_span_event {
     HAK_SPAN_TAKEN, /* a free span goes into use again; span->state still says what it was */
     HAK_SPAN_PUT,   /* about to become free; span->used_pages is current */
     HAK_SPAN_TOUCH, /* its first span->used_pages pages may be resident from now on */
-    HAK_SPAN_MOVED, /* its pages were moved to another span (realloc): it is not resident now */
+    HAK_SPAN_MOVED, /* its pages were moved to the span of the TOUCH before (realloc): it is clean
+                     */
 };
 
 /* On slow paths only, under the pool lock except for TOUCH. pages: TOUCH's; of FRESH and TAKEN,

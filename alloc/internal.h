@@ -121,7 +121,8 @@ struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bo
 void hak_pool_put(struct hak_slab *head);
 /* head's first `pages` pages may be resident from now on. */
 void hak_pool_touch(struct hak_slab *head, uint32_t pages);
-void hak_pool_moved(struct hak_slab *head);
+/* from's pages have been moved to the same place in `to`, both used spans' heads. */
+void hak_pool_moved(struct hak_slab *from, struct hak_slab *to);
 /* Retired heaps, oldest first: the caller owns what it pops until it pushes it back. */
 struct hak_heap *hak_pool_pop_retired(void);
 void hak_pool_push_retired(struct hak_heap *h);

@@ -62,15 +62,15 @@ size_t hak_large_usable(const struct hak_slab *head) {
     return head->carved * hak_os_page_size() - offset_of(head);
 }
 
-/* Another span takes over the pages of this one. */
+/* Another span takes over the pages of this one: all that may be resident, also what an earlier
+ * object left behind this one, so that the span is clean afterwards. `to` starts a span of a
+ * larger kind. */
 static bool move_pages(struct hak_slab *head, void *to, size_t bytes) {
-    size_t page = hak_os_page_size();
-    if (bytes < MOVE_MIN || (uintptr_t)to % page || (uintptr_t)head->free % page)
+    if (bytes < MOVE_MIN || offset_of(head))
         return false;
-    if (hak_os_move(head->free, to, (bytes + page - 1) & ~(page - 1)) != 0)
+    if (hak_os_move(head->free, to, head->span.used_pages * hak_os_page_size()) != 0)
         return false;
-    if (!offset_of(head))
-        hak_pool_moved(head);
+    hak_pool_moved(head, hak_slab_lookup(to));
     return true;
 }
 
@@ -89,7 +89,7 @@ void *hak_large_realloc(struct hak_heap *h, struct hak_slab *s, void *p, size_t 
     if (!q)
         return NULL;
     size_t keep = size < have ? size : have;
-    if (keep < have || !move_pages(head, q, keep))
+    if (size <= room || !move_pages(head, q, keep))
         memcpy(q, p, keep);
     hak_large_free(hak_slab_lookup(p), p);
     return q;

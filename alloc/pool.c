@@ -132,9 +132,11 @@ void hak_pool_touch(struct hak_slab *head, uint32_t pages) {
     observe(HAK_SPAN_TOUCH, &head->span, pages);
 }
 
-void hak_pool_moved(struct hak_slab *head) {
-    head->span.used_pages = 0;
-    observe(HAK_SPAN_MOVED, &head->span, 0);
+void hak_pool_moved(struct hak_slab *from, struct hak_slab *to) {
+    if (to->span.used_pages < from->span.used_pages)
+        to->span.used_pages = from->span.used_pages;
+    from->span.used_pages = 0;
+    observe(HAK_SPAN_MOVED, &from->span, 0);
 }
 
 uint64_t hak_core_trim(struct hak_heap *h) {
