@@ -14,7 +14,6 @@ import pathlib
 import sqlite3
 import sys
 
-SCHEMA_VERSION = 1
 MIB = 1048576.0
 
 
