@@ -123,7 +123,7 @@ format: ## lay out all C files by .clang-format
 format-check: ## fail where a C file is not laid out by .clang-format
 	clang-format --dry-run -Werror $(C_FILES)
 tidy: $(patsubst %.c,build/tidy/%.ok,$(filter %.c,$(C_FILES))) ## clang-tidy on all C files (.clang-tidy)
-build/tidy/%.ok: %.c $(filter %.h,$(C_FILES)) .clang-tidy
+build/tidy/%.ok: %.c $(filter %.h,$(C_FILES)) .clang-tidy tests/.clang-tidy
 	@mkdir -p $(@D)
 	@echo "clang-tidy $<"
 	@clang-tidy --quiet $< -- -std=gnu11 -D_GNU_SOURCE -DHAK_VERSION='"$(VERSION)"' -I. 2>$@.log || \
