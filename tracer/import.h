@@ -1,0 +1,42 @@
+/*
+ * Importers: other tools' recordings, read as a stream and written as a trace.
+ *
+ * Threads: none. Memory: the live set of the recording, its threads, one line.
+ */
+#ifndef TRACER_IMPORT_H
+#define TRACER_IMPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "common/err.h"
+#include "tracer/format/trace.h"
+
+#define HAKT_LINE_MAX 4096 /* bytes of the longest line that an importer takes */
+
+/* Lines of a text file, plain or compressed with zstd ("-" = standard input). */
+struct hakt_lines;
+
+int hakt_lines_open(struct hakt_lines **l, const char *path, struct hakc_err *err);
+void hakt_lines_close(struct hakt_lines *l);
+
+/* The next line without its end ("\n" or "\r\n"), NUL-terminated, writable, valid until the next
+ * call. *line = NULL at the end. HAKC_EIO; HAKC_ECORRUPT, HAKC_ETRUNCATED: broken zstd data, or a
+ * line that is too long or has a NUL. */
+int hakt_lines_next(struct hakt_lines *l, char **line, struct hakc_err *err);
+
+/* An error about the line last returned: HAKC_ECORRUPT with its number, and its offset in the
+ * (decompressed) text. `text` is part of the sentence. */
+int hakt_lines_fail(const struct hakt_lines *l, struct hakc_err *err, const char *text);
+
+struct hakt_import_result {
+    struct hakt_totals totals;
+    uint64_t implied; /* frees that had to be inferred: the ids around them are guesses */
+};
+
+/* Android's memory_replay text: "TID: malloc PTR SIZE" and so on, with or without START_NS END_NS
+ * at the end of each line. exact_ids: claim HAKT_EXACT_IDS in the header, which result->implied > 0
+ * would belie. level as for hakt_writer_open. */
+int hakt_import_android(const char *input, const char *output, int level, int exact_ids,
+                        struct hakt_import_result *result, struct hakc_err *err);
+
+#endif
