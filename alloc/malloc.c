@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "alloc/fast.h"
-#include "alloc/thread.h"
+#include "alloc/malloc_thread.h"
 
 #define EXPORT __attribute__((visibility("default")))
 

@@ -83,7 +83,7 @@ static void alignment(void) {
             CHECK(p && (uintptr_t)p % al == 0);
             if (!p)
                 continue;
-            memset(p, 0x77, malloc_usable_size(p));
+            memset(p, 0x77, n);
             CHECK(malloc_usable_size(p) >= n);
             p = realloc(p, n + 5000);
             CHECK(p && filled(p, n, 0x77));

@@ -1,6 +1,6 @@
 #include <pthread.h>
 #include <unistd.h>
-#include "alloc/thread.h"
+#include "alloc/malloc_thread.h"
 
 __thread struct hak_heap *hak_my_heap = (struct hak_heap *)&hak_empty_heap;
 static __thread bool ended;

@@ -2,8 +2,8 @@
  * A thread's heap, from its first allocation to after its last: how malloc.c finds it, and what
  * happens to it when the thread ends or forks.
  */
-#ifndef ALLOC_THREAD_H
-#define ALLOC_THREAD_H
+#ifndef ALLOC_MALLOC_THREAD_H
+#define ALLOC_MALLOC_THREAD_H
 
 #include "alloc/internal.h"
 

@@ -1,0 +1,14 @@
+#!/bin/bash
+# The malloc family edge by edge, and threads with forks, under each policy and way of release.
+# timeout: 180
+set -eu
+for policy in "" eager never partial:100 eager:how=unmap eager:how=free partial:n=3,how=free; do
+    HAKMEM_POLICY=$policy LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_api" >out
+    grep -q "^ok .* 0 failed, malloc from .*libhakmem.so$" out || { cat out; exit 1; }
+    HAKMEM_POLICY=$policy LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_threads" 8 40000
+done
+# the same program without a preload checks the test itself against libc
+"$BIN/stress/alloc_api"
+"$BIN/stress/alloc_threads" 4 8000
+# a process with little address space
+(ulimit -v 204800 && LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_threads" 4 20000)
