@@ -13,6 +13,7 @@ struct command {
 };
 
 static const struct command commands[] = {
+    {"info", "haktrace info", hakt_cmd_info, "what a trace holds, in figures"},
     {"dump", "haktrace dump", hakt_cmd_dump, "its records, one a line"},
     {"verify", "haktrace verify", hakt_cmd_verify, "check every byte and every record of a trace"},
     {"import", "haktrace import", hakt_cmd_import, "make a trace of another tool's recording"},
