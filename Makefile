@@ -37,6 +37,17 @@ else ifeq ($(FLAVOUR),clang)
 CC := clang
 endif
 
+# Compilers other than make's default are named: CC=clang make, or FLAVOUR=clang.
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+
+# $(call keep,FILE,TEXT): FILE holds TEXT, and is rewritten only when TEXT changes. What depends on
+# such a file is made again when a flag changes or a source goes away.
+changed = $(subst x$(strip $(1)),,x$(strip $(2)))$(subst x$(strip $(2)),,x$(strip $(1)))
+keep = $(if $(call changed,$(file <$(1)),$(2)),$(shell mkdir -p $(dir $(1)))$(file >$(1),$(strip $(2))))
+$(call keep,$(B)/flags,$(CC) $(HAK_CFLAGS) $(CFLAGS) $(LDFLAGS))
+
 .PHONY: all
 all: tools shlibs ## build the tools, the libraries and the benchmarks (default)
 
@@ -51,31 +62,34 @@ SHLIBS := $(call have,$(SHLIBS))
 obj = $(patsubst %.c,$(B)/obj/$(1)/%.o,$($(1)_SRC))
 
 define archive_rules
-$(B)/$(1).a: $(call obj,$(1))
+$(call keep,$(B)/$(1).list,objects: $(call obj,$(1)))
+$(B)/$(1).a: $(call obj,$(1)) $(B)/$(1).list
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$$(AR) rcs $$@ $$^
-$(B)/obj/$(1)/%.o: %.c
+	$$(AR) rcs $$@ $(call obj,$(1))
+$(B)/obj/$(1)/%.o: %.c $(B)/flags
 	@mkdir -p $$(@D)
 	$$(CC) $$(HAK_CFLAGS) $$($(1)_CFLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
 ALL_OBJ += $(call obj,$(1))
 endef
 
 define tool_rules
-$(P)/bin/$(1): $(call obj,$(1)) $(foreach a,$($(1)_A),$(B)/$(a).a)
+$(call keep,$(B)/$(1).list,objects: $(call obj,$(1)))
+$(P)/bin/$(1): $(call obj,$(1)) $(B)/$(1).list $(foreach a,$($(1)_A),$(B)/$(a).a)
 	@mkdir -p $$(@D)
 	$$(CC) $$(HAK_LDFLAGS) $$(CFLAGS) $$(LDFLAGS) -o $$@ $(call obj,$(1)) $(foreach a,$($(1)_A),$(B)/$(a).a) $$($(1)_LD)
-$(B)/obj/$(1)/%.o: %.c
+$(B)/obj/$(1)/%.o: %.c $(B)/flags
 	@mkdir -p $$(@D)
 	$$(CC) $$(HAK_CFLAGS) $$($(1)_CFLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
 ALL_OBJ += $(call obj,$(1))
 endef
 
 define shlib_rules
-$(P)/lib/$(1).so: $(call obj,$(1)) $(foreach a,$($(1)_A),$(B)/$(a).a)
+$(call keep,$(B)/$(1).list,objects: $(call obj,$(1)))
+$(P)/lib/$(1).so: $(call obj,$(1)) $(B)/$(1).list $(foreach a,$($(1)_A),$(B)/$(a).a)
 	@mkdir -p $$(@D)
 	$$(CC) $$(HAK_LDFLAGS) $$(CFLAGS) $$(LDFLAGS) -shared -Wl,-z,defs -o $$@ $(call obj,$(1)) $(foreach a,$($(1)_A),$(B)/$(a).a) $$($(1)_LD)
-$(B)/obj/$(1)/%.o: %.c
+$(B)/obj/$(1)/%.o: %.c $(B)/flags
 	@mkdir -p $$(@D)
 	$$(CC) $$(HAK_CFLAGS) -fPIC $$($(1)_CFLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
 ALL_OBJ += $(call obj,$(1))
@@ -88,7 +102,7 @@ $(B)/unit/$(1): $(B)/obj/unit/tests/unit/$(1).o $(foreach a,$($(1)_A),$(B)/$(a).
 ALL_OBJ += $(B)/obj/unit/tests/unit/$(1).o
 endef
 
-$(B)/obj/unit/%.o: %.c
+$(B)/obj/unit/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(HAK_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -102,9 +116,10 @@ $(foreach n,$(UNIT),$(eval $(call unit_rules,$(n))))
 .PHONY: tools shlibs unit unit-run
 tools: $(TOOLS:%=$(P)/bin/%)
 shlibs: $(SHLIBS:%=$(P)/lib/%.so)
-unit: $(UNIT:%=$(B)/unit/%) ## build the unit tests of FLAVOUR
-unit-run: unit ## build and run the unit tests of FLAVOUR (tsan: the threaded ones)
-	@scripts/run-unit $(B)/unit $(if $(filter tsan,$(FLAVOUR)),$(UNIT_TSAN),$(UNIT))
+UNIT_NOW := $(if $(filter tsan,$(FLAVOUR)),$(UNIT_TSAN),$(UNIT))
+unit: $(UNIT_NOW:%=$(B)/unit/%) ## build the unit tests of FLAVOUR (tsan: the threaded ones)
+unit-run: unit ## build and run them
+	@scripts/run-unit $(B)/unit $(UNIT_NOW)
 
 # ---- checks ------------------------------------------------------------------------------------
 C_DIRS := $(addsuffix /,common alloc alloc/policy tracer tracer/format tracer/rt replay sim db \
