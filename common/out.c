@@ -64,6 +64,12 @@ void cell_free(struct cell *c) {
 }
 
 void out_json_next(struct hakc_out *o, unsigned depth) {
+    if (!o->started) { /* so late that a tool which fails before prints nothing */
+        char head[64];
+        snprintf(head, sizeof head, "{\n  \"schema_version\": %d", o->schema_version);
+        out_put(o, head);
+        o->started = o->members = 1;
+    }
     out_put(o, o->members++ ? ",\n" : "\n");
     out_pad(o, 2 * depth);
 }
@@ -281,10 +287,7 @@ int hakc_out_open(struct hakc_out **out, FILE *f, enum hakc_out_format format, i
         o->bold = !(no_color && no_color[0]) && term && strcmp(term, "dumb") != 0 &&
                   fileno(f) >= 0 && isatty(fileno(f));
     }
-    if (format == HAKC_OUT_JSON) {
-        out_put(o, "{");
-        hakc_out_int(o, "schema_version", NULL, schema_version);
-    }
+    o->schema_version = schema_version;
     return HAKC_OK;
 }
 
@@ -327,6 +330,13 @@ static void end_csv(struct hakc_out *o) {
         out_csv_string(o, o->notes[i]);
         out_put(o, "\n");
     }
+}
+
+void hakc_out_abandon(struct hakc_out *o) {
+    if (!o)
+        return;
+    out_fail(o, HAKC_EINTERNAL); /* from here on nothing is written */
+    hakc_out_close(o, NULL);
 }
 
 int hakc_out_close(struct hakc_out *o, struct hakc_err *err) {

@@ -31,6 +31,7 @@ enum hakc_col_type {
     HAKC_COL_FLOAT,    /* right; `digits` after the point */
     HAKC_COL_BYTES,    /* integer bytes; the table picks one unit for the column */
     HAKC_COL_DURATION, /* ns; likewise */
+    HAKC_COL_SHOWN,    /* right; any number, with a text of its own for the table */
     HAKC_COL_ANY,      /* each cell its own type; right if no cell is a text */
 };
 
@@ -74,6 +75,8 @@ void hakc_out_cell_str(struct hakc_out *o, const char *v); /* NULL = null */
 void hakc_out_cell_int(struct hakc_out *o, int64_t v);
 void hakc_out_cell_uint(struct hakc_out *o, uint64_t v);
 void hakc_out_cell_float(struct hakc_out *o, double v); /* NaN and infinities = null */
+/* For HAKC_COL_SHOWN, where rows have different units: v in JSON and CSV, `shown` in a table. */
+void hakc_out_cell_shown(struct hakc_out *o, double v, const char *shown);
 void hakc_out_cell_null(struct hakc_out *o);
 void hakc_out_list_end(struct hakc_out *o);
 
@@ -83,6 +86,10 @@ void hakc_out_note(struct hakc_out *o, const char *fmt, ...) __attribute__((form
 /* Ends the document, flushes f, frees o. 0, or the first failure: HAKC_ENOMEM, HAKC_EIO (full
  * disk, closed pipe), HAKC_EINTERNAL (calls out of order). */
 int hakc_out_close(struct hakc_out *o, struct hakc_err *err);
+
+/* Instead of close, where the tool has failed: frees o, writes no more. What was held back (all of
+ * a document before its first list, in a table the open list too) is not printed. */
+void hakc_out_abandon(struct hakc_out *o);
 
 /* Columns that a UTF-8 text takes on a terminal: 2 for East Asian wide characters and emoji, 0
  * for combining marks, 1 for each invalid byte (it is shown as U+FFFD). */

@@ -30,11 +30,12 @@ struct hakc_out {
     enum hakc_out_format format;
     unsigned width;
     int bold;
-    int code, sys_errno;      /* the first failure */
-    char *section, *list_key; /* open ones, or NULL */
-    int members;              /* JSON: members written in the innermost object */
-    int outer_members;        /* ... in the object around a section */
-    int blocks;               /* table, CSV: blocks written, to part them by an empty line */
+    int code, sys_errno;         /* the first failure */
+    char *section, *list_key;    /* open ones, or NULL */
+    int schema_version, started; /* JSON: is the head written? */
+    int members;                 /* JSON: members written in the innermost object */
+    int outer_members;           /* ... in the object around a section */
+    int blocks;                  /* table, CSV: blocks written, to part them by an empty line */
     int lists;
     struct pending_key *keys;
     size_t n_keys, cap_keys;

@@ -73,7 +73,7 @@ void hakc_out_list(struct hakc_out *o, const char *key, const char *title,
 /* ---- cells -------------------------------------------------------------------------------- */
 
 static int fits(enum hakc_col_type type, enum cell_kind kind) {
-    if (kind == CELL_NULL || type == HAKC_COL_ANY)
+    if (kind == CELL_NULL || type == HAKC_COL_ANY || type == HAKC_COL_SHOWN)
         return 1;
     if (type == HAKC_COL_STR || kind == CELL_STR)
         return type == HAKC_COL_STR && kind == CELL_STR;
@@ -152,6 +152,13 @@ void hakc_out_cell_uint(struct hakc_out *o, uint64_t v) {
 
 void hakc_out_cell_float(struct hakc_out *o, double v) {
     put_cell(o, (struct cell){isfinite(v) ? CELL_FLOAT : CELL_NULL, {.d = v}});
+}
+
+void hakc_out_cell_shown(struct hakc_out *o, double v, const char *shown) {
+    if (o->format == HAKC_OUT_TABLE && isfinite(v))
+        hakc_out_cell_str(o, shown);
+    else
+        hakc_out_cell_float(o, v);
 }
 
 void hakc_out_cell_null(struct hakc_out *o) {
@@ -248,7 +255,7 @@ static void measure_column(const struct hakc_out *o, unsigned col, struct look *
         const struct cell *c = &o->cells[r * o->n_cols + col];
         unsigned w = hakc_text_width(cell_text(k, type, c, buf));
         k->width = w > k->width ? w : k->width;
-        if (c->kind == CELL_STR)
+        if (c->kind == CELL_STR && type == HAKC_COL_ANY)
             k->right = 0;
     }
 }

@@ -175,7 +175,7 @@ static int set_wal(struct hakd *db, struct hakc_err *err) {
         int rc = sqlite3_exec(db->sql, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
         if (rc == SQLITE_OK)
             return HAKC_OK; /* a file system without WAL keeps its journal, and that is fine */
-        if (rc != SQLITE_BUSY || waited_ms >= BUSY_MS)
+        if (rc != SQLITE_BUSY || waited_ms >= db->busy_ms)
             return hakd_sql_error(db, "opening the database", err);
         nanosleep(&pause, NULL);
     }
@@ -184,7 +184,7 @@ static int set_wal(struct hakd *db, struct hakc_err *err) {
 static int set_up(struct hakd *db, struct hakc_err *err) {
     int64_t have;
     int rc;
-    sqlite3_busy_timeout(db->sql, BUSY_MS);
+    sqlite3_busy_timeout(db->sql, db->busy_ms);
     if ((rc = hakd_exec(db, "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF",
                         "opening the database", err)) ||
         (rc = check_owner(db, err)))
@@ -225,15 +225,7 @@ static int open_immutable(struct hakd *db, const char *path) {
     sqlite3_free(wal);
     if (pending)
         return SQLITE_CANTOPEN;
-    sqlite3_str *s = sqlite3_str_new(NULL);
-    sqlite3_str_appendall(s, path[0] == '/' ? "file://" : "file:");
-    for (const char *c = path; *c; c++)
-        if (strchr("%?#", *c))
-            sqlite3_str_appendf(s, "%%%02x", (unsigned char)*c);
-        else
-            sqlite3_str_appendchar(s, 1, *c);
-    sqlite3_str_appendall(s, "?immutable=1");
-    char *uri = sqlite3_str_finish(s);
+    char *uri = hakd_file_uri(path, "immutable=1");
     if (!uri)
         return SQLITE_NOMEM;
     sqlite3_close(db->sql);
@@ -241,6 +233,18 @@ static int open_immutable(struct hakd *db, const char *path) {
     int rc = sqlite3_open_v2(uri, &db->sql, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
     sqlite3_free(uri);
     return rc;
+}
+
+char *hakd_file_uri(const char *path, const char *query) {
+    sqlite3_str *s = sqlite3_str_new(NULL);
+    sqlite3_str_appendall(s, path[0] == '/' ? "file://" : "file:");
+    for (const char *c = path; *c; c++)
+        if (strchr("%?#", *c))
+            sqlite3_str_appendf(s, "%%%02x", (unsigned char)*c);
+        else
+            sqlite3_str_appendchar(s, 1, *c);
+    sqlite3_str_appendf(s, "?%s", query);
+    return sqlite3_str_finish(s);
 }
 
 static int open_file(struct hakd *db, const char *path, struct hakc_err *err) {
@@ -256,9 +260,15 @@ static int open_file(struct hakd *db, const char *path, struct hakc_err *err) {
     } else if (!S_ISREG(st.st_mode)) {
         return fail_path(db, HAKC_EIO, "a database is a regular file, and this is none", err);
     }
+    /* A name that begins with "file:" is a name here; URIs are for hakd_merge's ATTACH. */
+    char *named = sqlite3_mprintf("%s%s", strncmp(path, "file:", 5) == 0 ? "./" : "", path);
+    if (!named)
+        return hakc_fail(err, HAKC_ENOMEM, "opening the database: out of memory");
     int flags =
         db->mode == HAKD_WRITE ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
-    if (sqlite3_open_v2(path, &db->sql, flags, NULL) != SQLITE_OK)
+    int opened = sqlite3_open_v2(named, &db->sql, flags | SQLITE_OPEN_URI, NULL);
+    sqlite3_free(named);
+    if (opened != SQLITE_OK)
         return db->sql ? hakd_sql_error(db, "opening the database", err)
                        : hakc_fail(err, HAKC_ENOMEM, "opening the database: out of memory");
     sqlite3_extended_result_codes(db->sql, 1);
@@ -273,12 +283,18 @@ static int open_file(struct hakd *db, const char *path, struct hakc_err *err) {
     return HAKC_OK;
 }
 
-int hakd_open(struct hakd **out, const char *path, enum hakd_open_mode mode, struct hakc_err *err) {
+int hakd_open(struct hakd **db, const char *path, enum hakd_open_mode mode, struct hakc_err *err) {
+    return hakd_open_wait(db, path, mode, BUSY_MS, err);
+}
+
+int hakd_open_wait(struct hakd **out, const char *path, enum hakd_open_mode mode, unsigned ms,
+                   struct hakc_err *err) {
     *out = NULL;
     struct hakd *db = calloc(1, sizeof *db);
     if (!db)
         return hakc_fail(err, HAKC_ENOMEM, "opening the database: out of memory");
     db->mode = mode;
+    db->busy_ms = ms > INT32_MAX ? INT32_MAX : (int)ms;
     snprintf(db->path, sizeof db->path, "%s", path);
     int rc = open_file(db, path, err);
     if (rc == HAKC_OK)
@@ -298,10 +314,6 @@ void hakd_close(struct hakd *db) {
         sqlite3_finalize(db->stmt[i]);
     sqlite3_close(db->sql); /* rolls back what is open */
     free(db);
-}
-
-void hakd_set_busy_timeout(struct hakd *db, unsigned ms) {
-    sqlite3_busy_timeout(db->sql, (int)ms);
 }
 
 /* ---- transactions ------------------------------------------------------------------------- */

@@ -24,15 +24,16 @@
 struct hakd;
 
 enum hakd_open_mode {
-    HAKD_READ = 0,   /* must exist; never changes the file */
-    HAKD_WRITE = 1,  /* creates it, migrates it to this build's schema version */
+    HAKD_READ = 0,  /* must exist; never changes the file */
+    HAKD_WRITE = 1, /* creates it, migrates it to this build's schema version */
 };
 
 int hakd_open(struct hakd **db, const char *path, enum hakd_open_mode mode, struct hakc_err *err);
 void hakd_close(struct hakd *db); /* rolls back an open transaction; NULL is fine */
 
-/* How long to wait for another process's lock; 10,000 ms without this call. */
-void hakd_set_busy_timeout(struct hakd *db, unsigned ms);
+/* The same with a time of one's own to wait for another process's lock, also in later calls. */
+int hakd_open_wait(struct hakd **db, const char *path, enum hakd_open_mode mode, unsigned ms,
+                   struct hakc_err *err);
 
 /* The schema version that this build writes. */
 int hakd_schema_version(void);
@@ -79,18 +80,18 @@ int hakd_put_experiment(struct hakd *db, const struct hakd_experiment *e, int64_
 int hakd_finish_experiment(struct hakd *db, int64_t id, const char *state, struct hakc_err *err);
 
 struct hakd_run {
-    int64_t experiment, trace;  /* trace 0 = none (a benchmark) */
-    int64_t library;            /* 0 = none (simulated) */
-    const char *allocator;      /* the name as the user gave it: "hakmem", "jemalloc:..." */
-    const char *policy;         /* canonical policy string, or NULL */
-    const char *env;            /* the variant's environment "A=1 B=2", or NULL */
-    const char *pass;           /* "time", "latency", "account", "sim", "control" */
-    const char *mode;           /* how it was driven: "full-speed", "recorded-times", "events", "full" */
-    int64_t repeat;             /* 0.. within its pass */
-    int64_t position;           /* place in the interleaved order of the experiment, 0.. */
-    const char *status;         /* "ok", "failed", "crashed", "timeout", "wrong-library" */
-    const char *error;          /* a sentence, where status is not ok */
-    const char *counting;       /* how system calls were counted: "seccomp", "ptrace", "model", NULL */
+    int64_t experiment, trace; /* trace 0 = none (a benchmark) */
+    int64_t library;           /* 0 = none (simulated) */
+    const char *allocator;     /* the name as the user gave it: "hakmem", "jemalloc:..." */
+    const char *policy;        /* canonical policy string, or NULL */
+    const char *env;           /* the variant's environment "A=1 B=2", or NULL */
+    const char *pass;          /* "time", "latency", "account", "sim", "control" */
+    const char *mode;     /* how it was driven: "full-speed", "recorded-times", "events", "full" */
+    int64_t repeat;       /* 0.. within its pass */
+    int64_t position;     /* place in the interleaved order of the experiment, 0.. */
+    const char *status;   /* "ok", "failed", "crashed", "timeout", "wrong-library" */
+    const char *error;    /* a sentence, where status is not ok */
+    const char *counting; /* how system calls were counted: "seccomp", "ptrace", "model", NULL */
 };
 int hakd_put_run(struct hakd *db, const struct hakd_run *r, int64_t *id, struct hakc_err *err);
 
@@ -99,10 +100,10 @@ int hakd_put_metric(struct hakd *db, int64_t run, const char *name, double value
                     struct hakc_err *err);
 
 struct hakd_syscall {
-    const char *call;    /* "madvise", "mmap", ... */
-    const char *detail;  /* the advice or the decisive flags: "MADV_DONTNEED", "PROT_NONE"; or "" */
+    const char *call;   /* "madvise", "mmap", ... */
+    const char *detail; /* the advice or the decisive flags: "MADV_DONTNEED", "PROT_NONE"; or "" */
     uint64_t calls, errors, bytes;
-    uint64_t kernel_ns;  /* UINT64_MAX = not measured */
+    uint64_t kernel_ns; /* UINT64_MAX = not measured */
 };
 int hakd_put_syscall(struct hakd *db, int64_t run, const struct hakd_syscall *s,
                      struct hakc_err *err);
@@ -115,5 +116,26 @@ struct hakd_sample {
 };
 int hakd_put_sample(struct hakd *db, int64_t run, const struct hakd_sample *s,
                     struct hakc_err *err);
+
+/* ---- whole databases ---------------------------------------------------------------------- */
+
+struct hakd_merged {
+    int64_t experiments, runs, traces, libraries, machines; /* rows that were added */
+};
+
+/* Adds what the database at `other` holds and this one does not: experiments by their UUID, runs
+ * by their place in the experiment, traces by hash, libraries and machines by identity. All or
+ * nothing; twice gives the same as once. The other file is not changed; it must have this build's
+ * schema version. */
+int hakd_merge(struct hakd *db, const char *other, struct hakd_merged *added, struct hakc_err *err);
+
+/* Called for each thing that hakd_check finds. A problem means that figures may be wrong; else it
+ * is a hint (an experiment that never finished). */
+typedef void hakd_finding(void *ctx, int is_problem, const char *text);
+
+/* SQLite's integrity check, foreign keys, rows whose run or experiment is gone, runs that claim
+ * success without a figure. *problems counts; 0 unless the check itself failed. */
+int hakd_check(struct hakd *db, hakd_finding *found, void *ctx, int64_t *problems,
+               struct hakc_err *err);
 
 #endif

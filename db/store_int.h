@@ -28,6 +28,7 @@ enum hakd_stmt {
 struct hakd {
     sqlite3 *sql;
     enum hakd_open_mode mode;
+    int busy_ms;                       /* how long to wait for a lock */
     char path[256];                    /* for messages; may be cut */
     sqlite3_stmt *stmt[HAKD_ST_COUNT]; /* prepared at first use */
 };
@@ -45,6 +46,9 @@ int hakd_migrate(struct hakd *db, const struct hakd_migration *list, struct hakc
 
 /* SQLite's last error as ours: busy, full, corrupt, constraint, ... `what` starts the sentence. */
 int hakd_sql_error(struct hakd *db, const char *what, struct hakc_err *err);
+
+/* "file:" URI of a path with a query ("mode=ro"); free with sqlite3_free. NULL = no memory. */
+char *hakd_file_uri(const char *path, const char *query);
 
 int hakd_exec(struct hakd *db, const char *sql, const char *what, struct hakc_err *err);
 
