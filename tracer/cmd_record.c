@@ -23,9 +23,9 @@
 
 #define TOOL "haktrace"
 
-#define SLEEP_BUSY_NS 100000   /* after a round that found something */
-#define SLEEP_IDLE_NS 4000000  /* reached by doubling over rounds that found nothing */
-#define REAP_EVERY_NS 50000000
+#define SLEEP_BUSY_NS  100000  /* after a round that found something */
+#define SLEEP_IDLE_NS  4000000 /* reached by doubling over rounds that found nothing */
+#define REAP_EVERY_NS  50000000
 #define FLUSH_EVERY_NS 1000000000
 #define CLOCK_EVERY_NS 1000000000
 
@@ -116,8 +116,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         o->shm.slots = (uint32_t)n;
         break;
     case OPT_ON_FULL:
-        o->shm.on_full = parse_choice(state, "on-full", arg, on_full) == 0 ? HAKT_SHM_WAIT
-                                                                           : HAKT_SHM_DROP;
+        o->shm.on_full =
+            parse_choice(state, "on-full", arg, on_full) == 0 ? HAKT_SHM_WAIT : HAKT_SHM_DROP;
         break;
     case OPT_CLOCK:
         o->clock = (enum hakt_clock_choice)parse_choice(state, "clock", arg, clocks);
@@ -150,12 +150,16 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
 }
 
 static const struct argp argp = {
-    option_table, parse_option, "-o FILE [--] PROGRAM [ARG...]",
+    option_table,
+    parse_option,
+    "-o FILE [--] PROGRAM [ARG...]",
     "Record every allocation of PROGRAM and its threads.\v"
     "The exit code is the program's own (128 + N when signal N killed it), 126 or 127 when it "
     "could not be started, 1 when the trace could not be written to its end. The program's own "
     "children are not recorded.",
-    NULL, NULL, NULL};
+    NULL,
+    NULL,
+    NULL};
 
 /* A recording under way. */
 struct session {
@@ -198,8 +202,8 @@ static int open_writer(struct session *s, struct hakc_err *err) {
     char host[256] = "";
     char *command = join_command(s->opt->command);
     struct hakt_info info = {
-        .fidelity = HAKT_HAS_TIMES | HAKT_HAS_THREADS | HAKT_EXACT_SIZES | HAKT_EXACT_IDS |
-                    HAKT_WHOLE_LIFE,
+        .fidelity =
+            HAKT_HAS_TIMES | HAKT_HAS_THREADS | HAKT_EXACT_SIZES | HAKT_EXACT_IDS | HAKT_WHOLE_LIFE,
         .start_unix_ns = s->clock.start_unix_ns,
         .page_size = (uint32_t)sysconf(_SC_PAGESIZE),
         .pid = (uint32_t)s->launch.pid,
@@ -210,9 +214,9 @@ static int open_writer(struct session *s, struct hakc_err *err) {
         .source = "",
     };
     gethostname(host, sizeof(host) - 1);
-    int rc = command == NULL ? hakc_fail(err, HAKC_ENOMEM, "no memory for the command line")
-                             : hakt_writer_open(&s->writer, s->opt->output, &info, s->opt->level,
-                                                err);
+    int rc = command == NULL
+                 ? hakc_fail(err, HAKC_ENOMEM, "no memory for the command line")
+                 : hakt_writer_open(&s->writer, s->opt->output, &info, s->opt->level, err);
     free(command);
     return rc;
 }
@@ -353,9 +357,9 @@ static int finish(struct session *s) {
         hakt_collect_failed(s->collect, &s->write_err);
     end.dropped = st.dropped + st.discarded;
     end.exit_status = (uint32_t)s->status;
-    end.end_reason = s->write_err.code != 0       ? HAKT_END_LIMIT
+    end.end_reason = s->write_err.code != 0   ? HAKT_END_LIMIT
                      : WIFSIGNALED(s->status) ? HAKT_END_KILLED
-                                                  : HAKT_END_EXIT;
+                                              : HAKT_END_EXIT;
     flush(s);
     bytes = hakt_writer_bytes(s->writer); /* of a pipe: all but the index */
     int rc = hakt_writer_close(s->writer, &end, &totals, &err);

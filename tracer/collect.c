@@ -8,11 +8,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PUBLISH_EVERY 1024  /* records: room is given back in pieces of this */
-#define PREFETCH_AHEAD 8    /* records */
-#define HELD_ROUNDS_MAX 64  /* a held record is given its due after so many, whatever the others do */
-#define HOLE_PEEK 8         /* records behind an uncommitted one that a handler may have committed */
+#define PUBLISH_EVERY  1024     /* records: room is given back in pieces of this */
+#define PREFETCH_AHEAD 8        /* records */
+#define HELD_NS_MAX    50000000 /* a held record is given its due after that, whatever the others do \
+                                 */
+#define HOLE_PEEK    8 /* records behind an uncommitted one that a handler may have committed */
 #define HOLE_WAIT_NS 20000000
+/* By how much a stamp may be off: another CPU's counter, and a counter read by a CPU that runs
+ * ahead of its loads and stores. */
+#define SKEW_NS 2000
 
 /* The collector's view of a slot. */
 struct ring {
@@ -25,7 +29,7 @@ struct ring {
     uint64_t round_start;    /* cursor at the start of the round */
     uint32_t tid;
     uint8_t active, held, force, dead;
-    uint64_t held_round;
+    uint64_t held_at; /* raw time at the start of the round that held it */
     uint64_t awaited; /* address */
 };
 
@@ -39,17 +43,17 @@ struct hakt_collect {
     struct hakt_shm *shm;
     uint64_t mask; /* records of a ring - 1 */
     struct hakt_resolver res;
-    struct ring *rings;        /* one for each slot */
-    struct ring **active;      /* those with a thread */
+    struct ring *rings;   /* one for each slot */
+    struct ring **active; /* those with a thread */
     uint32_t active_count;
     uint32_t attach_seen;
     struct heap_entry *heap;
     uint32_t heap_count;
     struct ring **held;
     uint32_t held_count;
-    uint64_t round;
-    uint64_t cut;              /* stamps up to this are this round's */
-    uint64_t hole_since;       /* CLOCK_MONOTONIC ns, 0 = no hole in sight */
+    uint64_t now;        /* raw time at the start of the round */
+    uint64_t cut;        /* stamps up to this are this round's: SKEW_NS before now */
+    uint64_t hole_since; /* CLOCK_MONOTONIC ns, 0 = no hole in sight */
     uint64_t lost_holes;
     struct hakt_thread_drops *drops; /* threads that ended and had lost ops */
     size_t drops_count;
@@ -107,8 +111,7 @@ static inline struct hakt_shm_rec *record_at(const struct hakt_collect *c, const
     return &r->recs[index & c->mask];
 }
 
-static inline int is_committed(const struct hakt_collect *c, const struct ring *r,
-                               uint64_t index) {
+static inline int is_committed(const struct hakt_collect *c, const struct ring *r, uint64_t index) {
     return (uint32_t)__atomic_load_n(&record_at(c, r, index)->commit, __ATOMIC_ACQUIRE) ==
            (uint32_t)(index + 1);
 }
@@ -225,7 +228,7 @@ static struct ring *heap_pop(struct hakt_collect *c) {
 
 static void hold(struct hakt_collect *c, struct ring *r, uint64_t awaited) {
     r->held = 1;
-    r->held_round = c->round;
+    r->held_at = c->now;
     r->awaited = awaited;
     c->held[c->held_count++] = r;
     c->res.stats.held++;
@@ -265,9 +268,9 @@ static uint64_t run_ring(struct hakt_collect *c, struct ring *r) {
             heap_push(c, r);
             break;
         }
-        hakc_map_prefetch(&c->res.live,
-                          __atomic_load_n(&record_at(c, r, r->cursor + PREFETCH_AHEAD)->ptr,
-                                          __ATOMIC_RELAXED));
+        hakc_map_prefetch(
+            &c->res.live,
+            __atomic_load_n(&record_at(c, r, r->cursor + PREFETCH_AHEAD)->ptr, __ATOMIC_RELAXED));
         if (hakt_resolve(&c->res, &r->origin, rec, r->force, &awaited)) {
             hold(c, r, awaited);
             break;
@@ -307,13 +310,14 @@ static int hole_in_sight(struct hakt_collect *c) {
 
 /* Which held record is to be given its due now: the oldest, once nobody can bring its cause. */
 static int pick_forced(struct hakt_collect *c, int final, uint32_t *pick) {
-    uint64_t oldest = UINT64_MAX;
+    uint64_t oldest = UINT64_MAX, skew = hakt_clock_span(c->res.clock, SKEW_NS);
+    uint64_t patience = hakt_clock_span(c->res.clock, HELD_NS_MAX);
     int fresh = 0, overdue = 0;
     for (uint32_t i = 0; i < c->held_count; i++) {
         struct ring *r = c->held[i];
         uint64_t time = record_at(c, r, r->cursor)->time;
-        fresh |= r->held_round == c->round;
-        overdue |= c->round - r->held_round > HELD_ROUNDS_MAX;
+        fresh |= c->cut < r->held_at + skew;
+        overdue |= c->now > r->held_at + patience;
         if (time < oldest) {
             oldest = time;
             *pick = i;
@@ -326,7 +330,6 @@ static uint64_t round_up_to(struct hakt_collect *c, uint64_t cut, int final, int
     uint64_t handled;
     uint32_t i;
 
-    c->round++;
     __atomic_fetch_add(&c->shm->heartbeat, 1, __ATOMIC_RELAXED);
     c->cut = cut;
     find_new_rings(c);
@@ -352,7 +355,9 @@ static uint64_t round_up_to(struct hakt_collect *c, uint64_t cut, int final, int
 }
 
 uint64_t hakt_collect_round(struct hakt_collect *c, int *more) {
-    return round_up_to(c, hakt_clock_now(c->res.clock), 0, more);
+    uint64_t now = hakt_clock_now(c->res.clock), skew = hakt_clock_span(c->res.clock, SKEW_NS);
+    c->now = now;
+    return round_up_to(c, now > skew ? now - skew : 0, 0, more);
 }
 
 /* ---- ends --------------------------------------------------------------------------------- */
@@ -364,8 +369,7 @@ static void note_drops(struct hakt_collect *c, struct ring *r) {
     r->dropped_before = now;
     if (lost == 0 || !r->origin.seen)
         return;
-    struct hakt_thread_drops *more =
-        realloc(c->drops, (c->drops_count + 1) * sizeof(*c->drops));
+    struct hakt_thread_drops *more = realloc(c->drops, (c->drops_count + 1) * sizeof(*c->drops));
     if (more == NULL)
         return;
     c->drops = more;

@@ -40,25 +40,24 @@ struct hakt_thread_drops {
 };
 
 struct hakt_collect_stats {
-    uint64_t records;  /* handed to the sink */
-    uint64_t ops;      /* of these, without thread markers */
-    uint64_t threads;  /* that made an op */
-    uint64_t dropped;  /* ops lost: rings full, no ring, records left unfinished by handlers */
+    uint64_t records;      /* handed to the sink */
+    uint64_t ops;          /* of these, without thread markers */
+    uint64_t threads;      /* that made an op */
+    uint64_t dropped;      /* ops lost: rings full, no ring, records left unfinished by handlers */
     uint64_t dropped_full; /* of these, because a ring was full */
     uint64_t unserved_threads; /* threads that found no ring */
     uint64_t foreign, implied;
-    uint64_t held;     /* records that waited for their cause */
-    uint64_t clamped;  /* time stamps raised to keep the order */
+    uint64_t held;                         /* records that waited for their cause */
+    uint64_t clamped;                      /* time stamps raised to keep the order */
     const struct hakt_thread_drops *drops; /* dropped_full by thread, of threads that have ended; */
     size_t drops_count;                    /* valid until the collector's next call */
-    uint64_t discarded; /* records read after the sink failed */
+    uint64_t discarded;                    /* records read after the sink failed */
 };
 
 /* Starts on `shm` (the collector's own mapping; stays the caller's). clock converts the stamps, is
  * updated by the caller between rounds and must outlive the collector. HAKC_ENOMEM. */
-int hakt_collect_open(struct hakt_collect **c, struct hakt_shm *shm,
-                      const struct hakt_clock *clock, struct hakt_collect_sink sink,
-                      struct hakc_err *err);
+int hakt_collect_open(struct hakt_collect **c, struct hakt_shm *shm, const struct hakt_clock *clock,
+                      struct hakt_collect_sink sink, struct hakc_err *err);
 void hakt_collect_close(struct hakt_collect *c);
 
 /* One round. Returns how many ring records it handled; *more (may be NULL) = 1 if another round

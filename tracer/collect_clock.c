@@ -17,9 +17,13 @@ static uint64_t monotonic(void) {
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+/* Fenced: what the program stamped is compared with it. */
 static uint64_t ticks(void) {
 #if defined(__x86_64__)
-    return __builtin_ia32_rdtsc();
+    __asm__ volatile("lfence" : : : "memory");
+    uint64_t t = __builtin_ia32_rdtsc();
+    __asm__ volatile("lfence" : : : "memory");
+    return t;
 #else
     return 0;
 #endif

@@ -17,11 +17,11 @@ enum hakt_clock_choice {
 };
 
 struct hakt_clock {
-    uint32_t kind; /* enum hakt_shm_clock */
-    uint64_t raw0, ns0;   /* at the start: raw, and CLOCK_MONOTONIC */
-    uint64_t raw;         /* from here on (and back) the line */
-    uint64_t ns;          /*   goes through this time since the start */
-    uint64_t mult;        /*   with this slope: ns per tick, times 2^32 */
+    uint32_t kind;      /* enum hakt_shm_clock */
+    uint64_t raw0, ns0; /* at the start: raw, and CLOCK_MONOTONIC */
+    uint64_t raw;       /* from here on (and back) the line */
+    uint64_t ns;        /*   goes through this time since the start */
+    uint64_t mult;      /*   with this slope: ns per tick, times 2^32 */
     uint64_t start_unix_ns;
 };
 
@@ -36,6 +36,11 @@ void hakt_clock_update(struct hakt_clock *c);
 
 /* The raw time now. */
 uint64_t hakt_clock_now(const struct hakt_clock *c);
+
+/* Raw time that passes in ns. */
+static inline uint64_t hakt_clock_span(const struct hakt_clock *c, uint64_t ns) {
+    return c->kind == HAKT_SHM_MONOTONIC ? ns : (uint64_t)(((unsigned __int128)ns << 32) / c->mult);
+}
 
 /* "tsc" or "monotonic", as in struct hakt_info. */
 const char *hakt_clock_name(const struct hakt_clock *c);

@@ -133,12 +133,12 @@ static int on_realloc_begin(struct hakt_resolver *r, struct hakt_origin *o,
         return 1;
     if (o->depth == HAKT_PENDING_MAX)
         give_up_pending(r, o, 0, in->time);
-    o->pending[o->depth++] = (struct hakt_pending){
-        .addr = in->ptr,
-        .id = id,
-        .size = in->size,
-        .op = op == HAKT_SHM_REALLOC_BEGIN ? HAKT_REALLOC : HAKT_REALLOCARRAY,
-        .flags = id == 0 ? HAKT_REC_FOREIGN : 0};
+    o->pending[o->depth++] =
+        (struct hakt_pending){.addr = in->ptr,
+                              .id = id,
+                              .size = in->size,
+                              .op = op == HAKT_SHM_REALLOC_BEGIN ? HAKT_REALLOC : HAKT_REALLOCARRAY,
+                              .flags = id == 0 ? HAKT_REC_FOREIGN : 0};
     return 0;
 }
 
@@ -191,8 +191,10 @@ int hakt_resolve(struct hakt_resolver *r, struct hakt_origin *o, const struct ha
         break;
     default:
         if (op > HAKT_SHM_PVALLOC) {
-            hakc_fail(&r->err, HAKC_ECORRUPT, "a ring holds an unknown record (kind %u): the "
-                      "program has overwritten the shared memory", op);
+            hakc_fail(&r->err, HAKC_ECORRUPT,
+                      "a ring holds an unknown record (kind %u): the "
+                      "program has overwritten the shared memory",
+                      op);
             return 0;
         }
         held = on_alloc(r, o, rec, op, align_log2, force);

@@ -44,8 +44,8 @@ int hakt_resolver_init(struct hakt_resolver *r, const struct hakt_clock *clock,
                        struct hakt_collect_sink sink, struct hakc_err *err);
 void hakt_resolver_fini(struct hakt_resolver *r);
 
-/* Takes a thread's next record. 0: done. 1: its cause is not in yet, nothing was changed; *awaited is
- * the address that must first be allocated or freed. With force it is always done: an unknown
+/* Takes a thread's next record. 0: done. 1: its cause is not in yet, nothing was changed; *awaited
+ * is the address that must first be allocated or freed. With force it is always done: an unknown
  * object becomes foreign, a live address is freed by an implied free. */
 int hakt_resolve(struct hakt_resolver *r, struct hakt_origin *o, const struct hakt_shm_rec *rec,
                  int force, uint64_t *awaited);

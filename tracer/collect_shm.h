@@ -16,10 +16,10 @@
 #define HAKT_SLOTS_DEFAULT      4096u
 
 struct hakt_shm_settings {
-    uint64_t ring_bytes;  /* rounded up to a power of two within the bounds above */
+    uint64_t ring_bytes; /* rounded up to a power of two within the bounds above */
     uint32_t slots;
-    uint32_t clock;       /* enum hakt_shm_clock */
-    uint32_t on_full;     /* enum hakt_shm_on_full */
+    uint32_t clock;   /* enum hakt_shm_clock */
+    uint32_t on_full; /* enum hakt_shm_on_full */
 };
 
 /* Makes and maps the memory. path receives the name that the program opens it by (valid while *fd

@@ -80,8 +80,8 @@ int hakt_find_program(char path[PATH_MAX], const char *name, struct hakc_err *er
         dirs = dirs != NULL ? dirs : "/usr/local/bin:/usr/bin:/bin";
         for (const char *d = dirs, *end; d != NULL; d = *end == ':' ? end + 1 : NULL) {
             end = strchrnul(d, ':');
-            int n = snprintf(path, PATH_MAX, "%.*s%s%s", (int)(end - d), d, end > d ? "/" : "./",
-                             name);
+            int n =
+                snprintf(path, PATH_MAX, "%.*s%s%s", (int)(end - d), d, end > d ? "/" : "./", name);
             if (n >= PATH_MAX)
                 continue;
             if (runnable(path))

@@ -28,7 +28,8 @@ struct hakt_launch {
 };
 
 /* Forks. From here on SIGINT and SIGQUIT of the terminal are the program's alone, and SIGTERM,
- * SIGHUP, SIGUSR1, SIGUSR2, and a SIGINT or SIGQUIT sent by a process, are passed on to it. HAKC_EIO. */
+ * SIGHUP, SIGUSR1, SIGUSR2, and a SIGINT or SIGQUIT sent by a process, are passed on to it.
+ * HAKC_EIO. */
 int hakt_launch_fork(struct hakt_launch *l, const char *program, char **argv, const char *library,
                      const char *shm_path, struct hakc_err *err);
 

@@ -4,3 +4,6 @@ STRESS := $(patsubst tests/stress/%.c,stress/%,$(sort $(wildcard tests/stress/*.
 TOOLS += $(STRESS)
 $(foreach t,$(STRESS),$(eval $(t)_SRC := tests/stress/$(notdir $(t)).c))
 $(foreach t,$(STRESS),$(eval $(t)_CFLAGS := -fno-builtin))
+# trace_check reads traces.
+stress/trace_check_A := libformat libcommon
+stress/trace_check_LD := -lzstd -lnettle -lm

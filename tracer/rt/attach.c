@@ -20,12 +20,14 @@
  * does to the heap it does to the parent's, and it is recorded as such.
  */
 int hakt_active;
+int hakt_threaded;
 static struct hakt_ring no_ring; /* limit 0: every op is slow */
 __thread struct hakt_ring *hakt_my_ring = &no_ring;
 
 static struct {
     struct hakt_shm *shm;
     struct hakt_ring *rings; /* one for each slot */
+    uint32_t attached;       /* threads that ever got a ring */
     uint32_t *alive;         /* 1 in the process that records, 0 in its forked children */
 } rt;
 
@@ -102,8 +104,8 @@ static void forked_child(void) {
 
 static int map_rings(uint32_t slots) {
     size_t bytes = 4096 + slots * sizeof(struct hakt_ring);
-    char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
     if (p == MAP_FAILED)
         return 0;
     madvise(p, bytes, MADV_DONTDUMP);
@@ -208,6 +210,10 @@ static int attach_thread(void) {
         __atomic_store_n(&slot->state, HAKT_SLOT_FREE, __ATOMIC_RELEASE);
         return unserved();
     }
+    /* Well before this thread's first record: what the first thread has under way is long settled
+     * when it can hear from this one. */
+    if (__atomic_fetch_add(&rt.attached, 1, __ATOMIC_SEQ_CST) > 0)
+        __atomic_store_n(&hakt_threaded, 1, __ATOMIC_SEQ_CST);
     hakt_ring_bind(r, shm, number);
     slot->tid = (uint32_t)syscall(SYS_gettid);
     __atomic_store_n(&slot->state, HAKT_SLOT_ATTACHED, __ATOMIC_SEQ_CST);

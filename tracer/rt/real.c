@@ -73,13 +73,6 @@ static void *first_realloc(void *p, size_t size) {
     return hakt_real.realloc(p, size);
 }
 
-static void *first_reallocarray(void *p, size_t n, size_t size) {
-    if (resolving)
-        return p != NULL || overflows(n, size) ? NULL : arena_alloc(0, n * size);
-    hakt_real_resolve();
-    return hakt_real.reallocarray(p, n, size);
-}
-
 static void first_free(void *p) {
     if (resolving)
         return;
@@ -127,8 +120,8 @@ static void *first_pvalloc(size_t size) {
 }
 
 struct hakt_real hakt_real = {
-    first_malloc,   first_calloc,        first_realloc,        first_reallocarray, first_free,
-    first_memalign, first_aligned_alloc, first_posix_memalign, first_valloc,       first_pvalloc,
+    first_malloc,        first_calloc,         first_realloc, first_free,    first_memalign,
+    first_aligned_alloc, first_posix_memalign, first_valloc,  first_pvalloc,
 };
 
 /* What stands in for an entry point that no later library has. */
@@ -161,7 +154,6 @@ void hakt_real_resolve(void) {
     *(void **)&r.malloc = next("malloc", none);
     *(void **)&r.calloc = next("calloc", none);
     *(void **)&r.realloc = next("realloc", none);
-    *(void **)&r.reallocarray = next("reallocarray", none);
     *(void **)&r.free = next("free", (void *)(uintptr_t)no_free);
     *(void **)&r.memalign = next("memalign", none);
     *(void **)&r.aligned_alloc = next("aligned_alloc", none);

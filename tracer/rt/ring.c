@@ -6,9 +6,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SPIN_PAUSES  2000
-#define WAIT_NS      5000000 /* one futex wait; then the collector's pulse is felt */
-#define STALLED_WAITS 2000   /* waits without a heartbeat before a living collector is given up */
+#define SPIN_PAUSES   2000
+#define WAIT_NS       5000000 /* one futex wait; then the collector's pulse is felt */
+#define STALLED_WAITS 2000    /* waits without a heartbeat before a living collector is given up */
 
 static inline void cpu_pause(void) {
 #if defined(__x86_64__)
@@ -19,7 +19,8 @@ static inline void cpu_pause(void) {
 }
 
 void hakt_ring_bell(struct hakt_shm *shm) {
-    if (__atomic_exchange_n(&shm->sleeping, 0, __ATOMIC_SEQ_CST) != 0) {
+    if (__atomic_load_n(&shm->sleeping, __ATOMIC_SEQ_CST) != 0 &&
+        __atomic_exchange_n(&shm->sleeping, 0, __ATOMIC_SEQ_CST) != 0) {
         __atomic_fetch_add(&shm->bell, 1, __ATOMIC_SEQ_CST);
         syscall(SYS_futex, &shm->bell, FUTEX_WAKE, 1, NULL, NULL, 0);
     }
@@ -77,7 +78,8 @@ enum hakt_ring_room hakt_ring_make_room(struct hakt_ring *r) {
         return HAKT_ROOM;
     }
     if (shm->on_full == HAKT_SHM_DROP || (r->gave_up && r->gave_up_at == pulse)) {
-        __atomic_store_n(&r->slot->waiting, 1, __ATOMIC_RELAXED);
+        if (__atomic_load_n(&r->slot->waiting, __ATOMIC_RELAXED) == 0)
+            __atomic_store_n(&r->slot->waiting, 1, __ATOMIC_RELAXED);
         hakt_ring_bell(shm);
         return lose_one(r, HAKT_ROOM_DROPPED);
     }

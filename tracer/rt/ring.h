@@ -23,9 +23,9 @@ struct hakt_ring {
     struct hakt_shm_rec *recs;
     struct hakt_shm_slot *slot;
     struct hakt_shm *shm;
-    uint32_t clock;       /* enum hakt_shm_clock */
-    uint32_t gave_up;     /* the collector was found stuck: no waiting until its heart beats */
-    uint64_t gave_up_at;  /* that heartbeat */
+    uint32_t clock;      /* enum hakt_shm_clock */
+    uint32_t gave_up;    /* the collector was found stuck: no waiting until its heart beats */
+    uint64_t gave_up_at; /* that heartbeat */
 };
 
 /* Takes the next index. One instruction on x86-64, so that a signal handler gets the next one. The
@@ -58,14 +58,29 @@ static inline int hakt_ring_has_room(const struct hakt_ring *r) {
                             1);
 }
 
-/* Publishes a record. The caller has seen room. */
+/*
+ * Publishes a record. The caller has seen room.
+ *
+ * settled: the stamp is taken only once all earlier loads are done. A CPU may read its counter
+ * while it still waits for the pointer that another thread hands over; then this thread's free
+ * would bear an earlier time than the other's free of the same address one life before, and
+ * stamps could no longer tell the two lives apart. It costs some 10 ns, so it is asked for where
+ * it matters: frees of a program with more than one thread.
+ */
 static inline void hakt_ring_put(struct hakt_ring *r, unsigned op, unsigned align_log2,
-                                 uint64_t ptr, uint64_t size) {
+                                 uint64_t ptr, uint64_t size, int settled) {
     uint64_t i = hakt_ring_reserve(r);
+#if defined(__x86_64__)
+    if (settled)
+        __asm__ volatile("lfence" : : : "memory");
+#else
+    (void)settled; /* CLOCK_MONOTONIC is read in order */
+#endif
     struct hakt_shm_rec *rec = &r->recs[i & r->mask];
-    rec->ptr = ptr;
-    rec->size = size;
-    rec->time = hakt_ring_now(r->clock);
+    /* relaxed stores: the collector may glance at a record before it is committed */
+    __atomic_store_n(&rec->ptr, ptr, __ATOMIC_RELAXED);
+    __atomic_store_n(&rec->size, size, __ATOMIC_RELAXED);
+    __atomic_store_n(&rec->time, hakt_ring_now(r->clock), __ATOMIC_RELAXED);
     __atomic_store_n(&rec->commit, hakt_shm_commit_word(i, op, align_log2), __ATOMIC_RELEASE);
 }
 

@@ -23,7 +23,6 @@ struct hakt_real {
     void *(*malloc)(size_t);
     void *(*calloc)(size_t, size_t);
     void *(*realloc)(void *, size_t);
-    void *(*reallocarray)(void *, size_t, size_t);
     void (*free)(void *);
     void *(*memalign)(size_t, size_t);
     void *(*aligned_alloc)(size_t, size_t);
@@ -58,12 +57,19 @@ HAKT_HIDDEN void hakt_early_start(void);
 /* 1 while this process records. */
 extern HAKT_HIDDEN int hakt_active;
 
-static inline void hakt_record(unsigned op, unsigned align_log2, const void *ptr, uint64_t size) {
+/* 1 once a second thread has come. */
+extern HAKT_HIDDEN int hakt_threaded;
+
+/* Publishes an op; 0 if it is not recorded. consumes: it ends the life of an object. */
+static inline int hakt_record(unsigned op, unsigned align_log2, const void *ptr, uint64_t size,
+                              int consumes) {
     if (!hakt_ring_has_room(hakt_my_ring)) {
         if (!__atomic_load_n(&hakt_active, __ATOMIC_RELAXED) || !hakt_slow())
-            return;
+            return 0;
     }
-    hakt_ring_put(hakt_my_ring, op, align_log2, (uintptr_t)ptr, size);
+    hakt_ring_put(hakt_my_ring, op, align_log2, (uintptr_t)ptr, size,
+                  consumes && __atomic_load_n(&hakt_threaded, __ATOMIC_RELAXED));
+    return 1;
 }
 
 #endif

@@ -78,8 +78,8 @@ struct hakt_shm_slot {
     /* Written by the program. */
     _Alignas(64) uint32_t state; /* enum hakt_shm_slot_state; the collector writes FREE */
     uint32_t tid;
-    uint64_t dropped;  /* ops lost by this thread because the ring was full; counts on over owners */
-    uint32_t waiting;  /* the thread waits, or waited, for room */
+    uint64_t dropped; /* ops lost by this thread because the ring was full; counts on over owners */
+    uint32_t waiting; /* the thread waits, or waited, for room */
     /* Written by the collector. */
     _Alignas(64) uint64_t tail; /* all records below are consumed */
     uint32_t wake;              /* futex: raised when room was made for a thread that waits */
@@ -103,9 +103,9 @@ struct hakt_shm {
     uint64_t total_bytes;
     uint64_t slots_offset;
     uint64_t rings_offset;
-    uint64_t ring_bytes;   /* a power of two */
-    uint32_t clock;        /* enum hakt_shm_clock */
-    uint32_t on_full;      /* enum hakt_shm_on_full */
+    uint64_t ring_bytes; /* a power of two */
+    uint32_t clock;      /* enum hakt_shm_clock */
+    uint32_t on_full;    /* enum hakt_shm_on_full */
     uint32_t collector_pid;
     /* Written by the program. */
     _Alignas(64) uint32_t owner_pid; /* the one process that may write; 0 = library not loaded */

@@ -25,7 +25,7 @@ static inline unsigned log2_up(size_t align) {
 static inline void *recorded(unsigned op, unsigned align_log2, void *p, uint64_t size) {
     if (__builtin_expect(hakt_arena_owns(p), 0))
         return p; /* made while finding the real functions: not the program's op */
-    hakt_record(op, align_log2, p, size);
+    hakt_record(op, align_log2, p, size, 0);
     return p;
 }
 
@@ -40,7 +40,7 @@ EXPORT void *calloc(size_t n, size_t size) {
 EXPORT void free(void *p) {
     if (__builtin_expect(hakt_arena_owns(p), 0))
         return;
-    hakt_record(HAKT_SHM_FREE, 0, p, 0);
+    hakt_record(HAKT_SHM_FREE, 0, p, 0, 1);
     hakt_real.free(p);
 }
 
@@ -49,21 +49,33 @@ EXPORT void *realloc(void *p, size_t size) {
         return recorded(HAKT_SHM_REALLOC, 0, hakt_real.realloc(NULL, size), size);
     if (__builtin_expect(hakt_arena_owns(p), 0))
         return hakt_arena_realloc(p, size);
-    hakt_record(HAKT_SHM_REALLOC_BEGIN, 0, p, size);
+    int known = hakt_record(HAKT_SHM_REALLOC_BEGIN, 0, p, size, 1);
     void *q = hakt_real.realloc(p, size);
-    hakt_record(HAKT_SHM_REALLOC_END, 0, q, (uintptr_t)p);
+    if (known) /* else the op is lost as a whole, and counted */
+        hakt_record(HAKT_SHM_REALLOC_END, 0, q, (uintptr_t)p, 0);
     return q;
+}
+
+/* By the real realloc, which is what it is defined by: glibc's own calls realloc by its public name
+ * and would be recorded as both. */
+static void *real_reallocarray(void *p, uint64_t bytes) {
+    if (bytes == UINT64_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return hakt_real.realloc(p, bytes);
 }
 
 EXPORT void *reallocarray(void *p, size_t n, size_t size) {
     uint64_t bytes = product(n, size);
     if (p == NULL)
-        return recorded(HAKT_SHM_REALLOCARRAY, 0, hakt_real.reallocarray(NULL, n, size), bytes);
+        return recorded(HAKT_SHM_REALLOCARRAY, 0, real_reallocarray(NULL, bytes), bytes);
     if (__builtin_expect(hakt_arena_owns(p), 0))
         return hakt_arena_realloc(p, bytes);
-    hakt_record(HAKT_SHM_REALLOCARRAY_BEGIN, 0, p, bytes);
-    void *q = hakt_real.reallocarray(p, n, size);
-    hakt_record(HAKT_SHM_REALLOC_END, 0, q, (uintptr_t)p);
+    int known = hakt_record(HAKT_SHM_REALLOCARRAY_BEGIN, 0, p, bytes, 1);
+    void *q = real_reallocarray(p, bytes);
+    if (known)
+        hakt_record(HAKT_SHM_REALLOC_END, 0, q, (uintptr_t)p, 0);
     return q;
 }
 
