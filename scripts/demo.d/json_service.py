@@ -4,7 +4,7 @@ import json
 import random
 import sys
 
-ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 12
+ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 8
 rnd = random.Random(2025)
 index = {}
 total = 0
