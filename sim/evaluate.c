@@ -78,11 +78,13 @@ static size_t run(struct eval *e, const struct haks_stream *stream) {
     uint64_t op = 0, time = 0;
     for (size_t i = 0; i < stream->n_events; i++) {
         const struct haks_event *ev = &stream->events[i];
-        struct hak_span *s = &e->rec[ev->span];
         op += ev->d_op;
         time += ev->d_time;
-        if (haks_event_kind(ev) == HAKS_EV_SKIP)
+        if (haks_event_kind(ev) == HAKS_EV_SKIP) {
             time += (uint64_t)ev->span << 32;
+            continue;
+        }
+        struct hak_span *s = &e->rec[ev->span];
         if (op != e->meter.op || time != e->meter.time)
             haks_meter_at(&e->meter, op, time);
 

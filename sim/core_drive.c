@@ -1,0 +1,142 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc/heap.h"
+#include "alloc/os.h"
+#include "sim/core_drive.h"
+#include "sim/os_sim.h"
+
+#define AHEAD 12 /* records between a table slot's prefetch and its use */
+
+int haks_drive_init(struct haks_drive *d, struct hakc_err *err) {
+    *d = (struct haks_drive){0};
+    if (hakc_map_init(&d->blocks, 1 << 16) != 0)
+        return hakc_fail(err, HAKC_ENOMEM, "no memory for the table of live objects");
+    return 0;
+}
+
+void haks_drive_fini(struct haks_drive *d) {
+    hakc_map_fini(&d->blocks);
+    free(d->heaps);
+    d->heaps = NULL;
+}
+
+static int corrupt(const struct haks_drive *d, const char *path, struct hakc_err *err,
+                   const char *what, uint64_t n) {
+    int rc = hakc_fail(err, HAKC_ECORRUPT, "record %llu %s %llu; haktrace verify shows more",
+                       (unsigned long long)d->records, what, (unsigned long long)n);
+    if (err != NULL) {
+        strncpy(err->file, path, sizeof err->file - 1);
+        err->file[sizeof err->file - 1] = '\0';
+    }
+    return rc;
+}
+
+/* Threads are numbered in order of first sight, so a new one is the next. */
+static int heap_of(struct haks_drive *d, uint32_t thread, struct hak_heap **h, const char *path,
+                   struct hakc_err *err) {
+    if (thread > d->n_threads)
+        return corrupt(d, path, err, "is of a thread that skips a number:", thread);
+    if (thread == d->room) {
+        uint32_t room = d->room * 2 + 64;
+        struct hak_heap **p = realloc(d->heaps, room * sizeof *p);
+        if (p == NULL)
+            return hakc_fail(err, HAKC_ENOMEM, "no memory for %u threads", room);
+        memset(p + d->room, 0, (room - d->room) * sizeof *p);
+        d->heaps = p;
+        d->room = room;
+    }
+    if (thread == d->n_threads)
+        d->n_threads++;
+    if (d->heaps[thread] == NULL)
+        d->heaps[thread] = hak_heap_new();
+    *h = d->heaps[thread];
+    return *h != NULL ? 0 : hakc_fail(err, HAKC_ENOMEM, "no memory for the heap of a thread");
+}
+
+static void *allocate(struct hak_heap *h, const struct hakt_rec *r) {
+    size_t align = (size_t)1 << (r->align_log2 & 63);
+    switch (r->op) {
+    case HAKT_PVALLOC:
+    case HAKT_VALLOC:
+        align = hak_os_page_size();
+        break;
+    case HAKT_MEMALIGN:
+    case HAKT_ALIGNED_ALLOC:
+    case HAKT_POSIX_MEMALIGN:
+        break;
+    default:
+        return hak_heap_alloc(h, r->size);
+    }
+    if (r->op == HAKT_PVALLOC)
+        return hak_heap_alloc_aligned(h, align, (r->size + align - 1) & ~(align - 1));
+    return hak_heap_alloc_aligned(h, align, r->size);
+}
+
+/* realloc, as what happened to the objects: the old one goes, a new one comes, or both. */
+static void *reallocate(struct hak_heap *h, void *old, const struct hakt_rec *r) {
+    if (r->id == 0 || r->size == 0) {
+        hak_heap_free(h, old);
+        return r->id == 0 ? NULL : hak_heap_alloc(h, 0);
+    }
+    return hak_heap_realloc(h, old, r->size);
+}
+
+static int one_op(struct haks_drive *d, struct hak_heap *h, const struct hakt_rec *r,
+                  const char *path, struct hakc_err *err) {
+    uint64_t old = 0;
+    void *p = NULL;
+    if (r->flags & HAKT_REC_FAILED)
+        return 0;
+    if (r->old_id != 0 && !hakc_map_take(&d->blocks, r->old_id, &old))
+        return corrupt(d, path, err, "frees what is not live: allocation", r->old_id);
+    if (old != 0 && r->op == HAKT_FREE)
+        hak_heap_free(h, (void *)(uintptr_t)old);
+    else if (old != 0)
+        p = reallocate(h, (void *)(uintptr_t)old, r);
+    else if (r->id != 0)
+        p = allocate(h, r);
+    if (r->id == 0)
+        return 0;
+    if (p == NULL)
+        return hakc_fail(err, HAKC_ENOMEM, "record %llu: no memory for an object of %llu bytes",
+                         (unsigned long long)d->records, (unsigned long long)r->size);
+    if (hakc_map_put(&d->blocks, r->id, (uintptr_t)p) != 0)
+        return hakc_fail(err, HAKC_ENOMEM, "no memory for the table of live objects");
+    return 0;
+}
+
+static void end_thread(struct haks_drive *d, uint32_t thread) {
+    hak_heap_retire(d->heaps[thread]);
+    d->heaps[thread] = NULL;
+    if (d->thread_ended != NULL)
+        d->thread_ended(d->ctx);
+}
+
+int haks_drive_records(struct haks_drive *d, const struct hakt_rec *recs, size_t n,
+                       const char *path, struct hakc_err *err) {
+    struct hak_heap *h = NULL;
+    for (size_t i = 0; i < n; i++, d->records++) {
+        const struct hakt_rec *r = &recs[i];
+        int rc;
+        if (i + AHEAD < n)
+            hakc_map_prefetch(&d->blocks, recs[i + AHEAD].old_id);
+        haks_os.now_ns = r->time;
+        if (r->thread < d->n_threads && d->heaps[r->thread] != NULL)
+            h = d->heaps[r->thread];
+        else if ((rc = heap_of(d, r->thread, &h, path, err)) != 0)
+            return rc;
+        if (d->before_record != NULL)
+            d->before_record(d->ctx);
+        if (r->op >= HAKT_THREAD_START) {
+            if (r->op == HAKT_THREAD_END)
+                end_thread(d, r->thread);
+            continue;
+        }
+        rc = one_op(d, h, r, path, err);
+        if (rc != 0)
+            return rc;
+        d->op++;
+    }
+    return 0;
+}

@@ -1,0 +1,36 @@
+/*
+ * Drives the allocator's core with a trace: one heap for each recorded thread, objects by their id.
+ * Zeroing is left out (calloc places as malloc does), so nothing but the allocator's own free
+ * lists touches memory. One thread, one process.
+ */
+#ifndef SIM_CORE_DRIVE_H
+#define SIM_CORE_DRIVE_H
+
+#include "common/map.h"
+#include "sim/sim.h"
+#include "tracer/format/trace.h"
+
+struct hak_heap;
+
+struct haks_drive {
+    struct hakc_map blocks;  /* id to address, of what is live */
+    struct hak_heap **heaps; /* by thread; NULL before its first op and after its end */
+    uint32_t n_threads, room;
+    uint64_t op;      /* number of the op under way */
+    uint64_t records; /* done */
+    /* Called before each record, and when a thread has ended (after its caches went back). NULL = no.
+     */
+    void (*before_record)(void *ctx);
+    void (*thread_ended)(void *ctx);
+    void *ctx;
+};
+
+int haks_drive_init(struct haks_drive *d, struct hakc_err *err);
+void haks_drive_fini(struct haks_drive *d);
+
+/* Executes records of the trace named `path` (for messages). HAKC_ECORRUPT where they contradict
+ * themselves, HAKC_ENOMEM where the core has no memory. */
+int haks_drive_records(struct haks_drive *d, const struct hakt_rec *recs, size_t n,
+                       const char *path, struct hakc_err *err);
+
+#endif
