@@ -18,7 +18,8 @@ struct haks_drive {
     uint32_t n_threads, room;
     uint64_t op;      /* number of the op under way */
     uint64_t records; /* done */
-    /* Called before each record, and when a thread has ended (after its caches went back). NULL = no.
+    /* Called before each record, and when a thread has ended (after its caches went back). NULL =
+     * no.
      */
     void (*before_record)(void *ctx);
     void (*thread_ended)(void *ctx);

@@ -35,9 +35,9 @@ struct core_pass {
     struct hakc_err *err;
 };
 
-static uint64_t clock_ns(void) {
+static uint64_t clock_ns(clockid_t clock) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
@@ -147,13 +147,14 @@ static int drive_trace(struct core_pass *p, struct hakt_reader *r) {
 
 static int run_trace(struct core_pass *p) {
     struct hakt_reader *r;
-    uint64_t start;
+    uint64_t start, start_cpu;
     int rc = hakt_reader_open(&r, p->trace, p->err);
     if (rc != 0)
         return rc;
     rc = haks_drive_init(&p->drive, p->err);
     if (rc == 0) {
-        start = clock_ns();
+        start = clock_ns(CLOCK_MONOTONIC);
+        start_cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
         p->pass->has_times = (hakt_reader_info(r)->fidelity & HAKT_HAS_TIMES) != 0;
         p->pass->page_size = hak_os_page_size();
         p->drive.ctx = p;
@@ -174,7 +175,8 @@ static int run_trace(struct core_pass *p) {
         memcpy(p->pass->fixed.bytes, haks_os.bytes, sizeof haks_os.bytes);
         if (rc == 0 && p->full)
             collect_figures(p);
-        p->pass->wall_ns = clock_ns() - start;
+        p->pass->wall_ns = clock_ns(CLOCK_MONOTONIC) - start;
+        p->pass->cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - start_cpu;
     }
     haks_drive_fini(&p->drive);
     hakt_reader_close(r);

@@ -74,6 +74,10 @@ struct haks_pass {
     struct haks_figures figures; /* full run: everything */
 };
 
+/* All calls that give back, and all that map or commit (also MOVE). */
+uint64_t haks_release_calls(const struct haks_figures *f);
+uint64_t haks_map_calls(const struct haks_figures *f);
+
 struct haks_stream;
 
 /*

@@ -1,0 +1,49 @@
+/* Rows: one policy, one mode, one result; evaluated on all cores, shown, and stored. */
+#ifndef SIM_SIM_ROWS_H
+#define SIM_SIM_ROWS_H
+
+#include <stdio.h>
+#include "common/out.h"
+#include "sim/sim.h"
+
+struct haks_row {
+    struct hakp_spec spec;
+    char policy[128]; /* canonical */
+    const char *mode; /* "events", "full" */
+    int done;         /* 0: interrupted before its turn */
+    int rc;           /* of its evaluation; err says why */
+    struct hakc_err err;
+    struct haks_figures f;
+    uint64_t sim_ns;   /* what it took to find them */
+    int checked;       /* --check-full ran: */
+    char differs[160]; /* the first difference to the other mode, or "" */
+};
+
+/* Sets up a row for each policy. NULL: no memory. The caller's, free(). */
+struct haks_row *haks_rows_new(const struct hakp_spec *specs, size_t n, const char *mode);
+
+/* Evaluates all rows on `jobs` threads; *stop ends it early. Returns the wall time in ns. */
+uint64_t haks_rows_evaluate(struct haks_row *rows, size_t n, const struct haks_stream *stream,
+                            const struct haks_pass *pass, unsigned jobs, const volatile int *stop);
+
+/* The same by full runs, one after another. */
+uint64_t haks_rows_full(struct haks_row *rows, size_t n, const char *trace, struct haks_pass *pass,
+                        const volatile int *stop);
+
+/* One document on f. checks: the full rows of --check-full, or NULL. first_pass: pass->wall_ns is
+ * that of a first pass. eval_ns: of all rows together. */
+int haks_rows_show(FILE *f, enum hakc_out_format format, const char *trace,
+                   const struct haks_pass *pass, const struct haks_row *rows,
+                   const struct haks_row *checks, size_t n, uint64_t eval_ns, struct hakc_err *err);
+
+/* Everything into the store: one experiment, a run for each row that was done. */
+struct haks_store_args {
+    const char *db, *trace;
+    int argc;
+    char **argv;
+    int interrupted;
+};
+int haks_rows_store(const struct haks_store_args *args, const struct haks_row *rows,
+                    const struct haks_row *checks, size_t n, struct hakc_err *err);
+
+#endif
