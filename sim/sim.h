@@ -69,6 +69,7 @@ struct haks_pass {
     uint64_t end_time;           /* ns, of the last record */
     int has_times;               /* the trace has them */
     uint64_t wall_ns;            /* what the pass took */
+    uint64_t cpu_ns;             /* and in CPU time */
     uint64_t page_size;          /* of the books: this machine's */
     struct haks_figures fixed;   /* first pass: the calls that no policy changes */
     struct haks_figures figures; /* full run: everything */
