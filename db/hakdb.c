@@ -1,7 +1,6 @@
 #include "db/hakdb.h"
 
 #include <argp.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "common/units.h"
@@ -50,7 +49,7 @@ static const char doc[] =
     "  schema               print the tables, views and version\n"
     "  merge OTHER.db...    add the results of other databases\n"
     "  check                look for damage\n"
-    "  migrate              bring an older database to this build's schema\n"
+    "  migrate              make a database, or bring an older one to this build's schema\n"
     "\n"
     "Exit codes: 0 fine, 1 failed, 2 usage, 4 the database is damaged or not one.\n"
     "docs/schema.md describes the tables.";
@@ -60,22 +59,21 @@ struct command {
     int (*run)(struct hakdb *h);
     int min_args, max_args; /* -1 = any number */
     unsigned takes;
-    enum hakd_open_mode mode;
-    int creates; /* may start with a file that is not there */
+    enum hakd_open_mode mode; /* writing makes the file where there is none */
 };
 
 static const struct command commands[] = {
-    {"runs", hakdb_runs, 0, 0, HAS_TRACE | HAS_ALLOC | HAS_LAST | HAS_EXPERIMENT, HAKD_READ, 0},
-    {"experiments", hakdb_experiments, 0, 0, HAS_LAST, HAKD_READ, 0},
-    {"traces", hakdb_traces, 0, 0, HAS_TRACE, HAKD_READ, 0},
-    {"libraries", hakdb_libraries, 0, 0, 0, HAKD_READ, 0},
-    {"show", hakdb_show, 1, 1, 0, HAKD_READ, 0},
-    {"compare", hakdb_compare, 2, 2, HAS_TRACE | HAS_EXPERIMENT | HAS_CONFIDENCE, HAKD_READ, 0},
-    {"sql", hakdb_sql, 1, 1, 0, HAKD_READ, 0},
-    {"schema", hakdb_schema, 0, 0, 0, HAKD_READ, 0},
-    {"merge", hakdb_merge, 1, -1, 0, HAKD_WRITE, 1},
-    {"check", hakdb_check, 0, 0, 0, HAKD_READ, 0},
-    {"migrate", hakdb_migrate, 0, 0, 0, HAKD_WRITE, 0},
+    {"runs", hakdb_runs, 0, 0, HAS_TRACE | HAS_ALLOC | HAS_LAST | HAS_EXPERIMENT, HAKD_READ},
+    {"experiments", hakdb_experiments, 0, 0, HAS_LAST, HAKD_READ},
+    {"traces", hakdb_traces, 0, 0, HAS_TRACE, HAKD_READ},
+    {"libraries", hakdb_libraries, 0, 0, 0, HAKD_READ},
+    {"show", hakdb_show, 1, 1, 0, HAKD_READ},
+    {"compare", hakdb_compare, 2, 2, HAS_TRACE | HAS_EXPERIMENT | HAS_CONFIDENCE, HAKD_READ},
+    {"sql", hakdb_sql, 1, 1, 0, HAKD_READ},
+    {"schema", hakdb_schema, 0, 0, 0, HAKD_READ},
+    {"merge", hakdb_merge, 1, -1, 0, HAKD_WRITE},
+    {"check", hakdb_check, 0, 0, 0, HAKD_READ},
+    {"migrate", hakdb_migrate, 0, 0, 0, HAKD_WRITE},
 };
 
 struct parsed {
@@ -187,26 +185,12 @@ static int check_usage(const struct parsed *p, const struct command *c) {
     return 0;
 }
 
-/* Reading never creates a database; of the writers only merge does. */
 static int open_db(const struct hakdb_options *o, const struct command *c, struct hakd **db,
                    struct hakc_err *err) {
-    int rc;
-    if (!c->creates && c->mode == HAKD_WRITE) {
-        FILE *f = fopen(o->db_path, "re");
-        if (!f) {
-            rc = hakc_fail_errno(err, errno == ENOENT ? HAKC_ENOENT : HAKC_EIO,
-                                 "cannot open the database");
-            snprintf(err->file, sizeof err->file, "%s", o->db_path);
-            return rc;
-        }
-        fclose(f);
-    }
-    rc = hakd_open_wait(db, o->db_path, c->mode, (unsigned)(o->wait_ns / 1000000), err);
-    if (rc == HAKC_ENOENT) {
+    int rc = hakd_open_wait(db, o->db_path, c->mode, (unsigned)(o->wait_ns / 1000000), err);
+    if (rc == HAKC_ENOENT && err->sys_errno) /* not the one that is there and empty */
         snprintf(err->msg, sizeof err->msg,
                  "there is no such database; hakreplay and haksim make one, -d FILE names another");
-        err->sys_errno = 0;
-    }
     return rc;
 }
 

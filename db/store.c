@@ -321,6 +321,8 @@ void hakd_close(struct hakd *db) {
 int hakd_begin(struct hakd *db, struct hakc_err *err) {
     if (!sqlite3_get_autocommit(db->sql))
         return hakc_fail(err, HAKC_EINTERNAL, "a transaction is open already");
+    if (db->mode != HAKD_WRITE)
+        return hakc_fail(err, HAKC_EINTERNAL, "the database was opened for reading");
     /* IMMEDIATE: waits for the write lock here, not in the middle where waiting cannot help */
     return hakd_exec(db, "BEGIN IMMEDIATE", "starting a transaction", err);
 }
