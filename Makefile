@@ -159,7 +159,14 @@ man-check: ## lint the man pages
 readme-check: ## hold README.md against the targets and tools there are
 	@scripts/check-readme
 
-.PHONY: clean help setup
+.PHONY: clean help install setup
+INSTALL_TOOLS = $(filter haktrace hakreplay haksim hakdb,$(TOOLS))
+install: all ## install tools, libraries and man pages under DESTDIR and PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(INSTALL_TOOLS:%=$(P)/bin/%) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(SHLIBS:%=$(P)/lib/%.so) $(DESTDIR)$(PREFIX)/lib
+	$(if $(wildcard docs/man/*.1),install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(PREFIX)/share/man/man1)
+
 setup: ## install what the build, the checks and the demo need (apt; looks first)
 	@scripts/setup
 clean: ## remove build/

@@ -174,7 +174,7 @@ case_make() {
     (cd "$top" && find Makefile alloc common db replay sim tracer tests scripts -name build -prune \
         -o -type f -print0 | tar -c --null -T - -f -) | tar -x -C tree
     local targets=(all unit)
-    [ "$size" = full ] || targets=(all CFLAGS=-O0)
+    [ "$size" = full ] || targets=(build/lib/libhakmem.so build/release/libcommon.a CFLAGS=-O1)
     "${W[@]}" make -s -j2 -C tree "${targets[@]}" &&
         (cd tree/build && find . -name '*.o' | sort | xargs sha256sum) >out/objects
 }
@@ -229,7 +229,7 @@ done
 [ ${#variants[@]} -gt 0 ] || variants=(hakmem)
 # shellcheck disable=SC2206
 [ ${#chosen[@]} -gt 0 ] || chosen=($cases)
-limit=$([ $size = full ] && echo 900 || echo 120)
+limit=$([ $size = full ] && echo 900 || echo 300)
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/hak-programs.XXXXXX") || exit 1
 trap 'rm -rf "$scratch"' EXIT
