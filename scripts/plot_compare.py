@@ -106,7 +106,8 @@ def draw_memory(panel, names, trace):
         panel.axhline(trace["live"] / MIB, color="black", linestyle="--", linewidth=1,
                       label="live, peak")
     if panel.get_legend_handles_labels()[0]:
-        panel.legend(frameon=False)
+        panel.set_ylim(top=panel.get_ylim()[1] * 1.15)
+        panel.legend(frameon=False, loc="upper center", ncols=3)
     panel.set_ylabel("MiB")
 
 
