@@ -1,0 +1,283 @@
+#include "replay/child.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "replay/drive.h"
+#include "replay/proof.h"
+#include "replay/raw.h"
+#include "replay/resident.h"
+#include "replay/trap.h"
+
+#define ALT_STACK    (64u << 10) /* for the crash handler; room for any processor's registers */
+#define GUARD        4096u
+#define PREFAULT     (48u << 10) /* of each stack: deeper use in the region costs faults */
+#define MAIN_PREFAULT (192u << 10)
+#define SPINS        200
+
+/* libhaknull.so alone has these: from begin to end it hands out memory without keeping books. */
+extern void haknull_begin(void) __attribute__((weak));
+extern void haknull_end(void) __attribute__((weak));
+
+static struct hakr_ctl *ctl;
+static struct hakr_drive drive;
+static const uint64_t **words; /* by thread */
+static pthread_t *handles;
+static char *stacks;
+static uint32_t ready, go, done; /* futexes */
+
+static int fail(const char *what) {
+    snprintf(ctl->message, sizeof ctl->message, "%s: %m", what);
+    ctl->state = HAKR_STATE_FAILED;
+    return 1;
+}
+
+/* Shared, so that it is in nobody's anonymous memory; populated, so that it faults no more. */
+static void *shared(size_t bytes, int populate) {
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | (populate ? MAP_POPULATE : 0), -1,
+                   0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static void wait_until(uint32_t *word, uint32_t least) {
+    uint32_t now;
+    while ((now = __atomic_load_n(word, __ATOMIC_ACQUIRE)) < least)
+        hakr_raw(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, now, 0, 0, 0);
+}
+
+static void bump(uint32_t *word) {
+    __atomic_fetch_add(word, 1, __ATOMIC_RELEASE);
+    hakr_raw(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, INT32_MAX, 0, 0, 0);
+}
+
+/* ---- crashes ---------------------------------------------------------------------------------- */
+
+static void on_crash(int sig, siginfo_t *si, void *context) {
+    (void)context;
+    int32_t none = -1, t = -1;
+    if (hakr_self != NULL)
+        t = (int32_t)(hakr_self - hakr_threads(ctl));
+    /* The first to crash is the one to name. The default action follows (SA_RESETHAND). */
+    if (__atomic_compare_exchange_n(&ctl->crash_thread, &none, t, 0, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED)) {
+        ctl->crash_signal = sig;
+        ctl->crash_addr = sig == SIGABRT ? 0 : (uint64_t)(uintptr_t)si->si_addr;
+    }
+}
+
+static void catch_crashes(void) {
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+    struct sigaction sa;
+    memset(&sa, 0, sizeof sa);
+    sa.sa_sigaction = on_crash;
+    sa.sa_flags = SA_SIGINFO | SA_ONSTACK | (int)SA_RESETHAND;
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaction(signals[i], &sa, NULL);
+}
+
+static char *thread_area(uint32_t t) {
+    return stacks + (size_t)t * (ALT_STACK + GUARD + ctl->stack_bytes);
+}
+
+static void enter_thread(uint32_t t) {
+    hakr_self = &hakr_threads(ctl)[t];
+    hakr_self->tid = (uint32_t)hakr_raw(SYS_gettid, 0, 0, 0, 0, 0, 0);
+    stack_t alt = {.ss_sp = thread_area(t), .ss_size = ALT_STACK};
+    sigaltstack(&alt, NULL);
+}
+
+/* Touches the stack below, so that it does not fault in the region. */
+static __attribute__((noinline)) void prefault_stack(size_t bytes) {
+    volatile char below[bytes];
+    for (size_t i = 0; i < bytes; i += 1024)
+        below[i] = 0;
+}
+
+/* ---- the region ------------------------------------------------------------------------------- */
+
+static void run_stream(uint32_t t) {
+    struct hakr_shm_thread *self = &hakr_threads(ctl)[t];
+    struct rusage before, after;
+    getrusage(RUSAGE_THREAD, &before);
+    hakr_drive(&drive, self, words[t]);
+    getrusage(RUSAGE_THREAD, &after);
+    self->end_ns = hakr_now() - drive.start_ns;
+    self->minflt = (uint64_t)(after.ru_minflt - before.ru_minflt);
+    self->majflt = (uint64_t)(after.ru_majflt - before.ru_majflt);
+}
+
+static void *thread_main(void *arg) {
+    uint32_t t = (uint32_t)(uintptr_t)arg;
+    enter_thread(t);
+    prefault_stack(PREFAULT);
+    bump(&ready);
+    wait_until(&go, 1);
+    run_stream(t);
+    if (hakr_threads(ctl)[t].ends)
+        return NULL; /* joined within the region: its allocator sees a thread exit */
+    bump(&done);
+    for (;;) /* lives on, as it did when recorded */
+        wait_until(&go, 2);
+}
+
+static int start_threads(void) {
+    size_t area = ALT_STACK + GUARD + ctl->stack_bytes;
+    for (uint32_t t = 1; t < ctl->n_threads; t++) {
+        pthread_attr_t attr;
+        char *a = thread_area(t);
+        if (mprotect(a + ALT_STACK, GUARD, PROT_NONE) != 0)
+            return fail("guard page of a thread's stack");
+        pthread_attr_init(&attr);
+        int rc = pthread_attr_setstack(&attr, a + ALT_STACK + GUARD, area - ALT_STACK - GUARD);
+        if (rc == 0)
+            rc = pthread_create(&handles[t], &attr, thread_main, (void *)(uintptr_t)t);
+        pthread_attr_destroy(&attr);
+        if (rc != 0) {
+            errno = rc;
+            snprintf(ctl->message, sizeof ctl->message, "start thread %u of %u: %s", t,
+                     ctl->n_threads, strerror(rc));
+            ctl->state = HAKR_STATE_FAILED;
+            return 1;
+        }
+    }
+    wait_until(&ready, ctl->n_threads - 1);
+    return 0;
+}
+
+static void finish_threads(void) {
+    uint32_t stay = 0;
+    for (uint32_t t = 1; t < ctl->n_threads; t++) {
+        if (hakr_threads(ctl)[t].ends)
+            pthread_join(handles[t], NULL);
+        else
+            stay++;
+    }
+    wait_until(&done, stay);
+}
+
+static uint64_t tv_ns(struct timeval b, struct timeval a) {
+    int64_t us = (int64_t)(b.tv_sec - a.tv_sec) * 1000000 + (b.tv_usec - a.tv_usec);
+    return us > 0 ? (uint64_t)us * 1000 : 0;
+}
+
+static void run_region(void) {
+    struct rusage before, after;
+    int account = ctl->pass == HAKR_PASS_ACCOUNT;
+    if (account) {
+        int rc = hakr_trap_on(ctl);
+        if (rc != 0)
+            snprintf(ctl->message, sizeof ctl->message,
+                     "system calls are not measured: seccomp: %s", strerror(-rc));
+    }
+    if (haknull_begin != NULL)
+        haknull_begin();
+    ctl->state = HAKR_STATE_RUNNING;
+    ctl->baseline = hakr_resident();
+    getrusage(RUSAGE_SELF, &before);
+    if (ctl->marks)
+        hakr_raw(SYS_close, HAKR_MARK_START, 0, 0, 0, 0, 0);
+    drive.start_ns = hakr_now();
+    if (account)
+        hakr_trap_start(drive.start_ns);
+    bump(&go);
+    run_stream(0);
+    finish_threads();
+    if (account)
+        hakr_trap_stop();
+    ctl->wall_ns = hakr_now() - drive.start_ns;
+    if (ctl->marks)
+        hakr_raw(SYS_close, HAKR_MARK_END, 0, 0, 0, 0, 0);
+    getrusage(RUSAGE_SELF, &after);
+    ctl->at_end = hakr_resident_note(ctl);
+    ctl->user_ns = tv_ns(after.ru_utime, before.ru_utime);
+    ctl->sys_ns = tv_ns(after.ru_stime, before.ru_stime);
+    ctl->minflt = (uint64_t)(after.ru_minflt - before.ru_minflt);
+    ctl->majflt = (uint64_t)(after.ru_majflt - before.ru_majflt);
+    ctl->lazy_free = UINT64_MAX;
+    if (account) {
+        hakr_sample(ctl, drive.start_ns);
+        ctl->lazy_free = hakr_lazy_free();
+    }
+    if (haknull_end != NULL)
+        haknull_end();
+}
+
+/* ---- before it -------------------------------------------------------------------------------- */
+
+static int map_control(int fd) {
+    struct stat st;
+    if (fstat(fd, &st) != 0 || (size_t)st.st_size < sizeof *ctl)
+        return -1;
+    void *p = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd,
+                   0);
+    if (p == MAP_FAILED)
+        return -1;
+    ctl = p;
+    return ctl->magic == HAKR_CTL_MAGIC ? 0 : -1;
+}
+
+static int map_streams(void) {
+    uint32_t n = ctl->n_threads;
+    words = shared(n * sizeof *words, 1);
+    handles = shared(n * sizeof *handles, 1);
+    if (words == NULL || handles == NULL)
+        return fail("memory for the threads");
+    for (uint32_t t = 0; t < n; t++) {
+        struct hakr_shm_thread *th = &hakr_threads(ctl)[t];
+        void *p = mmap(NULL, th->plan_words * 8, PROT_READ, MAP_SHARED | MAP_POPULATE,
+                       ctl->plan_fd, (off_t)th->plan_offset);
+        if (p == MAP_FAILED)
+            return fail("map the plan");
+        words[t] = p;
+        th->base = th->cursor = (uint64_t)(uintptr_t)p;
+    }
+    return 0;
+}
+
+static int map_tables(void) {
+    size_t slots = (ctl->n_slots + 1) * sizeof(void *);
+    drive.slots = shared(slots, 1);
+    if (ctl->pass == HAKR_PASS_ACCOUNT)
+        drive.sizes = shared(slots, 1);
+    stacks = shared((size_t)ctl->n_threads * (ALT_STACK + GUARD + ctl->stack_bytes), 0);
+    if (drive.slots == NULL || stacks == NULL ||
+        (ctl->pass == HAKR_PASS_ACCOUNT && drive.sizes == NULL))
+        return fail("memory for slots and stacks");
+    return 0;
+}
+
+int hakr_child_main(int fd) {
+    if (map_control(fd) != 0) {
+        fprintf(stderr, "hakreplay: --child is for hakreplay's own use\n");
+        return 2;
+    }
+    ctl->state = HAKR_STATE_STARTED;
+    if (hakr_prove(ctl, &drive.rare) != 0) {
+        ctl->state = HAKR_STATE_WRONG_LIBRARY;
+        return 1;
+    }
+    ctl->state = HAKR_STATE_PROVEN;
+    drive.ctl = ctl;
+    drive.spins = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? SPINS : 0;
+    if (hakr_resident_open() != 0)
+        return fail("open /proc/self/statm");
+    if (map_streams() != 0 || map_tables() != 0)
+        return 1;
+    prefault_stack(MAIN_PREFAULT);
+    enter_thread(0);
+    catch_crashes();
+    if (start_threads() != 0)
+        return 1;
+    run_region();
+    __atomic_store_n(&ctl->state, HAKR_STATE_DONE, __ATOMIC_RELEASE);
+    _exit(0); /* no exit handlers: an allocator's are not part of the region */
+}

@@ -1,0 +1,207 @@
+#include "replay/drive.h"
+
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include "replay/plan.h"
+#include "replay/raw.h"
+#include "replay/resident.h"
+
+#define PAGE           4096u
+#define always_inline  static inline __attribute__((always_inline))
+#define likely(x)      __builtin_expect(!!(x), 1)
+#define unlikely(x)    __builtin_expect(!!(x), 0)
+#define WAIT_YIELDS    4
+#define WAIT_SLEEP_NS  500000
+
+/* Sleeps until thread p has published position `target`. The producer looks at `waiters` without a
+ * fence after its store, so a wake may be missed; hence the time limit of each sleep. */
+static __attribute__((noinline)) void wait_for(const struct hakr_drive *d,
+                                               struct hakr_shm_thread *t,
+                                               struct hakr_shm_thread *p, uint64_t target) {
+    t->blocked++;
+    for (int i = 0; i < d->spins; i++) {
+        __builtin_ia32_pause();
+        if (__atomic_load_n(&p->progress, __ATOMIC_ACQUIRE) >= target)
+            return;
+    }
+    for (int i = 0; i < WAIT_YIELDS; i++) {
+        sched_yield();
+        if (__atomic_load_n(&p->progress, __ATOMIC_ACQUIRE) >= target)
+            return;
+    }
+    __atomic_fetch_add(&p->waiters, 1, __ATOMIC_SEQ_CST);
+    for (;;) {
+        uint64_t now = __atomic_load_n(&p->progress, __ATOMIC_ACQUIRE);
+        if (now >= target)
+            break;
+        struct timespec limit = {.tv_nsec = WAIT_SLEEP_NS};
+        hakr_raw(SYS_futex, (long)&p->progress, FUTEX_WAIT, (uint32_t)now, (long)&limit, 0, 0);
+    }
+    __atomic_fetch_sub(&p->waiters, 1, __ATOMIC_RELAXED);
+}
+
+always_inline void publish(struct hakr_shm_thread *t, uint64_t pos) {
+    __atomic_store_n(&t->progress, pos, __ATOMIC_RELEASE);
+    if (unlikely(__atomic_load_n(&t->waiters, __ATOMIC_RELAXED) != 0))
+        hakr_raw(SYS_futex, (long)&t->progress, FUTEX_WAKE, INT32_MAX, 0, 0, 0);
+}
+
+always_inline void touch_block(char *p, uint64_t size, int touch, int zeroed) {
+    if (touch == HAKR_TOUCH_ALL) {
+        memset(p, 0x5a, size);
+    } else if (touch == HAKR_TOUCH_FIRST && !zeroed && size != 0) {
+        *(volatile char *)p = 1;
+        uintptr_t end = (uintptr_t)p + size;
+        for (uintptr_t q = ((uintptr_t)p | (PAGE - 1)) + 1; q < end; q += PAGE)
+            *(volatile char *)q = 1;
+    }
+}
+
+static __attribute__((noinline)) void *rare_alloc(const struct hakr_drive *d, unsigned kind,
+                                                  uint64_t size, unsigned align_log2) {
+    size_t align = (size_t)1 << align_log2;
+    void *p = NULL;
+    switch (kind) {
+    case HAKR_MEMALIGN:
+        return d->rare.memalign(align, size);
+    case HAKR_ALIGNED_ALLOC:
+        return d->rare.aligned_alloc(align, size);
+    case HAKR_POSIX_MEMALIGN:
+        if (align < sizeof(void *))
+            align = sizeof(void *);
+        return d->rare.posix_memalign(&p, align, size) == 0 ? p : NULL;
+    case HAKR_VALLOC:
+        return d->rare.valloc(size);
+    case HAKR_PVALLOC:
+        return d->rare.pvalloc(size);
+    default: /* HAKR_REALLOCARRAY_NEW */
+        return d->rare.reallocarray(NULL, 1, size);
+    }
+}
+
+/* realloc and reallocarray of the object in *slot. On failure the object stays. */
+always_inline void *resize(const struct hakr_drive *d, struct hakr_shm_thread *t, void **slot,
+                           unsigned kind, uint64_t size) {
+    void *p = kind == HAKR_REALLOC ? realloc(*slot, size) : d->rare.reallocarray(*slot, 1, size);
+    if (unlikely(p == NULL)) {
+        t->failed++;
+        return NULL;
+    }
+    *slot = p;
+    return p;
+}
+
+always_inline void account_op(const struct hakr_drive *d, struct hakr_shm_thread *t, unsigned kind,
+                              uint32_t slot, uint64_t size, uint64_t *until) {
+    uint64_t live = t->live;
+    switch (kind) {
+    case HAKR_FREE:
+    case HAKR_REALLOC_ZERO:
+        live -= d->sizes[slot];
+        break;
+    case HAKR_FREE_NULL:
+        break;
+    case HAKR_REALLOC:
+    case HAKR_REALLOCARRAY:
+        live -= d->sizes[slot];
+        /* fall through */
+    default:
+        d->sizes[slot] = size;
+        live += size;
+    }
+    __atomic_store_n(&t->live, live, __ATOMIC_RELAXED);
+    __atomic_store_n(&t->ops, t->ops + 1, __ATOMIC_RELAXED);
+    if (--*until == 0) {
+        hakr_sample(d->ctl, d->start_ns);
+        *until = d->ctl->sample_every;
+    }
+}
+
+always_inline void run(const struct hakr_drive *d, struct hakr_shm_thread *t,
+                       const uint64_t *words, const int touch, const int account) {
+    struct hakr_shm_thread *threads = hakr_threads(d->ctl);
+    void **slots = d->slots;
+    uint64_t until = d->ctl->sample_every;
+    const uint64_t *w = words;
+    for (;;) {
+        uint64_t x = *w++;
+        __atomic_store_n(&t->cursor, (uint64_t)(uintptr_t)w, __ATOMIC_RELAXED);
+        unsigned kind = hakr_word_kind(x), align = 0;
+        uint32_t slot = hakr_word_slot(x);
+        uint64_t size = hakr_word_size(x);
+        void *p;
+        if (unlikely(x & HAKR_WIDE)) {
+            size = hakr_wide_size(*w);
+            align = hakr_wide_align(*w++);
+        }
+        switch (kind) {
+        case HAKR_FREE:
+            if (account) /* before the slot's bytes can be another's */
+                account_op(d, t, kind, slot, size, &until);
+            free(slots[slot]);
+            continue;
+        case HAKR_MALLOC:
+            p = slots[slot] = malloc(size);
+            break;
+        case HAKR_CALLOC:
+            p = slots[slot] = calloc(1, size);
+            break;
+        case HAKR_REALLOC:
+        case HAKR_REALLOCARRAY:
+            p = resize(d, t, &slots[slot], kind, size);
+            if (p == NULL)
+                goto done;
+            break;
+        case HAKR_REALLOC_NEW:
+            p = slots[slot] = realloc(NULL, size);
+            break;
+        case HAKR_WAIT:
+            if (__atomic_load_n(&threads[slot].progress, __ATOMIC_ACQUIRE) < *w)
+                wait_for(d, t, &threads[slot], *w);
+            w++;
+            continue;
+        case HAKR_FREE_NULL:
+            free(NULL);
+            goto done;
+        case HAKR_REALLOC_ZERO:
+            p = realloc(slots[slot], 0);
+            if (p != NULL)
+                free(p);
+            goto done;
+        case HAKR_END:
+            return;
+        default:
+            p = slots[slot] = rare_alloc(d, kind, size, align);
+        }
+        if (likely(p != NULL))
+            touch_block(p, size, touch, kind == HAKR_CALLOC);
+        else
+            t->failed++;
+    done:
+        if (account)
+            account_op(d, t, kind, slot, size, &until);
+        if (unlikely(x & HAKR_PUBLISH))
+            publish(t, (uint64_t)(w - words));
+    }
+}
+
+void hakr_drive(const struct hakr_drive *d, struct hakr_shm_thread *t, const uint64_t *words) {
+    uint32_t touch = d->ctl->touch;
+    if (d->ctl->pass == HAKR_PASS_ACCOUNT) {
+        if (touch == HAKR_TOUCH_FIRST)
+            run(d, t, words, HAKR_TOUCH_FIRST, 1);
+        else if (touch == HAKR_TOUCH_NONE)
+            run(d, t, words, HAKR_TOUCH_NONE, 1);
+        else
+            run(d, t, words, HAKR_TOUCH_ALL, 1);
+    } else {
+        if (touch == HAKR_TOUCH_FIRST)
+            run(d, t, words, HAKR_TOUCH_FIRST, 0);
+        else if (touch == HAKR_TOUCH_NONE)
+            run(d, t, words, HAKR_TOUCH_NONE, 0);
+        else
+            run(d, t, words, HAKR_TOUCH_ALL, 0);
+    }
+}

@@ -1,0 +1,34 @@
+/*
+ * The driver: runs a stream against the malloc of this process. It allocates nothing, makes no
+ * system call but to wait for a hand-over, and stores, besides the pointers, only where it is.
+ */
+#ifndef REPLAY_DRIVE_H
+#define REPLAY_DRIVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "replay/shm.h"
+
+/* The entry points that a library may lack; never NULL (proof.c puts in stand-ins). */
+struct hakr_rare {
+    void *(*memalign)(size_t, size_t);
+    void *(*aligned_alloc)(size_t, size_t);
+    int (*posix_memalign)(void **, size_t, size_t);
+    void *(*valloc)(size_t);
+    void *(*pvalloc)(size_t);
+    void *(*reallocarray)(void *, size_t, size_t);
+};
+
+struct hakr_drive {
+    struct hakr_ctl *ctl;
+    struct hakr_rare rare;
+    void **slots;
+    uint64_t *sizes;   /* account pass: bytes asked for, by slot */
+    uint64_t start_ns; /* of the region */
+    int spins;         /* how often to look before a wait sleeps; 0 on one processor */
+};
+
+/* Runs the stream at `words` as thread t, in the pass and with the touching that ctl names. */
+void hakr_drive(const struct hakr_drive *d, struct hakr_shm_thread *t, const uint64_t *words);
+
+#endif

@@ -1,0 +1,434 @@
+#include "replay/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "common/map.h"
+
+/* Words that one record may need at most: a wait (2), the op (2). */
+#define WORDS_PER_RECORD 4
+#define PLAN_SPACE       (UINT64_C(1) << 45) /* address space for all streams: 32 TiB */
+#define PAGE             UINT64_C(4096)
+
+/* Who made the object that lives in a slot, and where in its maker's stream. */
+struct slot_info {
+    uint64_t word; /* index of the producing word */
+    uint64_t end;  /* position after it */
+    uint64_t size;
+    uint32_t thread;
+};
+
+struct free_slots {
+    uint32_t *at;
+    size_t n, cap;
+};
+
+struct hakr_planner {
+    uint64_t stride;       /* bytes of address space a stream */
+    struct hakc_map ids;   /* live allocation id -> slot */
+    struct hakc_map known; /* (consumer, producer) -> the position already waited for */
+    struct slot_info *slots;
+    size_t slots_cap;
+    struct free_slots *free; /* by thread */
+    size_t threads_cap;
+    uint64_t live;
+    double live_sum;
+};
+
+static const char *const kind_names[] = {
+    "end of stream",  "malloc",        "calloc",       "realloc",
+    "free",           "wait",          "memalign",     "aligned_alloc",
+    "posix_memalign", "valloc",        "pvalloc",      "reallocarray",
+    "free(NULL)",     "realloc(NULL)", "realloc to 0", "reallocarray(NULL)",
+};
+
+const char *hakr_kind_name(unsigned kind) {
+    return kind < sizeof kind_names / sizeof *kind_names ? kind_names[kind] : "?";
+}
+
+int hakr_plan_begin(struct hakr_plan *p, uint64_t records, uint64_t threads, struct hakc_err *err) {
+    memset(p, 0, sizeof *p);
+    p->fd = -1;
+    struct hakr_planner *pl = calloc(1, sizeof *pl);
+    if (pl == NULL)
+        return hakc_fail(err, HAKC_ENOMEM, "out of memory for the plan");
+    p->planner = pl;
+    if (hakc_map_init(&pl->ids, 1 << 12) != 0 || hakc_map_init(&pl->known, 0) != 0) {
+        hakr_plan_free(p);
+        return hakc_fail(err, HAKC_ENOMEM, "out of memory for the plan");
+    }
+    if (threads == 0 || threads > HAKR_MAX_THREADS)
+        threads = HAKR_MAX_THREADS;
+    uint64_t most = PLAN_SPACE / threads & ~(PAGE - 1);
+    pl->stride = most;
+    if (records < most / (8 * WORDS_PER_RECORD) - 1)
+        pl->stride = ((records + 1) * 8 * WORDS_PER_RECORD + PAGE) & ~(PAGE - 1);
+    if (records == 0)
+        pl->stride = most;
+    p->fd = memfd_create("hakreplay-plan", MFD_CLOEXEC);
+    if (p->fd < 0) {
+        hakr_plan_free(p);
+        return hakc_fail_errno(err, HAKC_EIO, "memfd_create for the plan");
+    }
+    return 0;
+}
+
+/* Makes room for threads up to t. */
+static int grow_threads(struct hakr_plan *p, uint32_t t, struct hakc_err *err) {
+    struct hakr_planner *pl = p->planner;
+    if (t >= HAKR_MAX_THREADS)
+        return hakc_fail(err, HAKC_EUNSUPPORTED,
+                         "thread %u: more than %u threads cannot be replayed", t, HAKR_MAX_THREADS);
+    if (t >= pl->threads_cap) {
+        size_t cap = pl->threads_cap ? pl->threads_cap : 8;
+        while (cap <= t)
+            cap *= 2;
+        void *a = realloc(p->threads, cap * sizeof *p->threads);
+        if (a != NULL)
+            p->threads = a;
+        void *b = realloc(pl->free, cap * sizeof *pl->free);
+        if (b != NULL)
+            pl->free = b;
+        if (a == NULL || b == NULL)
+            return hakc_fail(err, HAKC_ENOMEM, "out of memory for the plan");
+        memset(p->threads + pl->threads_cap, 0, (cap - pl->threads_cap) * sizeof *p->threads);
+        memset(pl->free + pl->threads_cap, 0, (cap - pl->threads_cap) * sizeof *pl->free);
+        pl->threads_cap = cap;
+    }
+    if (t >= p->n_threads)
+        p->n_threads = t + 1;
+    return 0;
+}
+
+static int open_stream(struct hakr_plan *p, uint32_t t, struct hakc_err *err) {
+    if (t >= p->n_threads) {
+        int rc = grow_threads(p, t, err);
+        if (rc != 0)
+            return rc;
+    }
+    struct hakr_plan_thread *th = &p->threads[t];
+    if (th->words != NULL)
+        return 0;
+    uint64_t stride = p->planner->stride;
+    th->offset = t * stride;
+    if (ftruncate(p->fd, (off_t)(p->n_threads * stride)) != 0)
+        return hakc_fail_errno(err, HAKC_EIO, "size of the plan's memfd");
+    void *m = mmap(NULL, stride, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, p->fd,
+                   (off_t)th->offset);
+    if (m == MAP_FAILED)
+        return hakc_fail_errno(err, HAKC_ENOMEM, "map the plan of thread %u", t);
+    th->words = m;
+    th->seen = 1;
+    return 0;
+}
+
+static int room(struct hakr_plan *p, const struct hakr_plan_thread *t, struct hakc_err *err) {
+    if ((t->n_words + WORDS_PER_RECORD + 1) * 8 <= p->planner->stride)
+        return 0;
+    return hakc_fail(err, HAKC_EINTERNAL, "the trace has more records than it says");
+}
+
+/* A slot for a new object of thread t. */
+static int take_slot(struct hakr_plan *p, uint32_t t, uint32_t *slot, struct hakc_err *err) {
+    struct hakr_planner *pl = p->planner;
+    struct free_slots *f = &pl->free[t];
+    if (f->n > 0) {
+        *slot = f->at[--f->n];
+        return 0;
+    }
+    if (p->n_slots == UINT32_MAX)
+        return hakc_fail(err, HAKC_EUNSUPPORTED, "more than 4G objects live at once");
+    if (p->n_slots == pl->slots_cap) {
+        size_t cap = pl->slots_cap ? pl->slots_cap * 2 : 1024;
+        void *a = realloc(pl->slots, cap * sizeof *pl->slots);
+        if (a == NULL)
+            return hakc_fail(err, HAKC_ENOMEM, "out of memory for the plan's slots");
+        pl->slots = a;
+        pl->slots_cap = cap;
+    }
+    *slot = (uint32_t)p->n_slots++;
+    return 0;
+}
+
+static int give_slot(struct hakr_plan *p, uint32_t t, uint32_t slot, struct hakc_err *err) {
+    struct free_slots *f = &p->planner->free[t];
+    if (f->n == f->cap) {
+        size_t cap = f->cap ? f->cap * 2 : 64;
+        void *a = realloc(f->at, cap * sizeof *f->at);
+        if (a == NULL)
+            return hakc_fail(err, HAKC_ENOMEM, "out of memory for the plan's slots");
+        f->at = a;
+        f->cap = cap;
+    }
+    f->at[f->n++] = slot;
+    return 0;
+}
+
+/* Thread t is about to consume what lives in slot: wait for its maker, if that is another. */
+static int hand_over(struct hakr_plan *p, uint32_t t, uint32_t slot, struct hakc_err *err) {
+    struct hakr_planner *pl = p->planner;
+    const struct slot_info *s = &pl->slots[slot];
+    if (s->thread == t)
+        return 0;
+    p->stats.handed++;
+    uint64_t key = ((uint64_t)t << 32 | s->thread) + 1;
+    uint64_t *known = hakc_map_find(&pl->known, key);
+    if (known != NULL && *known >= s->end)
+        return 0;
+    if (hakc_map_put(&pl->known, key, s->end) != 0)
+        return hakc_fail(err, HAKC_ENOMEM, "out of memory for the plan");
+    uint64_t *w = &p->threads[s->thread].words[s->word];
+    if ((*w & HAKR_PUBLISH) == 0) {
+        *w |= HAKR_PUBLISH;
+        p->stats.publishes++;
+    }
+    struct hakr_plan_thread *th = &p->threads[t];
+    th->words[th->n_words++] = HAKR_WAIT | (uint64_t)s->thread << 32;
+    th->words[th->n_words++] = s->end;
+    p->stats.waits++;
+    return 0;
+}
+
+static void emit(struct hakr_plan *p, uint32_t t, unsigned kind, uint32_t slot, uint64_t size,
+                 unsigned align) {
+    struct hakr_plan_thread *th = &p->threads[t];
+    uint64_t w = kind | (uint64_t)slot << 32;
+    if (align != 0 || size > HAKR_SIZE_MAX) {
+        th->words[th->n_words++] = w | HAKR_WIDE;
+        th->words[th->n_words++] = (size > HAKR_WIDE_MAX ? HAKR_WIDE_MAX : size) | (uint64_t)align
+                                                                                       << 56;
+    } else {
+        th->words[th->n_words++] = w | size << HAKR_SIZE_SHIFT;
+    }
+    th->ops++;
+    p->stats.ops++;
+}
+
+static int corrupt(const struct hakr_plan *p, struct hakc_err *err, const char *what, uint64_t id) {
+    return hakc_fail(err, HAKC_ECORRUPT, "record %llu: %s (allocation %llu); run haktrace verify",
+                     (unsigned long long)p->stats.records, what, (unsigned long long)id);
+}
+
+static int consume(struct hakr_plan *p, const struct hakt_rec *r, uint32_t *slot,
+                   struct hakc_err *err) {
+    uint64_t s;
+    if (!hakc_map_take(&p->planner->ids, r->old_id, &s))
+        return corrupt(p, err, "it consumes an object that is not live", r->old_id);
+    *slot = (uint32_t)s;
+    p->planner->live -= p->planner->slots[s].size;
+    return hand_over(p, r->thread, *slot, err);
+}
+
+/* Notes the object that the op about to be emitted makes in slot. */
+static int produce(struct hakr_plan *p, const struct hakt_rec *r, uint32_t slot, int wide,
+                   struct hakc_err *err) {
+    struct hakr_planner *pl = p->planner;
+    if (r->id == 0 || hakc_map_find(&pl->ids, r->id) != NULL)
+        return corrupt(p, err, "it makes an object without a new id", r->id);
+    if (hakc_map_put(&pl->ids, r->id, slot) != 0)
+        return hakc_fail(err, HAKC_ENOMEM, "out of memory for the plan");
+    uint64_t at = p->threads[r->thread].n_words;
+    pl->slots[slot] = (struct slot_info){
+        .word = at, .end = at + 1 + (wide != 0), .size = r->size, .thread = r->thread};
+    pl->live += r->size;
+    if (pl->live > p->stats.peak_live)
+        p->stats.peak_live = pl->live;
+    p->stats.allocs++;
+    return 0;
+}
+
+static int plan_release(struct hakr_plan *p, const struct hakt_rec *r, unsigned kind,
+                        struct hakc_err *err) {
+    uint32_t slot;
+    int rc = consume(p, r, &slot, err);
+    if (rc != 0)
+        return rc;
+    emit(p, r->thread, kind, slot, 0, 0);
+    return give_slot(p, r->thread, slot, err);
+}
+
+static int plan_alloc(struct hakr_plan *p, const struct hakt_rec *r, unsigned kind,
+                      struct hakc_err *err) {
+    uint32_t slot;
+    uint64_t size = r->size;
+    int rc;
+    if (kind == HAKR_REALLOC || kind == HAKR_REALLOCARRAY) {
+        rc = consume(p, r, &slot, err);
+        if (size == 0) {
+            size = 1;
+            p->stats.realloc_zero++;
+        }
+    } else {
+        rc = take_slot(p, r->thread, &slot, err);
+    }
+    if (rc != 0)
+        return rc;
+    rc = produce(p, r, slot, r->align_log2 != 0 || size > HAKR_SIZE_MAX, err);
+    if (rc != 0)
+        return rc;
+    emit(p, r->thread, kind, slot, size, r->align_log2);
+    return 0;
+}
+
+static int plan_realloc(struct hakr_plan *p, const struct hakt_rec *r, struct hakc_err *err) {
+    int array = r->op == HAKT_REALLOCARRAY;
+    if (r->flags & HAKT_REC_UNFINISHED) {
+        p->stats.unfinished++;
+        return r->old_id != 0 ? plan_release(p, r, HAKR_FREE, err) : 0;
+    }
+    if (r->flags & HAKT_REC_FOREIGN)
+        p->stats.foreign_reallocs++;
+    if (r->id == 0) {
+        if (r->old_id == 0) { /* realloc of a foreign pointer to nothing, or realloc(NULL, 0) */
+            p->stats.skipped_foreign++;
+            return 0;
+        }
+        p->stats.realloc_zero++;
+        return plan_release(p, r, HAKR_REALLOC_ZERO, err);
+    }
+    if (r->old_id == 0)
+        return plan_alloc(p, r, array ? HAKR_REALLOCARRAY_NEW : HAKR_REALLOC_NEW, err);
+    return plan_alloc(p, r, array ? HAKR_REALLOCARRAY : HAKR_REALLOC, err);
+}
+
+static int plan_free(struct hakr_plan *p, const struct hakt_rec *r, struct hakc_err *err) {
+    if (r->flags & HAKT_REC_IMPLIED)
+        p->stats.implied++;
+    if (r->flags & HAKT_REC_FOREIGN) {
+        p->stats.skipped_foreign++;
+        return 0;
+    }
+    if (r->old_id == 0) {
+        emit(p, r->thread, HAKR_FREE_NULL, 0, 0, 0);
+        return 0;
+    }
+    return plan_release(p, r, HAKR_FREE, err);
+}
+
+static int plan_record(struct hakr_plan *p, const struct hakt_rec *r, struct hakc_err *err) {
+    static const uint8_t kinds[HAKT_OP_COUNT] = {
+        [HAKT_MALLOC] = HAKR_MALLOC,
+        [HAKT_CALLOC] = HAKR_CALLOC,
+        [HAKT_MEMALIGN] = HAKR_MEMALIGN,
+        [HAKT_ALIGNED_ALLOC] = HAKR_ALIGNED_ALLOC,
+        [HAKT_POSIX_MEMALIGN] = HAKR_POSIX_MEMALIGN,
+        [HAKT_VALLOC] = HAKR_VALLOC,
+        [HAKT_PVALLOC] = HAKR_PVALLOC,
+    };
+    int rc = open_stream(p, r->thread, err);
+    if (rc == 0)
+        rc = room(p, &p->threads[r->thread], err);
+    if (rc != 0)
+        return rc;
+    if (r->op == HAKT_THREAD_START)
+        return 0;
+    if (r->op == HAKT_THREAD_END) {
+        p->threads[r->thread].ends = 1;
+        return 0;
+    }
+    if (r->flags & HAKT_REC_FAILED) {
+        p->stats.skipped_failed++;
+        return 0;
+    }
+    if (r->op == HAKT_FREE)
+        return plan_free(p, r, err);
+    if (r->op == HAKT_REALLOC || r->op == HAKT_REALLOCARRAY)
+        return plan_realloc(p, r, err);
+    if (r->op >= HAKT_OP_COUNT || kinds[r->op] == 0)
+        return corrupt(p, err, "unknown op", r->op);
+    return plan_alloc(p, r, kinds[r->op], err);
+}
+
+int hakr_plan_add(struct hakr_plan *p, const struct hakt_rec *recs, size_t n,
+                  struct hakc_err *err) {
+    struct hakr_planner *pl = p->planner;
+    for (size_t i = 0; i < n; i++) {
+        if (i + 8 < n && recs[i + 8].old_id != 0)
+            hakc_map_prefetch(&pl->ids, recs[i + 8].old_id);
+        uint64_t ops = p->stats.ops;
+        int rc = plan_record(p, &recs[i], err);
+        if (rc != 0)
+            return rc;
+        p->stats.records++;
+        if (p->stats.ops != ops)
+            pl->live_sum += (double)pl->live;
+    }
+    return 0;
+}
+
+static void free_planner(struct hakr_plan *p) {
+    struct hakr_planner *pl = p->planner;
+    if (pl == NULL)
+        return;
+    hakc_map_fini(&pl->ids);
+    hakc_map_fini(&pl->known);
+    for (size_t t = 0; t < pl->threads_cap; t++)
+        free(pl->free[t].at);
+    free(pl->free);
+    free(pl->slots);
+    free(pl);
+    p->planner = NULL;
+}
+
+int hakr_plan_finish(struct hakr_plan *p, struct hakc_err *err) {
+    struct hakr_planner *pl = p->planner;
+    int rc = open_stream(p, 0, err); /* a trace without records has a thread that does nothing */
+    for (uint32_t t = 0; rc == 0 && t < p->n_threads; t++) {
+        struct hakr_plan_thread *th = &p->threads[t];
+        if (th->words == NULL) /* a thread number that no record bears */
+            rc = open_stream(p, t, err);
+        if (rc != 0)
+            break;
+        th->words[th->n_words++] = HAKR_END;
+        uint64_t used = (th->n_words * 8 + PAGE - 1) & ~(PAGE - 1);
+        if (used < pl->stride)
+            munmap((char *)th->words + used, pl->stride - used);
+        p->stats.bytes += th->n_words * 8;
+    }
+    if (rc != 0)
+        return rc;
+    p->stats.mean_live = p->stats.ops != 0 ? pl->live_sum / (double)p->stats.ops : 0;
+    free_planner(p);
+    return 0;
+}
+
+void hakr_plan_free(struct hakr_plan *p) {
+    int planning = p->planner != NULL;
+    for (uint32_t t = 0; t < p->n_threads; t++) {
+        struct hakr_plan_thread *th = &p->threads[t];
+        uint64_t len = (th->n_words * 8 + PAGE - 1) & ~(PAGE - 1);
+        if (planning)
+            len = p->planner->stride;
+        if (th->words != NULL)
+            munmap(th->words, len);
+    }
+    free_planner(p);
+    free(p->threads);
+    if (p->fd >= 0)
+        close(p->fd);
+    memset(p, 0, sizeof *p);
+    p->fd = -1;
+}
+
+int hakr_plan_locate(const struct hakr_plan *p, uint32_t t, uint64_t pos, uint64_t *op,
+                     unsigned *kind, uint64_t *size) {
+    const struct hakr_plan_thread *th = &p->threads[t];
+    uint64_t n = 0;
+    for (uint64_t i = 0; i < th->n_words;) {
+        uint64_t w = th->words[i];
+        unsigned k = hakr_word_kind(w);
+        uint64_t len = 1 + (k == HAKR_WAIT || (w & HAKR_WIDE) != 0);
+        if (k == HAKR_END)
+            return -1;
+        if (k != HAKR_WAIT && i + len > pos) {
+            *op = n;
+            *kind = k;
+            *size = w & HAKR_WIDE ? hakr_wide_size(th->words[i + 1]) : hakr_word_size(w);
+            return 0;
+        }
+        n += k != HAKR_WAIT;
+        i += len;
+    }
+    return -1;
+}

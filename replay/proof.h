@@ -1,0 +1,19 @@
+/*
+ * The proof that malloc and its family are the library's that was asked for: every entry point is
+ * looked up as the dynamic linker binds it, and the file it lies in compared by device and inode.
+ */
+#ifndef REPLAY_PROOF_H
+#define REPLAY_PROOF_H
+
+#include "replay/drive.h"
+#include "replay/shm.h"
+
+/* Fills in ctl's lib_path, build_id and substituted, and the rare entry points; what the library
+ * lacks among those is made from what it has (ctl->substituted names them). 0, or -1 with ctl's
+ * message: malloc, calloc, realloc, free and one aligned allocation must be the library's. */
+int hakr_prove(struct hakr_ctl *ctl, struct hakr_rare *rare);
+
+/* Copies the build id of the mapped object that holds addr as hex, "" if it has none. */
+void hakr_build_id(const void *addr, char *hex, size_t len);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * One run, seen from the parent: starts the child with the library preloaded, waits for it with a
+ * time limit, and turns what it left in shared memory into a result.
+ */
+#ifndef REPLAY_RUN_H
+#define REPLAY_RUN_H
+
+#include <stdint.h>
+#include <sys/types.h>
+#include "common/err.h"
+#include "replay/plan.h"
+#include "replay/shm.h"
+
+enum hakr_status {
+    HAKR_OK = 0,
+    HAKR_FAILED = 1,
+    HAKR_CRASHED = 2,
+    HAKR_TIMEOUT = 3,
+    HAKR_WRONG_LIBRARY = 4,
+    HAKR_INTERRUPTED = 5, /* by the user: not a result */
+};
+
+/* What to run. Strings are the caller's. */
+struct hakr_task {
+    const struct hakr_plan *plan;
+    const char *library;     /* absolute path, or NULL for the C library */
+    dev_t dev;               /* of the library */
+    ino_t ino;
+    const char *const *env;  /* "KEY=VALUE", ended by NULL; may be NULL */
+    enum hakr_pass pass;
+    enum hakr_touch touch;
+    uint64_t timeout_ns; /* 0 = none */
+    int marks;           /* see child.h */
+};
+
+struct hakr_result {
+    enum hakr_status status;
+    char error[600]; /* where status is not HAKR_OK; else a warning, or "" */
+    int started;     /* the region began */
+    uint64_t wall_ns, user_ns, sys_ns;
+    uint64_t minflt, majflt;
+    uint64_t failed;  /* allocations that gave NULL */
+    uint64_t blocked; /* hand-overs that had to wait */
+    char lib_path[512], build_id[72], substituted[128];
+    /* The account pass alone: */
+    int counted; /* totals are valid */
+    struct hakr_sys_total totals[HAKR_SYS_COUNT];
+    struct hakr_sys_total foreign; /* of them: by threads that are not the trace's */
+    uint64_t log_lost;             /* calls that the detailed log had no room for */
+    uint64_t baseline, peak, at_end, lazy_free;
+    double mean_resident, mean_live; /* over the ops */
+    uint64_t peak_live;              /* of the samples */
+    struct hakr_sample *samples;     /* owned; by op */
+    uint32_t n_samples;
+};
+
+/* Runs the task to its end. 0 with *r filled in, whatever became of the child; an error only where
+ * the parent itself failed. Blocks SIGINT and SIGTERM but while it waits: such a signal (whose handler the caller
+ * has set, and which must set *stop) ends the child and gives HAKR_INTERRUPTED. */
+int hakr_run(const struct hakr_task *task, const volatile int *stop, struct hakr_result *r,
+             struct hakc_err *err);
+void hakr_result_free(struct hakr_result *r);
+
+/* "ok", "crashed", ... as the store wants them. */
+const char *hakr_status_name(enum hakr_status s);
+
+/* Whether a variable of the environment configures an allocator: such ones are not passed on to the child,
+ * so that a run is what its name says. */
+int hakr_is_allocator_knob(const char *entry);
+
+#endif

@@ -1,0 +1,136 @@
+/*
+ * What parent and child of one run share: a memfd that starts with struct hakr_ctl and holds, at
+ * the offsets it names, the arrays. The parent fills in the task; the child the results. Being
+ * shared memory, none of it is in the child's anonymous memory, and it outlives a crash.
+ *
+ * Threads: a struct hakr_shm_thread is written by its thread alone (progress and waiters are the
+ * exception, see there); the parent reads all of it once the child is gone.
+ */
+#ifndef REPLAY_SHM_H
+#define REPLAY_SHM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "replay/sysclass.h"
+
+#define HAKR_CTL_MAGIC UINT64_C(0x314c54434b4148) /* "HAKCTL1" */
+
+enum hakr_pass {
+    HAKR_PASS_TIME = 0,
+    HAKR_PASS_ACCOUNT = 1,
+    HAKR_PASS_COUNT
+};
+
+enum hakr_touch {
+    HAKR_TOUCH_FIRST = 0, /* a byte in each page of each new block, but not of calloc's */
+    HAKR_TOUCH_NONE = 1,
+    HAKR_TOUCH_ALL = 2, /* every byte of each new block, calloc's too */
+};
+
+/* How far the child has come. The parent reads it when the child has ended. */
+enum hakr_state {
+    HAKR_STATE_NEW = 0,     /* exec has not reached our main, or failed */
+    HAKR_STATE_STARTED = 1, /* in our main: the preload did not keep the program from starting */
+    HAKR_STATE_PROVEN = 2,  /* malloc is the library's that was asked for */
+    HAKR_STATE_RUNNING = 3, /* inside the region */
+    HAKR_STATE_DONE = 4,    /* results are whole */
+    HAKR_STATE_WRONG_LIBRARY = 5,
+    HAKR_STATE_FAILED = 6, /* message says why */
+};
+
+struct hakr_shm_thread {
+    /* Line 0: what others look at. Position of the last published word of this thread; waited for
+     * by futex on its low half. waiters > 0 asks for a wake. */
+    _Alignas(64) uint64_t progress;
+    uint32_t waiters;
+    uint32_t tid;
+    /* Line 1: where the thread is: the address of the word after the one being run, stored before
+     * each op, for messages after a crash; and the address of its stream. */
+    _Alignas(64) uint64_t cursor;
+    uint64_t base;
+    uint64_t live;       /* account: bytes asked for; the sum over threads is what counts */
+    uint64_t ops;        /* account: calls done */
+    /* Line 2: results. */
+    _Alignas(64) uint64_t failed; /* allocations that gave NULL */
+    uint64_t blocked;             /* waits that had to wait */
+    uint64_t minflt, majflt;
+    uint64_t end_ns;     /* the stream's end, after the start of the region */
+    uint64_t log_n;      /* entries wanted to log; more than log_cap = the log is not whole */
+    /* The task. */
+    uint64_t plan_offset, plan_words;
+    uint64_t plan_ops;
+    uint32_t ends;
+};
+
+struct hakr_sample {
+    uint64_t op, time_ns, resident, live;
+};
+
+/* One memory system call of a thread. */
+struct hakr_call {
+    uint64_t word;  /* position in the thread's stream: hakr_plan_locate gives the op */
+    uint64_t bytes;
+    uint64_t arg;   /* address */
+    uint64_t time_ns; /* since the start of the region */
+    uint32_t kernel_ns;
+    uint16_t class_; /* enum hakr_sysclass */
+    uint16_t error;  /* errno, 0 = fine */
+};
+
+struct hakr_sys_total {
+    uint64_t calls, errors, bytes, kernel_ns;
+};
+
+struct hakr_ctl {
+    uint64_t magic;
+    uint64_t bytes; /* of the whole memfd */
+
+    /* The task. */
+    int plan_fd;
+    uint32_t n_threads;
+    uint64_t n_slots;
+    uint64_t total_ops;
+    uint32_t pass, touch;
+    uint32_t marks; /* enclose the region in recognisable calls, for strace */
+    uint32_t libc;  /* the C library's own malloc is asked for */
+    uint64_t lib_dev, lib_ino;
+    uint64_t stack_bytes; /* of each thread but the first, which runs on the process's own */
+    uint64_t sample_every; /* ops of a thread between two samples */
+    uint32_t max_samples;
+    uint32_t log_cap;      /* entries of each thread's call log */
+    uint64_t off_threads, off_samples, off_totals, off_logs;
+
+    /* Results. */
+    uint32_t state; /* enum hakr_state */
+    uint32_t n_samples;
+    int32_t crash_thread; /* -1 = none of ours */
+    int32_t crash_signal;
+    uint64_t crash_addr;
+    uint64_t wall_ns, user_ns, sys_ns;
+    uint64_t minflt, majflt;
+    uint64_t baseline;           /* bytes of anonymous memory before the region */
+    uint64_t peak, at_end;       /* above the baseline */
+    uint64_t lazy_free;          /* of at_end: given to MADV_FREE, still counted; UINT64_MAX = ? */
+    uint64_t counted;            /* 1 = system calls were counted */
+    uint64_t brk_now;            /* the trap's own book */
+    char lib_path[512];
+    char build_id[72];
+    char substituted[128]; /* entry points the library lacks, and what stood in */
+    char message[384];
+};
+
+static inline struct hakr_shm_thread *hakr_threads(struct hakr_ctl *c) {
+    return (struct hakr_shm_thread *)((char *)c + c->off_threads);
+}
+static inline struct hakr_sample *hakr_samples(struct hakr_ctl *c) {
+    return (struct hakr_sample *)((char *)c + c->off_samples);
+}
+/* Totals of thread t (n_threads = those that are not ours), by class. */
+static inline struct hakr_sys_total *hakr_totals(struct hakr_ctl *c, uint32_t t) {
+    return (struct hakr_sys_total *)((char *)c + c->off_totals) + (size_t)t * HAKR_SYS_COUNT;
+}
+static inline struct hakr_call *hakr_log(struct hakr_ctl *c, uint32_t t) {
+    return (struct hakr_call *)((char *)c + c->off_logs) + (size_t)t * c->log_cap;
+}
+
+#endif

@@ -1,0 +1,140 @@
+#include "replay/trap.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <ucontext.h>
+#include "replay/raw.h"
+#include "replay/resident.h"
+
+#define FILTER_MAX 64
+#ifndef SYS_SECCOMP
+#define SYS_SECCOMP 1 /* si_code of a trap by seccomp; glibc does not name it */
+#endif
+
+__thread struct hakr_shm_thread *hakr_self;
+
+static struct hakr_ctl *ctl;
+static int counting;
+static uint64_t region_start;
+
+static void book(enum hakr_sysclass class_, uint64_t bytes, uint64_t addr, long ret, uint64_t t0,
+                 uint64_t t1) {
+    struct hakr_shm_thread *self = hakr_self;
+    uint32_t t = self != NULL ? (uint32_t)(self - hakr_threads(ctl)) : ctl->n_threads;
+    struct hakr_sys_total *sum = &hakr_totals(ctl, t)[class_];
+    int failed = ret < 0 && ret > -4096;
+    /* Atomic, because all threads that are not ours share one row. */
+    __atomic_fetch_add(&sum->calls, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&sum->errors, (uint64_t)failed, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&sum->bytes, bytes, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&sum->kernel_ns, t1 - t0, __ATOMIC_RELAXED);
+    if (self == NULL || self->log_n++ >= ctl->log_cap)
+        return;
+    uint64_t ns = t1 - t0;
+    hakr_log(ctl, t)[self->log_n - 1] = (struct hakr_call){
+        .word = (self->cursor - self->base) / 8,
+        .bytes = bytes,
+        .arg = addr,
+        .time_ns = t0 - region_start,
+        .kernel_ns = ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns,
+        .class_ = (uint16_t)class_,
+        .error = (uint16_t)(failed ? -ret : 0),
+    };
+}
+
+static void on_sigsys(int sig, siginfo_t *si, void *context) {
+    (void)sig;
+    if (si->si_code != SYS_SECCOMP)
+        return;
+    greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
+    uint64_t a[6] = {(uint64_t)r[REG_RDI], (uint64_t)r[REG_RSI], (uint64_t)r[REG_RDX],
+                     (uint64_t)r[REG_R10], (uint64_t)r[REG_R8],  (uint64_t)r[REG_R9]};
+    long nr = si->si_syscall;
+    uint64_t brk_now = __atomic_load_n(&ctl->brk_now, __ATOMIC_RELAXED), bytes;
+    enum hakr_sysclass c = hakr_sys_classify(nr, a, brk_now, &bytes);
+    int count = __atomic_load_n(&counting, __ATOMIC_ACQUIRE);
+    if (count && hakr_sys_releases(c))
+        hakr_resident_note(ctl);
+    uint64_t t0 = hakr_now();
+    long ret =
+        hakr_raw(nr, (long)a[0], (long)a[1], (long)a[2], (long)a[3], (long)a[4], (long)a[5]);
+    uint64_t t1 = hakr_now();
+    r[REG_RAX] = ret;
+    long booked = ret;
+    if (nr == SYS_brk) { /* it answers with the break, not with an errno */
+        booked = c == HAKR_SYS_BRK_GROW && (uint64_t)ret < a[0] ? -ENOMEM : 0;
+        __atomic_store_n(&ctl->brk_now, (uint64_t)ret, __ATOMIC_RELAXED);
+    }
+    if (count)
+        book(c, bytes, nr == SYS_mmap && booked >= 0 ? (uint64_t)ret : a[0], booked, t0, t1);
+}
+
+static int install_handler(void) {
+    struct sigaction sa;
+    memset(&sa, 0, sizeof sa);
+    sa.sa_sigaction = on_sigsys;
+    sa.sa_flags = SA_SIGINFO | SA_RESTART | SA_NODEFER;
+    return sigaction(SIGSYS, &sa, NULL) != 0 ? -errno : 0;
+}
+
+/* Allow, unless it is one of our calls from elsewhere than hakr_raw. */
+static unsigned build_filter(struct sock_filter *f) {
+    uint64_t ip = (uint64_t)(uintptr_t)hakr_raw_ip;
+    unsigned n = 0, calls = 0;
+    while (hakr_sys_numbers[calls] >= 0)
+        calls++;
+    f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                                          offsetof(struct seccomp_data, arch));
+    /* to the "allow" that follows the list */
+    f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0,
+                                          (uint8_t)(calls + 1));
+    f[n++] =
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+    for (unsigned i = 0; i < calls; i++) /* to what follows that "allow" */
+        f[n++] = (struct sock_filter)BPF_JUMP(
+            BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)hakr_sys_numbers[i], (uint8_t)(calls - i), 0);
+    f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    size_t at = offsetof(struct seccomp_data, instruction_pointer);
+    f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)at);
+    f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)ip, 0, 3);
+    f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)at + 4);
+    f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(ip >> 32), 0, 1);
+    f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP);
+    return n;
+}
+
+int hakr_trap_on(struct hakr_ctl *c) {
+    struct sock_filter f[FILTER_MAX];
+    ctl = c;
+    int rc = install_handler();
+    if (rc != 0)
+        return rc;
+    struct sock_fprog prog = {.len = (unsigned short)build_filter(f), .filter = f};
+    c->brk_now = (uint64_t)hakr_raw(SYS_brk, 0, 0, 0, 0, 0, 0);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return -errno;
+    /* All threads at once; and without the slowdown of speculation that the filter would bring. */
+    long ret = hakr_raw(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                        SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, (long)&prog, 0,
+                        0, 0);
+    if (ret != 0)
+        return ret > 0 ? -ESRCH : (int)ret;
+    c->counted = 1;
+    return 0;
+}
+
+void hakr_trap_start(uint64_t start_ns) {
+    region_start = start_ns;
+    __atomic_store_n(&counting, 1, __ATOMIC_RELEASE);
+}
+
+void hakr_trap_stop(void) {
+    __atomic_store_n(&counting, 0, __ATOMIC_RELEASE);
+}
