@@ -17,11 +17,11 @@
 #include "replay/resident.h"
 #include "replay/trap.h"
 
-#define ALT_STACK    (64u << 10) /* for the crash handler; room for any processor's registers */
-#define GUARD        4096u
-#define PREFAULT     (48u << 10) /* of each stack: deeper use in the region costs faults */
+#define ALT_STACK     (64u << 10) /* for the crash handler; room for any processor's registers */
+#define GUARD         4096u
+#define PREFAULT      (48u << 10) /* of each stack: deeper use in the region costs faults */
 #define MAIN_PREFAULT (192u << 10)
-#define SPINS        200
+#define SPINS         200
 
 /* libhaknull.so alone has these: from begin to end it hands out memory without keeping books. */
 extern void haknull_begin(void) __attribute__((weak));
@@ -42,9 +42,9 @@ static int fail(const char *what) {
 
 /* Shared, so that it is in nobody's anonymous memory; populated, so that it faults no more. */
 static void *shared(size_t bytes, int populate) {
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | (populate ? MAP_POPULATE : 0), -1,
-                   0);
+    void *p =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+             MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | (populate ? MAP_POPULATE : 0), -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
 
@@ -59,7 +59,8 @@ static void bump(uint32_t *word) {
     hakr_raw(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, INT32_MAX, 0, 0, 0);
 }
 
-/* ---- crashes ---------------------------------------------------------------------------------- */
+/* ---- crashes ----------------------------------------------------------------------------------
+ */
 
 static void on_crash(int sig, siginfo_t *si, void *context) {
     (void)context;
@@ -100,9 +101,11 @@ static __attribute__((noinline)) void prefault_stack(size_t bytes) {
     volatile char below[bytes];
     for (size_t i = 0; i < bytes; i += 1024)
         below[i] = 0;
+    (void)below[0];
 }
 
-/* ---- the region ------------------------------------------------------------------------------- */
+/* ---- the region -------------------------------------------------------------------------------
+ */
 
 static void run_stream(uint32_t t) {
     struct hakr_shm_thread *self = &hakr_threads(ctl)[t];
@@ -211,14 +214,15 @@ static void run_region(void) {
         haknull_end();
 }
 
-/* ---- before it -------------------------------------------------------------------------------- */
+/* ---- before it --------------------------------------------------------------------------------
+ */
 
 static int map_control(int fd) {
     struct stat st;
     if (fstat(fd, &st) != 0 || (size_t)st.st_size < sizeof *ctl)
         return -1;
-    void *p = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd,
-                   0);
+    void *p =
+        mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
     if (p == MAP_FAILED)
         return -1;
     ctl = p;
@@ -233,8 +237,8 @@ static int map_streams(void) {
         return fail("memory for the threads");
     for (uint32_t t = 0; t < n; t++) {
         struct hakr_shm_thread *th = &hakr_threads(ctl)[t];
-        void *p = mmap(NULL, th->plan_words * 8, PROT_READ, MAP_SHARED | MAP_POPULATE,
-                       ctl->plan_fd, (off_t)th->plan_offset);
+        void *p = mmap(NULL, th->plan_words * 8, PROT_READ, MAP_SHARED | MAP_POPULATE, ctl->plan_fd,
+                       (off_t)th->plan_offset);
         if (p == MAP_FAILED)
             return fail("map the plan");
         words[t] = p;

@@ -4,8 +4,8 @@
  * anybody's exit handlers.
  *
  * The region: from the moment all threads are let go until every stream is done and every thread
- * whose end was recorded has exited. Thread 0 of the trace runs on the process's main thread. Time, CPU,
- * faults, calls and resident memory are all of the region alone.
+ * whose end was recorded has exited. Thread 0 of the trace runs on the process's main thread. Time,
+ * CPU, faults, calls and resident memory are all of the region alone.
  */
 #ifndef REPLAY_CHILD_H
 #define REPLAY_CHILD_H

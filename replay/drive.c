@@ -8,18 +8,18 @@
 #include "replay/raw.h"
 #include "replay/resident.h"
 
-#define PAGE           4096u
-#define always_inline  static inline __attribute__((always_inline))
-#define likely(x)      __builtin_expect(!!(x), 1)
-#define unlikely(x)    __builtin_expect(!!(x), 0)
-#define WAIT_YIELDS    4
-#define WAIT_SLEEP_NS  500000
+#define PAGE          4096u
+#define always_inline static inline __attribute__((always_inline))
+#define likely(x)     __builtin_expect(!!(x), 1)
+#define unlikely(x)   __builtin_expect(!!(x), 0)
+#define WAIT_YIELDS   4
+#define WAIT_SLEEP_NS 500000
 
 /* Sleeps until thread p has published position `target`. The producer looks at `waiters` without a
  * fence after its store, so a wake may be missed; hence the time limit of each sleep. */
 static __attribute__((noinline)) void wait_for(const struct hakr_drive *d,
-                                               struct hakr_shm_thread *t,
-                                               struct hakr_shm_thread *p, uint64_t target) {
+                                               struct hakr_shm_thread *t, struct hakr_shm_thread *p,
+                                               uint64_t target) {
     t->blocked++;
     for (int i = 0; i < d->spins; i++) {
         __builtin_ia32_pause();
@@ -119,8 +119,8 @@ always_inline void account_op(const struct hakr_drive *d, struct hakr_shm_thread
     }
 }
 
-always_inline void run(const struct hakr_drive *d, struct hakr_shm_thread *t,
-                       const uint64_t *words, const int touch, const int account) {
+always_inline void run(const struct hakr_drive *d, struct hakr_shm_thread *t, const uint64_t *words,
+                       const int touch, const int account) {
     struct hakr_shm_thread *threads = hakr_threads(d->ctl);
     void **slots = d->slots;
     uint64_t until = d->ctl->sample_every;

@@ -19,7 +19,8 @@ int hakr_resident_open(void);
 /* Bytes now; UINT64_MAX where it cannot be read. */
 uint64_t hakr_resident(void);
 
-/* Reads it, and keeps the greatest above the baseline in ctl->peak. Returns bytes above the baseline. */
+/* Reads it, and keeps the greatest above the baseline in ctl->peak. Returns bytes above the
+ * baseline. */
 uint64_t hakr_resident_note(struct hakr_ctl *c);
 
 /* A sample: resident, and ops and live bytes summed over the threads. */

@@ -30,16 +30,17 @@ const char *hakr_status_name(enum hakr_status s) {
 }
 
 int hakr_is_allocator_knob(const char *e) {
-    static const char *const knobs[] = {"LD_PRELOAD=", "MALLOC_",  "_RJEM_MALLOC_CONF=",
-                                        "MIMALLOC_",   "TCMALLOC_", "GLIBC_TUNABLES=",
-                                        "HAKMEM_",     "HEAPPROFILE=", "HEAPCHECK="};
+    static const char *const knobs[] = {
+        "LD_PRELOAD=",     "MALLOC_", "_RJEM_MALLOC_CONF=", "MIMALLOC_", "TCMALLOC_",
+        "GLIBC_TUNABLES=", "HAKMEM_", "HEAPPROFILE=",       "HEAPCHECK="};
     for (size_t i = 0; i < sizeof knobs / sizeof *knobs; i++)
         if (strncmp(e, knobs[i], strlen(knobs[i])) == 0)
             return 1;
     return 0;
 }
 
-/* ---- the control block ------------------------------------------------------------------------ */
+/* ---- the control block ------------------------------------------------------------------------
+ */
 
 static uint64_t reserve(uint64_t *at, uint64_t bytes) {
     uint64_t off = (*at + 63) & ~UINT64_C(63);
@@ -50,6 +51,7 @@ static uint64_t reserve(uint64_t *at, uint64_t bytes) {
 static void fill_ctl(struct hakr_ctl *c, const struct hakr_task *task) {
     const struct hakr_plan *p = task->plan;
     c->magic = HAKR_CTL_MAGIC;
+    c->plan_fd = p->fd;
     c->n_threads = p->n_threads;
     c->n_slots = p->n_slots;
     c->total_ops = p->stats.ops;
@@ -97,7 +99,8 @@ static int make_ctl(const struct hakr_task *task, struct hakr_ctl **out, int *fd
     return 0;
 }
 
-/* ---- the child -------------------------------------------------------------------------------- */
+/* ---- the child --------------------------------------------------------------------------------
+ */
 
 /* The child's environment: ours without other allocators' knobs, plus the task's. The strings
  * are the caller's; *preload is owned. */
@@ -194,7 +197,8 @@ static int await(pid_t pid, uint64_t timeout_ns, const volatile int *stop, const
     return 0;
 }
 
-/* ---- the result ------------------------------------------------------------------------------- */
+/* ---- the result -------------------------------------------------------------------------------
+ */
 
 /* Appends "thread 2 at op 17 of 40 (malloc of 64 bytes)". */
 static void say_where(const struct hakr_task *task, struct hakr_ctl *c, uint32_t t, char *buf,
@@ -367,7 +371,7 @@ int hakr_run(const struct hakr_task *task, const volatile int *stop, struct hakr
     struct hakr_ctl *c = NULL;
     sigset_t block, before;
     int fd = -1, wstatus = 0, timed_out = 0;
-    pid_t pid;
+    pid_t pid = -1;
     memset(r, 0, sizeof *r);
     sigemptyset(&block);
     sigaddset(&block, SIGINT);

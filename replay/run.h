@@ -23,10 +23,10 @@ enum hakr_status {
 /* What to run. Strings are the caller's. */
 struct hakr_task {
     const struct hakr_plan *plan;
-    const char *library;     /* absolute path, or NULL for the C library */
-    dev_t dev;               /* of the library */
+    const char *library; /* absolute path, or NULL for the C library */
+    dev_t dev;           /* of the library */
     ino_t ino;
-    const char *const *env;  /* "KEY=VALUE", ended by NULL; may be NULL */
+    const char *const *env; /* "KEY=VALUE", ended by NULL; may be NULL */
     enum hakr_pass pass;
     enum hakr_touch touch;
     uint64_t timeout_ns; /* 0 = none */
@@ -55,8 +55,9 @@ struct hakr_result {
 };
 
 /* Runs the task to its end. 0 with *r filled in, whatever became of the child; an error only where
- * the parent itself failed. Blocks SIGINT and SIGTERM but while it waits: such a signal (whose handler the caller
- * has set, and which must set *stop) ends the child and gives HAKR_INTERRUPTED. */
+ * the parent itself failed. Blocks SIGINT and SIGTERM but while it waits: such a signal (whose
+ * handler the caller has set, and which must set *stop) ends the child and gives HAKR_INTERRUPTED.
+ */
 int hakr_run(const struct hakr_task *task, const volatile int *stop, struct hakr_result *r,
              struct hakc_err *err);
 void hakr_result_free(struct hakr_result *r);
@@ -64,8 +65,8 @@ void hakr_result_free(struct hakr_result *r);
 /* "ok", "crashed", ... as the store wants them. */
 const char *hakr_status_name(enum hakr_status s);
 
-/* Whether a variable of the environment configures an allocator: such ones are not passed on to the child,
- * so that a run is what its name says. */
+/* Whether a variable of the environment configures an allocator: such ones are not passed on to the
+ * child, so that a run is what its name says. */
 int hakr_is_allocator_knob(const char *entry);
 
 #endif

@@ -15,11 +15,7 @@
 
 #define HAKR_CTL_MAGIC UINT64_C(0x314c54434b4148) /* "HAKCTL1" */
 
-enum hakr_pass {
-    HAKR_PASS_TIME = 0,
-    HAKR_PASS_ACCOUNT = 1,
-    HAKR_PASS_COUNT
-};
+enum hakr_pass { HAKR_PASS_TIME = 0, HAKR_PASS_ACCOUNT = 1, HAKR_PASS_COUNT };
 
 enum hakr_touch {
     HAKR_TOUCH_FIRST = 0, /* a byte in each page of each new block, but not of calloc's */
@@ -48,14 +44,14 @@ struct hakr_shm_thread {
      * each op, for messages after a crash; and the address of its stream. */
     _Alignas(64) uint64_t cursor;
     uint64_t base;
-    uint64_t live;       /* account: bytes asked for; the sum over threads is what counts */
-    uint64_t ops;        /* account: calls done */
+    uint64_t live; /* account: bytes asked for; the sum over threads is what counts */
+    uint64_t ops;  /* account: calls done */
     /* Line 2: results. */
     _Alignas(64) uint64_t failed; /* allocations that gave NULL */
     uint64_t blocked;             /* waits that had to wait */
     uint64_t minflt, majflt;
-    uint64_t end_ns;     /* the stream's end, after the start of the region */
-    uint64_t log_n;      /* entries wanted to log; more than log_cap = the log is not whole */
+    uint64_t end_ns; /* the stream's end, after the start of the region */
+    uint64_t log_n;  /* entries wanted to log; more than log_cap = the log is not whole */
     /* The task. */
     uint64_t plan_offset, plan_words;
     uint64_t plan_ops;
@@ -68,9 +64,9 @@ struct hakr_sample {
 
 /* One memory system call of a thread. */
 struct hakr_call {
-    uint64_t word;  /* position in the thread's stream: hakr_plan_locate gives the op */
+    uint64_t word; /* position in the thread's stream: hakr_plan_locate gives the op */
     uint64_t bytes;
-    uint64_t arg;   /* address */
+    uint64_t arg;     /* address */
     uint64_t time_ns; /* since the start of the region */
     uint32_t kernel_ns;
     uint16_t class_; /* enum hakr_sysclass */
@@ -94,10 +90,10 @@ struct hakr_ctl {
     uint32_t marks; /* enclose the region in recognisable calls, for strace */
     uint32_t libc;  /* the C library's own malloc is asked for */
     uint64_t lib_dev, lib_ino;
-    uint64_t stack_bytes; /* of each thread but the first, which runs on the process's own */
+    uint64_t stack_bytes;  /* of each thread but the first, which runs on the process's own */
     uint64_t sample_every; /* ops of a thread between two samples */
     uint32_t max_samples;
-    uint32_t log_cap;      /* entries of each thread's call log */
+    uint32_t log_cap; /* entries of each thread's call log */
     uint64_t off_threads, off_samples, off_totals, off_logs;
 
     /* Results. */
@@ -108,11 +104,11 @@ struct hakr_ctl {
     uint64_t crash_addr;
     uint64_t wall_ns, user_ns, sys_ns;
     uint64_t minflt, majflt;
-    uint64_t baseline;           /* bytes of anonymous memory before the region */
-    uint64_t peak, at_end;       /* above the baseline */
-    uint64_t lazy_free;          /* of at_end: given to MADV_FREE, still counted; UINT64_MAX = ? */
-    uint64_t counted;            /* 1 = system calls were counted */
-    uint64_t brk_now;            /* the trap's own book */
+    uint64_t baseline;     /* bytes of anonymous memory before the region */
+    uint64_t peak, at_end; /* above the baseline */
+    uint64_t lazy_free;    /* of at_end: given to MADV_FREE, still counted; UINT64_MAX = ? */
+    uint64_t counted;      /* 1 = system calls were counted */
+    uint64_t brk_now;      /* the trap's own book */
     char lib_path[512];
     char build_id[72];
     char substituted[128]; /* entry points the library lacks, and what stood in */

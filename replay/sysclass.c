@@ -12,8 +12,9 @@
 #endif
 
 const int hakr_sys_numbers[] = {
-    SYS_mmap,  SYS_munmap, SYS_mremap,  SYS_madvise,  SYS_mprotect, SYS_brk, SYS_process_madvise,
-    SYS_mlock, SYS_mlock2, SYS_munlock, SYS_mlockall, SYS_munlockall, SYS_mbind, -1,
+    SYS_mmap,     SYS_munmap,          SYS_mremap, SYS_madvise, SYS_mprotect,
+    SYS_brk,      SYS_process_madvise, SYS_mlock,  SYS_mlock2,  SYS_munlock,
+    SYS_mlockall, SYS_munlockall,      SYS_mbind,  -1,
 };
 
 static const struct {
@@ -64,7 +65,7 @@ static enum hakr_sysclass mmap_class(uint64_t prot, uint64_t flags) {
     if (flags & MAP_HUGETLB)
         return HAKR_SYS_MMAP_HUGETLB;
     if (flags & MAP_FIXED)
-        return rw ? HAKR_SYS_MMAP_FIXED_RW
+        return rw                  ? HAKR_SYS_MMAP_FIXED_RW
                : prot == PROT_NONE ? HAKR_SYS_MMAP_FIXED_NONE
                                    : HAKR_SYS_MMAP_OTHER;
     return rw ? HAKR_SYS_MMAP_RW : prot == PROT_NONE ? HAKR_SYS_MMAP_NONE : HAKR_SYS_MMAP_OTHER;

@@ -62,8 +62,7 @@ static void on_sigsys(int sig, siginfo_t *si, void *context) {
     if (count && hakr_sys_releases(c))
         hakr_resident_note(ctl);
     uint64_t t0 = hakr_now();
-    long ret =
-        hakr_raw(nr, (long)a[0], (long)a[1], (long)a[2], (long)a[3], (long)a[4], (long)a[5]);
+    long ret = hakr_raw(nr, (long)a[0], (long)a[1], (long)a[2], (long)a[3], (long)a[4], (long)a[5]);
     uint64_t t1 = hakr_now();
     r[REG_RAX] = ret;
     long booked = ret;
@@ -89,8 +88,8 @@ static unsigned build_filter(struct sock_filter *f) {
     unsigned n = 0, calls = 0;
     while (hakr_sys_numbers[calls] >= 0)
         calls++;
-    f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-                                          offsetof(struct seccomp_data, arch));
+    f[n++] =
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
     /* to the "allow" that follows the list */
     f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0,
                                           (uint8_t)(calls + 1));
@@ -121,9 +120,9 @@ int hakr_trap_on(struct hakr_ctl *c) {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return -errno;
     /* All threads at once; and without the slowdown of speculation that the filter would bring. */
-    long ret = hakr_raw(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-                        SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, (long)&prog, 0,
-                        0, 0);
+    long ret =
+        hakr_raw(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                 SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, (long)&prog, 0, 0, 0);
     if (ret != 0)
         return ret > 0 ? -ESRCH : (int)ret;
     c->counted = 1;

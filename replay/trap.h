@@ -4,8 +4,8 @@
  * place the filter lets pass. A trapped call costs about 2 us more than a plain one.
  *
  * Once hakr_trap_on has been called the filter stays until the process ends; hakr_trap_stop only
- * ends the counting. A thread that has SIGSYS blocked when it makes such a call is killed by the kernel with
- * SIGSYS; the parent names that.
+ * ends the counting. A thread that has SIGSYS blocked when it makes such a call is killed by the
+ * kernel with SIGSYS; the parent names that.
  */
 #ifndef REPLAY_TRAP_H
 #define REPLAY_TRAP_H

@@ -10,12 +10,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define EXPORT   __attribute__((visibility("default")))
-#define RING     (UINT64_C(64) << 10)         /* of each thread; stays in the cache */
-#define RINGS    (UINT64_C(16385) * RING)     /* a thread more than a plan may have */
-#define BUMP     (UINT64_C(1) << 30)          /* for all that is allocated outside a region */
-#define LARGE    (UINT64_C(1) << 40)          /* where blocks above half a ring overlap */
-#define HEADER   16u                          /* the size, before a bump block */
+#define EXPORT __attribute__((visibility("default")))
+#define RING   (UINT64_C(64) << 10)     /* of each thread; stays in the cache */
+#define RINGS  (UINT64_C(16385) * RING) /* a thread more than a plan may have */
+#define BUMP   (UINT64_C(1) << 30)      /* for all that is allocated outside a region */
+#define LARGE  (UINT64_C(1) << 40)      /* where blocks above half a ring overlap */
+#define HEADER 16u                      /* the size, before a bump block */
 
 static char *space; /* rings, then bump, then large */
 static uint64_t bump_used;
@@ -161,6 +161,8 @@ size_t malloc_usable_size(void *p) {
 }
 
 void haknull_begin(void) {
+    if (space == NULL && open_space() != 0)
+        return;
     memset(space, 0, RING); /* the first thread's */
     inside = 1;
 }

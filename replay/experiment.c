@@ -1,0 +1,148 @@
+#include "replay/experiment.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "common/progress.h"
+
+struct turn {
+    size_t variant;
+    enum hakr_pass pass;
+    uint32_t repeat;
+    int kept;
+};
+
+/* SplitMix64 (Steele, Lea, Flood 2014): enough to shuffle with. */
+static uint64_t next_random(uint64_t *state) {
+    uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
+    z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
+    return z ^ z >> 31;
+}
+
+static void shuffle(struct turn *t, size_t n, uint64_t *state) {
+    for (size_t i = n; i > 1; i--) {
+        size_t k = (size_t)(next_random(state) % i);
+        struct turn x = t[i - 1];
+        t[i - 1] = t[k];
+        t[k] = x;
+    }
+}
+
+/* All turns in their order; *n of them. */
+static struct turn *draw(const struct hakr_experiment *e, size_t *n) {
+    size_t nv = e->variants->n, most = nv;
+    uint32_t rounds = 0;
+    for (unsigned p = 0; p < HAKR_PASS_COUNT; p++) {
+        most += nv * e->repeats[p];
+        rounds = e->repeats[p] > rounds ? e->repeats[p] : rounds;
+    }
+    struct turn *t = calloc(most + 1, sizeof *t);
+    if (t == NULL)
+        return NULL;
+    uint64_t state = e->seed;
+    size_t at = 0, from;
+    unsigned first = e->repeats[HAKR_PASS_TIME] != 0 ? HAKR_PASS_TIME : HAKR_PASS_ACCOUNT;
+    for (size_t v = 0; e->warm_up && v < nv; v++)
+        t[at++] = (struct turn){.variant = v, .pass = first};
+    shuffle(t, at, &state);
+    for (uint32_t r = 0; r < rounds; r++) {
+        from = at;
+        for (unsigned p = 0; p < HAKR_PASS_COUNT; p++)
+            for (size_t v = 0; r < e->repeats[p] && v < nv; v++)
+                if (!(e->variants->at[v].control && p != HAKR_PASS_TIME))
+                    t[at++] = (struct turn){v, p, r, 1};
+        shuffle(t + from, at - from, &state);
+    }
+    *n = at;
+    return t;
+}
+
+/* Whether an earlier failure rules this turn out. */
+static int ruled_out(const struct hakr_experiment *e, const struct turn *t) {
+    for (size_t i = 0; i < e->n_runs; i++) {
+        const struct hakr_run *r = &e->runs[i];
+        if (r->variant == t->variant && r->result.status != HAKR_OK &&
+            (r->pass == t->pass || r->result.status == HAKR_WRONG_LIBRARY))
+            return 1;
+    }
+    return 0;
+}
+
+static int keep(struct hakr_experiment *e, const struct turn *t, uint32_t position,
+                struct hakr_result *res, struct hakc_err *err) {
+    if (e->n_runs == e->cap) {
+        size_t cap = e->cap ? e->cap * 2 : 16;
+        void *a = realloc(e->runs, cap * sizeof *e->runs);
+        if (a == NULL) {
+            hakr_result_free(res);
+            return hakc_fail(err, HAKC_ENOMEM, "out of memory for the results");
+        }
+        e->runs = a;
+        e->cap = cap;
+    }
+    struct hakr_run *r = &e->runs[e->n_runs++];
+    *r = (struct hakr_run){t->variant, t->pass, t->repeat, position, *res};
+    return e->on_run != NULL ? e->on_run(e->arg, r, err) : 0;
+}
+
+static int take_turn(struct hakr_experiment *e, const struct turn *t, uint32_t position,
+                     struct hakc_err *err) {
+    const struct hakr_variant *v = &e->variants->at[t->variant];
+    struct hakr_task task = {
+        .plan = e->plan,
+        .library = v->path,
+        .dev = v->dev,
+        .ino = v->ino,
+        .env = (const char *const *)v->env,
+        .pass = t->pass,
+        .touch = e->touch,
+        .timeout_ns = e->timeout_ns,
+        .marks = e->marks,
+    };
+    struct hakr_result res;
+    int rc = hakr_run(&task, e->stop, &res, err);
+    if (rc != 0)
+        return rc;
+    if (res.status == HAKR_INTERRUPTED) {
+        hakr_result_free(&res);
+        return 0;
+    }
+    if (t->kept || res.status != HAKR_OK)
+        return keep(e, t, position, &res, err);
+    hakr_result_free(&res);
+    return 0;
+}
+
+int hakr_experiment_run(struct hakr_experiment *e, struct hakc_err *err) {
+    size_t n = 0;
+    struct hakc_progress progress;
+    struct turn *turns = draw(e, &n);
+    if (turns == NULL)
+        return hakc_fail(err, HAKC_ENOMEM, "out of memory for the order of runs");
+    int rc = 0;
+    hakc_progress_start(&progress, "replaying", n, "runs");
+    for (size_t i = 0; i < n && rc == 0 && !*e->stop; i++) {
+        if (!ruled_out(e, &turns[i]))
+            rc = take_turn(e, &turns[i], (uint32_t)i, err);
+        hakc_progress_set(&progress, i + 1);
+    }
+    hakc_progress_end(&progress);
+    e->interrupted = *e->stop != 0;
+    free(turns);
+    return rc;
+}
+
+void hakr_experiment_free(struct hakr_experiment *e) {
+    for (size_t i = 0; i < e->n_runs; i++)
+        hakr_result_free(&e->runs[i].result);
+    free(e->runs);
+    e->runs = NULL;
+    e->n_runs = e->cap = 0;
+}
+
+const struct hakr_run *hakr_experiment_failure(const struct hakr_experiment *e, size_t variant) {
+    for (size_t i = 0; i < e->n_runs; i++)
+        if (e->runs[i].variant == variant && e->runs[i].result.status != HAKR_OK)
+            return &e->runs[i];
+    return NULL;
+}

@@ -1,0 +1,55 @@
+/*
+ * An experiment: variants x passes x repeats over one plan, each run in a fresh process, in an
+ * order drawn from the seed. The order is drawn by rounds: each round runs every variant once in
+ * each pass, shuffled, so that drift of the machine meets all alike.
+ *
+ * A variant whose run fails is not run again in that pass (and in none, if its library is wrong):
+ * the others go on.
+ */
+#ifndef REPLAY_EXPERIMENT_H
+#define REPLAY_EXPERIMENT_H
+
+#include <stdint.h>
+#include "common/err.h"
+#include "replay/plan.h"
+#include "replay/run.h"
+#include "replay/variant.h"
+
+struct hakr_run {
+    size_t variant;
+    enum hakr_pass pass;
+    uint32_t repeat;
+    uint32_t position; /* in the order of the experiment */
+    struct hakr_result result;
+};
+
+struct hakr_experiment {
+    /* The task; the caller's. */
+    const struct hakr_plan *plan;
+    const struct hakr_variants *variants;
+    uint32_t repeats[HAKR_PASS_COUNT]; /* 0 = not that pass */
+    int warm_up; /* one run of each variant before, not kept unless it fails */
+    uint64_t seed;
+    uint64_t timeout_ns;
+    enum hakr_touch touch;
+    int marks;
+    const volatile int *stop; /* see hakr_run */
+    /* Called after each run that is kept (may be NULL); not 0 ends the experiment with that code.
+     */
+    int (*on_run)(void *arg, const struct hakr_run *run, struct hakc_err *err);
+    void *arg;
+
+    /* The result. */
+    struct hakr_run *runs; /* owned, in the order they were done */
+    size_t n_runs, cap;
+    int interrupted;
+};
+
+/* Runs it all. 0, also if runs failed or the user interrupted it. */
+int hakr_experiment_run(struct hakr_experiment *e, struct hakc_err *err);
+void hakr_experiment_free(struct hakr_experiment *e);
+
+/* Any run of this variant that is not HAKR_OK, or NULL. */
+const struct hakr_run *hakr_experiment_failure(const struct hakr_experiment *e, size_t variant);
+
+#endif

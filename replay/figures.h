@@ -1,0 +1,45 @@
+/*
+ * The figures of a run, and of a variant over its runs: what tables, JSON and database show. One
+ * definition each. NAN = not measured.
+ */
+#ifndef REPLAY_FIGURES_H
+#define REPLAY_FIGURES_H
+
+#include "replay/experiment.h"
+
+enum hakr_figure {
+    HAKR_F_NS_PER_OP, /* time pass: wall time of the region / planned ops */
+    HAKR_F_WALL_NS,
+    HAKR_F_USER_NS,
+    HAKR_F_SYS_NS,
+    HAKR_F_MINFLT,
+    HAKR_F_MAJFLT,
+    HAKR_F_BLOCKED,  /* hand-overs that had to wait */
+    HAKR_F_FAILED,   /* allocations that gave NULL */
+    HAKR_F_SYSCALLS, /* account pass from here on */
+    HAKR_F_SYSCALL_NS,
+    HAKR_F_RELEASES,
+    HAKR_F_PEAK,
+    HAKR_F_MEAN,
+    HAKR_F_END,
+    HAKR_F_LAZY,
+    HAKR_F_PEAK_LIVE,
+    HAKR_F_MEAN_LIVE,
+    HAKR_F_BASELINE,
+    HAKR_F_OVERHEAD, /* mean resident / mean live */
+    HAKR_F_COUNT
+};
+
+/* One run's figure; NAN if its pass does not measure it. `ops` is the plan's. */
+double hakr_figure(const struct hakr_run *r, enum hakr_figure f, uint64_t ops);
+
+/* All of a variant's good runs of a pass; owned by the caller; NULL and *n = 0 if there are none.
+ */
+double *hakr_figures(const struct hakr_experiment *e, size_t variant, enum hakr_pass pass,
+                     enum hakr_figure f, size_t *n);
+
+/* Their median; NAN if there are none. */
+double hakr_figure_median(const struct hakr_experiment *e, size_t variant, enum hakr_pass pass,
+                          enum hakr_figure f);
+
+#endif

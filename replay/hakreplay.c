@@ -1,0 +1,364 @@
+/*
+ * hakreplay: drives a trace through real allocators and compares them.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "common/units.h"
+#include "replay/child.h"
+#include "replay/load.h"
+#include "replay/report.h"
+#include "replay/save.h"
+
+#define TOOL            "hakreplay"
+#define MAX_POLICIES    64
+#define MAX_REPEATS     10000
+#define DEFAULT_TIMEOUT (UINT64_C(600) * 1000000000u)
+
+extern char **environ;
+
+const char *argp_program_version = "hakreplay " HAK_VERSION;
+
+struct options {
+    const char *trace;
+    struct hakr_variants variants;
+    const char *policies[MAX_POLICIES];
+    size_t n_policies;
+    unsigned passes; /* bits by enum hakr_pass */
+    uint32_t repeats, account_repeats;
+    const char *db;
+    int no_db, no_control, no_warm_up, marks;
+    uint64_t seed, timeout_ns;
+    enum hakr_touch touch;
+    enum hakc_out_format format;
+    struct hakc_err err; /* of an option: kept, so that its exit code is the right one */
+};
+
+enum {
+    OPT_POLICY = 256,
+    OPT_PASSES,
+    OPT_ACCOUNT_REPEATS,
+    OPT_DB,
+    OPT_NO_DB,
+    OPT_SEED,
+    OPT_JSON,
+    OPT_CSV,
+    OPT_TIMEOUT,
+    OPT_TOUCH,
+    OPT_NO_CONTROL,
+    OPT_NO_WARM_UP,
+    OPT_MARKS,
+};
+
+static const struct argp_option option_table[] = {
+    {"alloc", 'a', "LIST", 0,
+     "allocators: libc, hakmem, mimalloc, jemalloc, tcmalloc, NAME=/path/to/lib.so; "
+     "NAME:KEY=VALUE;KEY=VALUE adds environment (default: hakmem,libc). Ratios are to the first",
+     0},
+    {"policy", OPT_POLICY, "LIST", 0, "release policies to run hakmem under, each as a variant", 0},
+    {"repeats", 'r', "N", 0, "timed runs of each variant (default 5)", 0},
+    {"account-repeats", OPT_ACCOUNT_REPEATS, "N", 0, "accounted runs of each variant (default 1)",
+     0},
+    {"passes", OPT_PASSES, "LIST", 0, "time, account (default: both)", 0},
+    {"touch", OPT_TOUCH, "HOW", 0,
+     "first: write a byte to each page of each new block but calloc's (default); none; all: write "
+     "every byte of every block",
+     0},
+    {"seed", OPT_SEED, "N", 0, "of the order of runs (default 1)", 0},
+    {"timeout", OPT_TIMEOUT, "TIME", 0,
+     "limit of one run: seconds, or with a unit (default 600; 0 = none)", 0},
+    {"no-control", OPT_NO_CONTROL, NULL, 0, "do not run the allocator that does nothing", 0},
+    {"no-warm-up", OPT_NO_WARM_UP, NULL, 0, "keep the first run of each variant", 0},
+    {"db", OPT_DB, "FILE", 0, "add the results to FILE (default: $HAKDB, else results.db)", 0},
+    {"no-db", OPT_NO_DB, NULL, 0, "store nothing", 0},
+    {"json", OPT_JSON, NULL, 0, "print JSON", 0},
+    {"csv", OPT_CSV, NULL, 0, "print CSV", 0},
+    {"region-marks", OPT_MARKS, NULL, OPTION_HIDDEN, NULL, 0},
+    {0},
+};
+
+static int parse_number(struct argp_state *state, const char *name, const char *text, uint64_t min,
+                        uint64_t max, uint64_t *v) {
+    char *end;
+    errno = 0;
+    unsigned long long x = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || x < min || x > max)
+        argp_error(state, "--%s: '%s' is not a whole number from %llu to %llu", name, text,
+                   (unsigned long long)min, (unsigned long long)max);
+    *v = x;
+    return 0;
+}
+
+static void parse_passes(struct argp_state *state, struct options *o, const char *text) {
+    o->passes = 0;
+    while (*text != '\0') {
+        size_t n = strcspn(text, ",");
+        if (n == 4 && memcmp(text, "time", n) == 0)
+            o->passes |= 1u << HAKR_PASS_TIME;
+        else if (n == 7 && memcmp(text, "account", n) == 0)
+            o->passes |= 1u << HAKR_PASS_ACCOUNT;
+        else
+            argp_error(state, "--passes: '%.*s' is neither time nor account", (int)n, text);
+        text += n + (text[n] == ',');
+    }
+    if (o->passes == 0)
+        argp_error(state, "--passes names no pass");
+}
+
+static void parse_timeout(struct argp_state *state, struct options *o, const char *text) {
+    struct hakc_err err = {0};
+    char with_unit[64];
+    size_t digits = strspn(text, "0123456789.");
+    snprintf(with_unit, sizeof with_unit, "%s%s", text, text[digits] == '\0' ? "s" : "");
+    if (strlen(text) > 60 || hakc_parse_duration(with_unit, &o->timeout_ns, &err) != 0)
+        argp_error(state, "--timeout: '%s' is not a time such as 90, 90s or 2m", text);
+}
+
+static void parse_touch(struct argp_state *state, struct options *o, const char *text) {
+    if (strcmp(text, "first") == 0)
+        o->touch = HAKR_TOUCH_FIRST;
+    else if (strcmp(text, "none") == 0)
+        o->touch = HAKR_TOUCH_NONE;
+    else if (strcmp(text, "all") == 0)
+        o->touch = HAKR_TOUCH_ALL;
+    else
+        argp_error(state, "--touch: '%s' is none of first, none, all", text);
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state) {
+    struct options *o = state->input;
+    uint64_t v = 0;
+    switch (key) {
+    case 'a':
+        if (o->err.code == 0)
+            hakr_variants_add(&o->variants, arg, &o->err);
+        break;
+    case OPT_POLICY:
+        if (o->n_policies == MAX_POLICIES)
+            argp_error(state, "more than %d --policy options", MAX_POLICIES);
+        o->policies[o->n_policies++] = arg;
+        break;
+    case 'r':
+        parse_number(state, "repeats", arg, 1, MAX_REPEATS, &v);
+        o->repeats = (uint32_t)v;
+        break;
+    case OPT_ACCOUNT_REPEATS:
+        parse_number(state, "account-repeats", arg, 1, MAX_REPEATS, &v);
+        o->account_repeats = (uint32_t)v;
+        break;
+    case OPT_PASSES:
+        parse_passes(state, o, arg);
+        break;
+    case OPT_DB:
+        o->db = arg;
+        break;
+    case OPT_NO_DB:
+        o->no_db = 1;
+        break;
+    case OPT_SEED:
+        parse_number(state, "seed", arg, 0, UINT64_MAX, &o->seed);
+        break;
+    case OPT_JSON:
+        o->format = HAKC_OUT_JSON;
+        break;
+    case OPT_CSV:
+        o->format = HAKC_OUT_CSV;
+        break;
+    case OPT_TIMEOUT:
+        parse_timeout(state, o, arg);
+        break;
+    case OPT_TOUCH:
+        parse_touch(state, o, arg);
+        break;
+    case OPT_NO_CONTROL:
+        o->no_control = 1;
+        break;
+    case OPT_NO_WARM_UP:
+        o->no_warm_up = 1;
+        break;
+    case OPT_MARKS:
+        o->marks = 1;
+        break;
+    case ARGP_KEY_ARG:
+        if (o->trace != NULL)
+            argp_error(state, "one trace at a time: '%s' is too many", arg);
+        o->trace = arg;
+        break;
+    case ARGP_KEY_END:
+        if (o->trace == NULL)
+            argp_error(state, "which trace?");
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+static const struct argp parser = {
+    option_table,
+    parse_option,
+    "TRACE",
+    "Drives the stream of a trace through real allocators, each run in a fresh process, and "
+    "compares time, resident memory, page faults and memory system calls."
+    "\vExit code: 0 all runs were good, 1 a run failed or was interrupted, 2 usage, 4 corrupt or "
+    "truncated trace.",
+    NULL,
+    NULL,
+    NULL};
+
+/* ---- Ctrl-C -----------------------------------------------------------------------------------
+ */
+
+static volatile int stop;
+
+static void on_stop(int sig) {
+    (void)sig;
+    stop = 1;
+}
+
+static void catch_stop(void) {
+    struct sigaction sa;
+    memset(&sa, 0, sizeof sa);
+    sa.sa_handler = on_stop; /* no SA_RESTART: the wait for a run must end */
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+}
+
+/* ---- */
+
+static int complete_variants(struct options *o, struct hakc_err *err) {
+    int rc = 0;
+    if (o->variants.n == 0)
+        rc = hakr_variants_add(&o->variants, "hakmem,libc", err);
+    if (rc == 0 && o->n_policies != 0)
+        rc = hakr_variants_cross(&o->variants, o->policies, o->n_policies, err);
+    if (rc == 0 && !o->no_control && (o->passes & 1u << HAKR_PASS_TIME) != 0)
+        rc = hakr_variants_add_control(&o->variants, err);
+    return rc;
+}
+
+/* What the environment sets for allocators is not passed on: a run is what its name says. */
+static void warn_of_knobs(void) {
+    for (char **e = environ; *e != NULL; e++)
+        if (hakr_is_allocator_knob(*e))
+            fprintf(stderr,
+                    TOOL ": %.*s is set: not passed on to the runs (use --alloc NAME:KEY=VALUE)\n",
+                    (int)strcspn(*e, "="), *e);
+}
+
+/* The command line, for repeating it; owned by the caller. */
+static char *join_args(int argc, char **argv) {
+    size_t len = 1;
+    for (int i = 0; i < argc; i++)
+        len += strlen(argv[i]) + 1;
+    char *s = calloc(1, len);
+    for (int i = 0; s != NULL && i < argc; i++) {
+        if (i > 0)
+            strcat(s, " ");
+        strcat(s, argv[i]);
+    }
+    return s;
+}
+
+static int any_failed(const struct hakr_experiment *e) {
+    for (size_t i = 0; i < e->n_runs; i++)
+        if (e->runs[i].result.status != HAKR_OK)
+            return 1;
+    return 0;
+}
+
+static int run_all(struct options *o, const char *args, struct hakc_err *err) {
+    struct hakr_plan plan = {.fd = -1};
+    struct hakt_reader *reader = NULL;
+    struct hakr_experiment e = {0};
+    struct hakr_save save = {0};
+    struct hakr_report report = {0};
+    char sha256[65];
+    int code = 0, saving = 0;
+    int rc = hakt_file_hash(o->trace, sha256, err);
+    if (rc == 0)
+        rc = hakr_load(o->trace, &plan, &reader, err);
+    if (rc == 0 && plan.stats.ops == 0)
+        rc = hakc_fail(err, HAKC_EREFUSED, "%s holds no op to replay", o->trace);
+    if (rc != 0)
+        goto out;
+    e.plan = &plan;
+    e.variants = &o->variants;
+    e.repeats[HAKR_PASS_TIME] = o->passes & 1u << HAKR_PASS_TIME ? o->repeats : 0;
+    e.repeats[HAKR_PASS_ACCOUNT] = o->passes & 1u << HAKR_PASS_ACCOUNT ? o->account_repeats : 0;
+    e.warm_up = !o->no_warm_up;
+    e.seed = o->seed;
+    e.timeout_ns = o->timeout_ns;
+    e.touch = o->touch;
+    e.marks = o->marks;
+    e.stop = &stop;
+    report.experiment = &e;
+    report.trace_path = o->trace;
+    report.sha256 = sha256;
+    report.info = hakt_reader_info(reader);
+    report.totals = hakt_reader_totals(reader, &report.rebuilt);
+    if (!o->no_db) {
+        saving = 1;
+        rc = hakr_save_begin(&save, o->db, o->trace, sha256, report.info, report.totals, &e, args,
+                             err);
+        e.on_run = hakr_save_run;
+        e.arg = &save;
+        report.db_path = o->db;
+    }
+    catch_stop();
+    if (rc == 0)
+        rc = hakr_experiment_run(&e, err);
+    if (saving) {
+        const char *state = rc != 0 ? "failed" : e.interrupted ? "interrupted" : "done";
+        int rc2 = hakr_save_end(&save, state, rc == 0 ? err : NULL);
+        rc = rc != 0 ? rc : rc2;
+    }
+    if (rc == 0)
+        rc = hakr_report_print(&report, stdout, o->format, err);
+    code = e.interrupted || any_failed(&e);
+out:
+    hakr_experiment_free(&e);
+    hakr_plan_free(&plan);
+    hakt_reader_close(reader);
+    if (rc != 0) {
+        hakc_err_print(TOOL, err);
+        return hakc_exit_code(rc);
+    }
+    return code;
+}
+
+int main(int argc, char **argv) {
+    if (argc == 3 && strcmp(argv[1], "--child") == 0)
+        return hakr_child_main(atoi(argv[2]));
+    struct options o = {
+        .passes = 1u << HAKR_PASS_TIME | 1u << HAKR_PASS_ACCOUNT,
+        .repeats = 5,
+        .account_repeats = 1,
+        .seed = 1,
+        .timeout_ns = DEFAULT_TIMEOUT,
+        .db = getenv("HAKDB"),
+    };
+    if (o.db == NULL || o.db[0] == '\0')
+        o.db = "results.db";
+    char *args = join_args(argc, argv);
+    argp_err_exit_status = 2;
+    argp_parse(&parser, argc, argv, 0, NULL, &o);
+    int rc = o.err.code;
+    if (rc == 0)
+        rc = complete_variants(&o, &o.err);
+    if (rc != 0) {
+        hakc_err_print(TOOL, &o.err);
+        rc = hakc_exit_code(rc);
+    } else {
+        warn_of_knobs();
+        rc = run_all(&o, args, &o.err);
+    }
+    hakr_variants_free(&o.variants);
+    free(args);
+    return rc;
+}

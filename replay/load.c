@@ -1,0 +1,35 @@
+#include "replay/load.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "common/progress.h"
+
+int hakr_load(const char *path, struct hakr_plan *plan, struct hakt_reader **r,
+              struct hakc_err *err) {
+    memset(plan, 0, sizeof *plan);
+    plan->fd = -1;
+    int rc = hakt_reader_open(r, path, err);
+    if (rc != 0)
+        return rc;
+    const struct hakt_totals *t = hakt_reader_totals(*r, NULL);
+    uint64_t records = t->records == UINT64_MAX ? 0 : t->records;
+    uint64_t threads = t->threads == UINT64_MAX ? 0 : t->threads;
+    struct hakc_progress progress;
+    rc = hakr_plan_begin(plan, records, threads, err);
+    hakc_progress_start(&progress, "planning", records, "records");
+    while (rc == 0) {
+        const struct hakt_rec *recs;
+        size_t n;
+        rc = hakt_reader_next(*r, &recs, &n, err);
+        if (rc != 0 || n == 0)
+            break;
+        rc = hakr_plan_add(plan, recs, n, err);
+        hakc_progress_set(&progress, plan->stats.records);
+    }
+    hakc_progress_end(&progress);
+    if (rc == 0)
+        rc = hakr_plan_finish(plan, err);
+    if (rc != 0 && err != NULL && err->file[0] == '\0')
+        snprintf(err->file, sizeof err->file, "%s", path);
+    return rc;
+}

@@ -1,0 +1,15 @@
+/*
+ * From a trace file to a plan.
+ */
+#ifndef REPLAY_LOAD_H
+#define REPLAY_LOAD_H
+
+#include "common/err.h"
+#include "replay/plan.h"
+
+/* Reads the trace and plans it. The plan belongs to the caller (hakr_plan_free), also after a
+ * failure. *r stays open: it holds what the file says of itself. */
+int hakr_load(const char *path, struct hakr_plan *plan, struct hakt_reader **r,
+              struct hakc_err *err);
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * What hakreplay prints: a table, JSON or CSV of an experiment.
+ */
+#ifndef REPLAY_REPORT_H
+#define REPLAY_REPORT_H
+
+#include <stdio.h>
+#include "common/out.h"
+#include "replay/experiment.h"
+#include "tracer/format/trace.h"
+
+struct hakr_report {
+    const struct hakr_experiment *experiment;
+    const char *trace_path, *sha256;
+    const struct hakt_info *info;
+    const struct hakt_totals *totals;
+    int rebuilt;         /* the trace has no trailer */
+    const char *db_path; /* where the rows went, or NULL */
+};
+
+int hakr_report_print(const struct hakr_report *r, FILE *f, enum hakc_out_format format,
+                      struct hakc_err *err);
+
+#endif

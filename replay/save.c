@@ -1,0 +1,177 @@
+#include "replay/save.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "db/metrics.h"
+#include "replay/figures.h"
+
+/* 0 where the trace does not know: the store has no other word for it. */
+static uint64_t known(uint64_t v) {
+    return v == UINT64_MAX ? 0 : v;
+}
+
+int hakr_save_begin(struct hakr_save *s, const char *db_path, const char *trace_path,
+                    const char *sha256, const struct hakt_info *info,
+                    const struct hakt_totals *totals, const struct hakr_experiment *e,
+                    const char *args, struct hakc_err *err) {
+    memset(s, 0, sizeof *s);
+    s->plan = e->plan;
+    s->variants = e->variants;
+    s->libraries = calloc(e->variants->n + 1, sizeof *s->libraries);
+    if (s->libraries == NULL)
+        return hakc_fail(err, HAKC_ENOMEM, "out of memory");
+    struct hakd_trace t = {
+        .sha256 = sha256,
+        .path = trace_path,
+        .command = info->command,
+        .host = info->host,
+        .clock = info->clock,
+        .tool = info->tool,
+        .source = info->source,
+        .version = info->version,
+        .fidelity = info->fidelity,
+        .records = e->plan->stats.records,
+        .ops = known(totals->ops),
+        .allocs = known(totals->allocs),
+        .threads = e->plan->n_threads,
+        .duration_ns = known(totals->end_time),
+        .start_unix_ns = info->start_unix_ns,
+        .dropped = known(totals->dropped),
+        .peak_live_bytes = e->plan->stats.peak_live,
+        .peak_live_objects = known(totals->peak_live_objects),
+    };
+    struct hakd_experiment x = {
+        .tool = "hakreplay", .tool_version = HAK_VERSION, .args = args, .seed = e->seed};
+    int rc = hakd_open(&s->db, db_path, HAKD_WRITE, err);
+    if (rc == 0)
+        rc = hakd_put_trace(s->db, &t, &s->trace, err);
+    if (rc == 0)
+        rc = hakd_put_this_machine(s->db, &x.machine, err);
+    if (rc == 0)
+        rc = hakd_put_experiment(s->db, &x, &s->experiment, err);
+    return rc;
+}
+
+static int put_library(struct hakr_save *s, const struct hakr_run *run, struct hakc_err *err) {
+    const struct hakr_variant *v = &s->variants->at[run->variant];
+    const struct hakr_result *r = &run->result;
+    char sha256[65];
+    if (s->libraries[run->variant] != 0 || r->status == HAKR_WRONG_LIBRARY ||
+        r->lib_path[0] == '\0')
+        return 0;
+    char *real = realpath(r->lib_path, NULL);
+    const char *path = real != NULL ? real : r->lib_path;
+    struct hakd_library l = {.name = v->base, .path = path, .version = v->version};
+    l.build_id = r->build_id[0] != '\0' ? r->build_id : NULL;
+    l.sha256 = hakt_file_hash(path, sha256, NULL) == 0 ? sha256 : NULL;
+    int rc = hakd_put_library(s->db, &l, &s->libraries[run->variant], err);
+    free(real);
+    return rc;
+}
+
+static int put_metrics(struct hakr_save *s, int64_t id, const struct hakr_run *run,
+                       struct hakc_err *err) {
+    static const struct {
+        enum hakr_figure figure;
+        const char *name, *unit;
+    } list[] = {
+        {HAKR_F_WALL_NS, HAKD_M_WALL_NS, HAKD_UNIT_NS},
+        {HAKR_F_USER_NS, HAKD_M_CPU_USER_NS, HAKD_UNIT_NS},
+        {HAKR_F_SYS_NS, HAKD_M_CPU_SYSTEM_NS, HAKD_UNIT_NS},
+        {HAKR_F_NS_PER_OP, HAKD_M_NS_PER_OP, HAKD_UNIT_NS_PER_OP},
+        {HAKR_F_MINFLT, HAKD_M_MINOR_FAULTS, HAKD_UNIT_FAULTS},
+        {HAKR_F_MAJFLT, HAKD_M_MAJOR_FAULTS, HAKD_UNIT_FAULTS},
+        {HAKR_F_BLOCKED, "blocked_waits", HAKD_UNIT_OPS},
+        {HAKR_F_FAILED, "failed_allocations", HAKD_UNIT_OPS},
+        {HAKR_F_SYSCALLS, HAKD_M_SYSCALLS, HAKD_UNIT_CALLS},
+        {HAKR_F_SYSCALL_NS, HAKD_M_SYSCALL_NS, HAKD_UNIT_NS},
+        {HAKR_F_RELEASES, HAKD_M_RELEASE_CALLS, HAKD_UNIT_CALLS},
+        {HAKR_F_PEAK, HAKD_M_PEAK_RESIDENT_BYTES, HAKD_UNIT_BYTES},
+        {HAKR_F_MEAN, HAKD_M_MEAN_RESIDENT_BYTES, HAKD_UNIT_BYTES},
+        {HAKR_F_END, HAKD_M_END_RESIDENT_BYTES, HAKD_UNIT_BYTES},
+        {HAKR_F_LAZY, "end_lazy_free_bytes", HAKD_UNIT_BYTES},
+        {HAKR_F_PEAK_LIVE, HAKD_M_PEAK_LIVE_BYTES, HAKD_UNIT_BYTES},
+        {HAKR_F_MEAN_LIVE, "mean_live_bytes", HAKD_UNIT_BYTES},
+        {HAKR_F_BASELINE, HAKD_M_BASELINE_RESIDENT_BYTES, HAKD_UNIT_BYTES},
+    };
+    uint64_t ops = s->plan->stats.ops;
+    int rc = hakd_put_metric(s->db, id, HAKD_M_OPS, (double)ops, HAKD_UNIT_OPS, err);
+    for (size_t i = 0; rc == 0 && i < sizeof list / sizeof *list; i++) {
+        double x = hakr_figure(run, list[i].figure, ops);
+        /* The traps slow the account pass down: its times are nobody's. */
+        if (run->pass == HAKR_PASS_ACCOUNT && list[i].figure <= HAKR_F_SYS_NS)
+            continue;
+        if (!isnan(x))
+            rc = hakd_put_metric(s->db, id, list[i].name, x, list[i].unit, err);
+    }
+    if (rc == 0 && s->variants->at[run->variant].control && run->pass == HAKR_PASS_TIME)
+        rc = hakd_put_metric(s->db, id, HAKD_M_DRIVER_NS_PER_OP,
+                             hakr_figure(run, HAKR_F_NS_PER_OP, ops), HAKD_UNIT_NS_PER_OP, err);
+    return rc;
+}
+
+static int put_accounts(struct hakr_save *s, int64_t id, const struct hakr_result *r,
+                        struct hakc_err *err) {
+    int rc = 0;
+    for (unsigned k = 0; rc == 0 && r->counted && k < HAKR_SYS_COUNT; k++) {
+        const struct hakr_sys_total *t = &r->totals[k];
+        struct hakd_syscall row = {hakr_sys_call(k), hakr_sys_detail(k), t->calls,
+                                   t->errors,        t->bytes,           t->kernel_ns};
+        if (t->calls != 0)
+            rc = hakd_put_syscall(s->db, id, &row, err);
+    }
+    for (uint32_t i = 0; rc == 0 && i < r->n_samples; i++) {
+        const struct hakr_sample *x = &r->samples[i];
+        struct hakd_sample row = {x->op, x->time_ns, x->resident, x->live};
+        rc = hakd_put_sample(s->db, id, &row, err);
+    }
+    return rc;
+}
+
+int hakr_save_run(void *save, const struct hakr_run *run, struct hakc_err *err) {
+    struct hakr_save *s = save;
+    const struct hakr_variant *v = &s->variants->at[run->variant];
+    const struct hakr_result *r = &run->result;
+    int64_t id;
+    int ok = r->status == HAKR_OK;
+    int rc = hakd_begin(s->db, err);
+    if (rc == 0)
+        rc = put_library(s, run, err);
+    struct hakd_run row = {
+        .experiment = s->experiment,
+        .trace = s->trace,
+        .library = s->libraries[run->variant],
+        .allocator = v->name,
+        .policy = v->policy,
+        .env = v->env_text,
+        .pass = v->control                       ? "control"
+                : run->pass == HAKR_PASS_ACCOUNT ? "account"
+                                                 : "time",
+        .mode = "full-speed",
+        .repeat = run->repeat,
+        .position = run->position,
+        .status = hakr_status_name(r->status),
+        .error = r->error[0] != '\0' ? r->error : NULL,
+        .counting = r->counted ? "seccomp" : NULL,
+    };
+    if (rc == 0)
+        rc = hakd_put_run(s->db, &row, &id, err);
+    if (rc == 0 && ok)
+        rc = put_metrics(s, id, run, err);
+    if (rc == 0 && ok && run->pass == HAKR_PASS_ACCOUNT)
+        rc = put_accounts(s, id, r, err);
+    if (rc == 0)
+        rc = hakd_commit(s->db, err);
+    return rc;
+}
+
+int hakr_save_end(struct hakr_save *s, const char *state, struct hakc_err *err) {
+    int rc = 0;
+    if (s->db != NULL && s->experiment != 0)
+        rc = hakd_finish_experiment(s->db, s->experiment, state, err);
+    hakd_close(s->db);
+    free(s->libraries);
+    memset(s, 0, sizeof *s);
+    return rc;
+}

@@ -1,0 +1,32 @@
+/*
+ * From an experiment to rows in the store.
+ */
+#ifndef REPLAY_SAVE_H
+#define REPLAY_SAVE_H
+
+#include "db/store.h"
+#include "replay/experiment.h"
+#include "tracer/format/trace.h"
+
+struct hakr_save {
+    struct hakd *db;
+    int64_t experiment, trace;
+    int64_t *libraries; /* by variant; 0 = not put yet */
+    const struct hakr_plan *plan;
+    const struct hakr_variants *variants;
+};
+
+/* Opens (or makes) the database and puts trace, machine and experiment. sha256 is the trace's, args
+ * the command line. */
+int hakr_save_begin(struct hakr_save *s, const char *db_path, const char *trace_path,
+                    const char *sha256, const struct hakt_info *info,
+                    const struct hakt_totals *totals, const struct hakr_experiment *e,
+                    const char *args, struct hakc_err *err);
+
+/* Puts one run, whole or not at all: fits hakr_experiment.on_run. */
+int hakr_save_run(void *save, const struct hakr_run *run, struct hakc_err *err);
+
+/* Marks the experiment "done", "interrupted" or "failed" and closes. Also after a failure. */
+int hakr_save_end(struct hakr_save *s, const char *state, struct hakc_err *err);
+
+#endif
