@@ -303,8 +303,8 @@ static void say_losses(const struct hakt_collect_stats *st) {
         return;
     fprintf(stderr, TOOL ": warning: %" PRIu64 " ops were lost", st->dropped);
     if (st->dropped_full > 0)
-        fprintf(stderr, ": %" PRIu64 " for full buffers (try a larger --ring-size%s)",
-                st->dropped_full, st->drops_count > 0 ? "; by thread:" : "");
+        fprintf(stderr, ": %" PRIu64 " for full buffers (a larger --ring-size may help)%s",
+                st->dropped_full, st->drops_count > 0 ? ", by thread" : "");
     for (size_t i = 0; st->dropped_full > 0 && i < st->drops_count; i++) {
         if (i == 16) {
             fprintf(stderr, " and %zu more threads", st->drops_count - i);
@@ -327,8 +327,9 @@ static void summary(const struct session *s, const struct hakt_collect_stats *st
                 s->program, hakt_why_not_loaded(s->program));
     else if (t->ops == 0)
         fprintf(stderr,
-                TOOL ": %s: 0 records: the library was loaded, but the program never called the "
-                     "malloc family through it (does it bring a malloc of its own?)\n",
+                TOOL
+                ": %s: 0 records: the library was loaded, but the program never called the "
+                "malloc family through it (it allocates nothing, or brings a malloc of its own)\n",
                 s->program);
     say_losses(st);
     if (s->opt->quiet)

@@ -8,6 +8,7 @@
  */
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,14 +29,14 @@ static long rounds;
 
 static void hand_over(struct worker *to, long i, void *p) {
     while (atomic_load_explicit(&to->queue[i % QUEUE], memory_order_acquire) != NULL)
-        continue;
+        sched_yield();
     atomic_store_explicit(&to->queue[i % QUEUE], p, memory_order_release);
 }
 
 static void free_one(struct worker *w, long i) {
     void *p;
     while ((p = atomic_load_explicit(&w->queue[i % QUEUE], memory_order_acquire)) == NULL)
-        continue;
+        sched_yield();
     atomic_store_explicit(&w->queue[i % QUEUE], NULL, memory_order_release);
     free(p);
 }

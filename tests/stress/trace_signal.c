@@ -1,5 +1,5 @@
 /*
- * Allocates in main and in a signal handler that a timer sends as fast as it can.
+ * Allocates in main and in a signal handler that a timer sends all the time.
  *
  *   trace_signal ROUNDS SIGNALS     prints what a trace of it must hold, as trace_check does
  *
@@ -23,7 +23,7 @@ static void handler(int sig) {
 
 int main(int argc, char **argv) {
     struct sigaction sa = {.sa_handler = handler};
-    struct itimerval timer = {{0, 20}, {0, 20}}, off = {{0, 0}, {0, 0}};
+    struct itimerval timer = {{0, 200}, {0, 200}}, off = {{0, 0}, {0, 0}};
     long done = 0;
     if (argc != 3)
         return 2;

@@ -1,0 +1,91 @@
+# Exit codes and messages: what cannot be recorded, and what ends a recording.
+set -eu
+# shellcheck source=tests/cli/haktrace-record.lib
+. "$TOP/tests/cli/haktrace-record.lib"
+
+# expect CODE PATTERN COMMAND...
+expect() {
+    local code=$1 pattern=$2 rc=0
+    shift 2
+    "$@" >out 2>err || rc=$?
+    [ $rc = "$code" ] || fail "exit code $rc, not $code: $*: $(cat err)"
+    [ -z "$pattern" ] || grep -q -- "$pattern" err || fail "no \"$pattern\" in the message of $*: $(cat err)"
+}
+
+expect 2 'no output file' haktrace true
+expect 2 'no program' haktrace -o t.zst
+expect 2 'power of two' haktrace -o t.zst --ring-size=100000 -- true
+expect 2 'must be' haktrace -o t.zst --ring-size=1 -- true
+expect 2 'not a choice' haktrace -o t.zst --on-full=maybe -- true
+expect 2 'not a choice' haktrace -o t.zst --follow=fork -- true
+expect 127 'no such program' haktrace -o t.zst -- ./none
+expect 127 'no such program' haktrace -o t.zst -- haktrace-none
+echo text >text && chmod 644 text
+expect 126 'cannot be executed' haktrace -o t.zst -- ./text
+printf '#!/nonexistent/shell\n' >script && chmod 755 script
+expect 127 'cannot start' haktrace -o t.zst -- ./script
+[ ! -e t.zst ] || fail "a program that never ran left a trace"
+expect 1 'libhaktrace.so is not there' haktrace -o t.zst --library=/nonexistent/libhaktrace.so -- true
+expect 1 'nonexistent' haktrace -o /nonexistent/t.zst -- sh -c 'echo ran >ran'
+[ ! -e ran ] || fail "the program ran although the trace could not be written"
+
+expect 0 ' ops, 1 threads, 0 dropped' haktrace -o t.zst -- sh -c :
+expect 7 ' ops, ' haktrace -o t.zst -- sh -c 'exit 7'
+expect 143 'killed by signal 15' haktrace -o t.zst -- sh -c 'kill -TERM $$'
+expect 0 '' haktrace -q -o t.zst ls /
+[ ! -s err ] || fail "-q is not quiet: $(cat err)"
+expect 5 '' haktrace -q -o t.zst sh -c 'exit 5' # no -- needed; options after the program are its own
+
+cat >a.c <<'END'
+#include <stdlib.h>
+int main(void) { free(malloc(10)); return 0; }
+END
+if gcc -static -o static a.c 2>/dev/null; then
+    expect 0 '0 records: the program did not load the library: it is statically linked' haktrace -o t.zst -- ./static
+    "$STRESS/trace_check" t.zst >check || fail "the empty trace does not verify"
+fi
+
+# a signal meant for the program reaches it, and the recording is closed
+haktrace -o t.zst -- sh -c 'trap "exit 9" TERM; echo up >up; while :; do sleep 0.05; done' 2>err &
+tracer=$!
+while [ ! -e up ]; do sleep 0.02; done
+kill -TERM $tracer
+rc=0
+wait $tracer || rc=$?
+[ $rc = 9 ] || fail "SIGTERM: exit code $rc, not 9: $(cat err)"
+"$STRESS/trace_check" t.zst >check || fail "the trace does not verify"
+
+# the collector killed: the program goes on to its end, the rest is readable
+rm -f board
+haktrace -q -o t.zst --ring-size=8KiB -- sh -c 'echo $PPID >tracer; '"\"$BIN/bench_random_mixed\" 1000 10 1 >/dev/null; exec sleep 0.1" 2>err || fail "exit code $?"
+haktrace -q -o t.zst --ring-size=8KiB -- "$STRESS/trace_kill" 2 "$PWD/board" 2>err &
+tracer=$!
+pid=0
+while [ "$pid" = 0 ]; do
+    sleep 0.02
+    [ ! -s board ] || pid=$(od -An -t u8 -N 8 board | tr -d ' ')
+done
+sleep 1.3
+kill -9 $tracer
+wait $tracer 2>/dev/null || true
+sleep 0.3
+"$STRESS/trace_kill" "$PWD/board" >before
+sleep 0.2
+"$STRESS/trace_kill" "$PWD/board" >after
+kill -9 "$pid"
+paste before after | awk '$6 <= $3 { bad = 1 } END { exit bad }' || fail "the program stands still without its collector: $(paste before after)"
+haktrace info t.zst >out 2>err || fail "a recording whose collector died cannot be read: $(cat err)"
+grep -q '^complete  *no' out || fail "it says to be complete: $(grep complete out)"
+
+# a full disk: the program goes on, the file is whole up to there
+if mkdir full && unshare -rm sh -c "mount -t tmpfs -o size=64k none full" 2>/dev/null; then
+    unshare -rm sh -c "mount -t tmpfs -o size=64k none full &&
+        { haktrace -o full/t.zst -- $BIN/bench_random_mixed 3000000 4000 1 >out 2>err; echo \$? >rc; cp full/t.zst part.zst; }"
+    [ "$(cat rc)" = 1 ] || fail "full disk: exit code $(cat rc), not 1: $(cat err)"
+    grep -q 'No space left' err && grep -q 'the program ran on' err || fail "full disk: $(cat err)"
+    grep -q 'Mops/s' out || fail "full disk: the program did not finish"
+    haktrace info part.zst >out 2>err || fail "full disk: the file cannot be read: $(cat err)"
+else
+    echo "full disk: not tried, no mount namespace here"
+fi
+echo ok
