@@ -102,13 +102,13 @@ static void fill(unsigned char *p, size_t n, unsigned v) {
 }
 
 static void check(const unsigned char *p, size_t n, unsigned v) {
-    for (size_t i = 0; p && i < n; i++)
+    for (size_t i = 0; p && i < n; i += i + 97 < n ? 97 : 1)
         if (p[i] != (v & 0xff))
             abort();
 }
 
 static size_t size_of(unsigned i) {
-    return i % 30 == 0 ? 40000 + (size_t)i * 300 : 8 + i * 7919u % 6000;
+    return i % 30 == 0 ? 40000 + (size_t)i * 100 : 8 + i * 7919u % 6000;
 }
 
 /* Allocates, reallocates and frees with a pattern in each block. A failed call may fail at most a
