@@ -136,7 +136,7 @@ int hakdb_experiments(struct hakdb *h) {
     static const char sql[] = "SELECT * FROM (SELECT experiment_id, tool, tool_version, " UTC(
         "started_unix_ns") ","
                            " finished_unix_ns - started_unix_ns, state, runs, ok_runs, traces, "
-                           "hostname, uuid, args"
+                           "hostname, args, uuid"
                            " FROM v_experiment ORDER BY experiment_id DESC LIMIT coalesce(CAST(?1 "
                            "AS INTEGER), -1))"
                            " ORDER BY 1";

@@ -20,6 +20,7 @@
 
 #include <stdint.h>
 #include "common/err.h"
+#include "db/metrics.h" /* the names that hakd_put_metric takes */
 
 struct hakd;
 
