@@ -123,7 +123,7 @@ void hakt_clock_update(struct hakt_clock *c) {
     uint64_t here = hakt_clock_ns(c, raw), span = raw - c->raw;
     uint64_t truth = slope(raw - c->raw0, ns - c->ns0);
     int64_t off = (int64_t)(ns - c->ns0 - here);
-    int64_t bend = (int64_t)(((__int128)off << 32) / (int64_t)span);
+    int64_t bend = (int64_t)((__int128)off * (1ll << 32) / (int64_t)span);
     int64_t most = (int64_t)(truth / 1000);
     c->mult = truth + (uint64_t)(bend > most ? most : bend < -most ? -most : bend);
     c->raw = raw;

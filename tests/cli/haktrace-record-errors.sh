@@ -57,7 +57,6 @@ wait $tracer || rc=$?
 
 # the collector killed: the program goes on to its end, the rest is readable
 rm -f board
-haktrace -q -o t.zst --ring-size=8KiB -- sh -c 'echo $PPID >tracer; '"\"$BIN/bench_random_mixed\" 1000 10 1 >/dev/null; exec sleep 0.1" 2>err || fail "exit code $?"
 haktrace -q -o t.zst --ring-size=8KiB -- "$STRESS/trace_kill" 2 "$PWD/board" 2>err &
 tracer=$!
 pid=0

@@ -1,7 +1,7 @@
 /*
  * The entry points. A free is published before the real free, an allocation after the real call
  * has returned, a realloc before (its intent) and after (its result): then whoever sees a record
- * can already see what made it possible (docs/architecture.md).
+ * can already see what made it possible (see tracer/collect.h).
  */
 #include "tracer/rt/rt.h"
 

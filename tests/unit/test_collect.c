@@ -1,0 +1,384 @@
+/* The collector over rings filled by hand: order, holds, foreign and implied frees, reallocs in
+ * all their endings, holes, ends of threads, a sink that fails. */
+#include "tracer/collect.h"
+#include "tracer/collect_shm.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define RINGS   3
+#define OUT_MAX 4096
+
+struct fixture {
+    struct hakt_shm *shm;
+    int fd;
+    struct hakt_clock clock;
+    struct hakt_collect *c;
+    uint64_t next[RINGS]; /* index to write */
+    struct hakt_rec out[OUT_MAX];
+    size_t out_count;
+    size_t fail_at; /* the sink fails from there on */
+};
+
+static int take(void *ctx, const struct hakt_rec *rec, struct hakc_err *err) {
+    struct fixture *f = ctx;
+    if (f->out_count >= f->fail_at)
+        return hakc_fail(err, HAKC_EIO, "disk full");
+    if (f->out_count > 0)
+        assert_true(rec->time >= f->out[f->out_count - 1].time);
+    f->out[f->out_count++] = *rec;
+    return 0;
+}
+
+static void attach(struct fixture *f, int ring, uint32_t tid) {
+    struct hakt_shm_slot *s = &hakt_shm_slots(f->shm)[ring];
+    assert_int_equal(s->state, HAKT_SLOT_FREE);
+    s->tid = tid;
+    s->state = HAKT_SLOT_ATTACHED;
+    f->shm->attach_seq++;
+    f->next[ring] = s->tail;
+}
+
+static int setup(void **state) {
+    static struct fixture f;
+    struct hakt_shm_settings set = {
+        .ring_bytes = HAKT_RING_BYTES_MIN, .slots = RINGS, .clock = HAKT_SHM_MONOTONIC};
+    struct hakt_collect_sink sink = {take, &f};
+    char path[64];
+    memset(&f, 0, sizeof(f));
+    f.fail_at = OUT_MAX;
+    assert_int_equal(hakt_clock_start(&f.clock, HAKT_CLOCK_MONOTONIC), 0);
+    assert_int_equal(hakt_shm_create(&f.shm, &f.fd, path, &set, NULL), 0);
+    assert_int_equal(hakt_collect_open(&f.c, f.shm, &f.clock, sink, NULL), 0);
+    for (int i = 0; i < RINGS; i++)
+        attach(&f, i, 1000000000u + (uint32_t)i);
+    *state = &f;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct fixture *f = *state;
+    hakt_collect_close(f->c);
+    hakt_shm_destroy(f->shm, f->fd);
+    return 0;
+}
+
+static struct hakt_shm_rec *slot_of(struct fixture *f, int ring, uint64_t index) {
+    return &hakt_shm_ring(
+        f->shm, (uint32_t)ring)[index % (f->shm->ring_bytes / sizeof(struct hakt_shm_rec))];
+}
+
+static void commit(struct fixture *f, int ring, uint64_t index, unsigned op, uint64_t ptr,
+                   uint64_t size, uint64_t ns) {
+    struct hakt_shm_rec *r = slot_of(f, ring, index);
+    r->ptr = ptr;
+    r->size = size;
+    r->time = f->clock.raw0 + ns;
+    __atomic_store_n(&r->commit, hakt_shm_commit_word(index, op, 0), __ATOMIC_RELEASE);
+}
+
+static void put(struct fixture *f, int ring, unsigned op, uint64_t ptr, uint64_t size,
+                uint64_t ns) {
+    commit(f, ring, f->next[ring]++, op, ptr, size, ns);
+}
+
+/* Rounds with pauses in which any patience for a missing cause runs out. */
+static void settle(struct fixture *f) {
+    for (int i = 0; i < 20; i++) {
+        hakt_collect_round(f->c, NULL);
+        usleep(2000);
+    }
+}
+
+/* The n-th record that is not a thread's start. */
+static const struct hakt_rec *op(const struct fixture *f, size_t n) {
+    for (size_t i = 0; i < f->out_count; i++) {
+        if (f->out[i].op != HAKT_THREAD_START && n-- == 0)
+            return &f->out[i];
+    }
+    fail_msg("too few records");
+    return NULL;
+}
+
+static size_t ops(const struct fixture *f) {
+    size_t n = 0;
+    for (size_t i = 0; i < f->out_count; i++)
+        n += f->out[i].op != HAKT_THREAD_START && f->out[i].op != HAKT_THREAD_END;
+    return n;
+}
+
+static void assert_op(const struct fixture *f, size_t n, unsigned kind, uint64_t id,
+                      uint64_t old_id, unsigned flags) {
+    const struct hakt_rec *r = op(f, n);
+    assert_int_equal(r->op, kind);
+    assert_int_equal(r->id, id);
+    assert_int_equal(r->old_id, old_id);
+    assert_int_equal(r->flags, flags);
+}
+
+static void merges_by_time(void **state) {
+    struct fixture *f = *state;
+    put(f, 0, HAKT_SHM_MALLOC, 0x100, 10, 30);
+    put(f, 1, HAKT_SHM_MALLOC, 0x200, 20, 10);
+    put(f, 2, HAKT_SHM_CALLOC, 0x300, 30, 20);
+    put(f, 1, HAKT_SHM_FREE, 0x200, 0, 40);
+    settle(f);
+    assert_op(f, 0, HAKT_MALLOC, 1, 0, 0);
+    assert_op(f, 1, HAKT_CALLOC, 2, 0, 0);
+    assert_op(f, 2, HAKT_MALLOC, 3, 0, 0);
+    assert_op(f, 3, HAKT_FREE, 0, 1, 0);
+    assert_int_equal(op(f, 0)->thread, 0);
+    assert_int_equal(op(f, 1)->thread, 1);
+    assert_int_equal(op(f, 2)->thread, 2);
+    assert_int_equal(op(f, 0)->size, 20);
+    assert_int_equal(op(f, 3)->time, 40);
+}
+
+static void a_record_waits_for_its_cause(void **state) {
+    struct fixture *f = *state;
+    struct hakt_collect_stats st;
+    /* stamps that contradict the causes: freed at 10, allocated at 50 by another thread */
+    put(f, 0, HAKT_SHM_FREE, 0x100, 0, 10);
+    put(f, 0, HAKT_SHM_MALLOC, 0x900, 9, 11); /* must stay behind it */
+    put(f, 2, HAKT_SHM_MALLOC, 0x800, 8, 12); /* another thread goes on */
+    put(f, 1, HAKT_SHM_MALLOC, 0x100, 1, 50);
+    settle(f);
+    assert_int_equal(ops(f), 4);
+    assert_op(f, 0, HAKT_MALLOC, 1, 0, 0);
+    assert_int_equal(op(f, 0)->size, 8);
+    assert_op(f, 1, HAKT_MALLOC, 2, 0, 0);
+    assert_op(f, 2, HAKT_FREE, 0, 2, 0);
+    assert_op(f, 3, HAKT_MALLOC, 3, 0, 0);
+    assert_int_equal(op(f, 2)->time, 50); /* raised */
+    hakt_collect_get_stats(f->c, &st);
+    assert_int_equal(st.foreign, 0);
+    assert_int_equal(st.held, 1);
+    assert_int_equal(st.clamped, 2);
+}
+
+static void a_cause_may_come_a_round_later(void **state) {
+    struct fixture *f = *state;
+    put(f, 0, HAKT_SHM_MALLOC, 0x100, 1, 1);
+    put(f, 0, HAKT_SHM_MALLOC, 0x100, 2, 10); /* handed out again; the free is not in sight */
+    usleep(1000);
+    hakt_collect_round(f->c, NULL);
+    assert_int_equal(ops(f), 1);
+    put(f, 1, HAKT_SHM_FREE, 0x100, 0, 5);
+    usleep(1000);
+    hakt_collect_round(f->c, NULL);
+    assert_op(f, 1, HAKT_FREE, 0, 1, 0);
+    assert_op(f, 2, HAKT_MALLOC, 2, 0, 0);
+}
+
+static void causes_that_are_nowhere(void **state) {
+    struct fixture *f = *state;
+    put(f, 0, HAKT_SHM_FREE, 0xabc0, 0, 1);
+    put(f, 1, HAKT_SHM_MALLOC, 0x100, 5, 2);
+    put(f, 1, HAKT_SHM_MALLOC, 0x100, 6, 3);
+    put(f, 2, HAKT_SHM_REALLOC_BEGIN, 0xdef0, 7, 4);
+    put(f, 2, HAKT_SHM_REALLOC_END, 0x700, 0xdef0, 5);
+    put(f, 2, HAKT_SHM_FREE, 0, 0, 6);
+    settle(f);
+    struct hakt_collect_stats st;
+    hakt_collect_get_stats(f->c, &st);
+    assert_int_equal(ops(f), 6);
+    assert_int_equal(st.foreign, 2);
+    assert_int_equal(st.implied, 1);
+    unsigned foreign = 0, implied = 0, null = 0;
+    for (size_t i = 0; i < ops(f); i++) {
+        const struct hakt_rec *r = op(f, i);
+        if (r->op == HAKT_FREE && r->flags == HAKT_REC_IMPLIED && r->old_id != 0)
+            implied++;
+        else if (r->flags == HAKT_REC_FOREIGN && r->old_id == 0)
+            foreign++;
+        else if (r->op == HAKT_FREE && r->flags == 0 && r->old_id == 0)
+            null++;
+    }
+    assert_int_equal(foreign, 2);
+    assert_int_equal(implied, 1);
+    assert_int_equal(null, 1);
+}
+
+static void reallocs(void **state) {
+    struct fixture *f = *state;
+    put(f, 0, HAKT_SHM_MALLOC, 0x100, 5, 1);
+    put(f, 0, HAKT_SHM_REALLOC_BEGIN, 0x100, 6, 2); /* moves */
+    put(f, 1, HAKT_SHM_MALLOC, 0x100, 9, 3);        /* its place is taken before it ends */
+    put(f, 0, HAKT_SHM_REALLOC_END, 0x200, 0x100, 4);
+    put(f, 0, HAKT_SHM_REALLOCARRAY_BEGIN, 0x200, 7, 5); /* in place */
+    put(f, 0, HAKT_SHM_REALLOC_END, 0x200, 0x200, 6);
+    put(f, 0, HAKT_SHM_REALLOC_BEGIN, 0x200, UINT64_MAX, 7); /* fails */
+    put(f, 0, HAKT_SHM_REALLOC_END, 0, 0x200, 8);
+    put(f, 0, HAKT_SHM_REALLOC_BEGIN, 0x200, 0, 9); /* to zero: a free */
+    put(f, 0, HAKT_SHM_REALLOC_END, 0, 0x200, 10);
+    put(f, 0, HAKT_SHM_REALLOC, 0x200, 8, 11); /* of NULL */
+    put(f, 0, HAKT_SHM_MALLOC, 0, 12, 12);     /* fails */
+    settle(f);
+    assert_op(f, 0, HAKT_MALLOC, 1, 0, 0);
+    assert_op(f, 1, HAKT_MALLOC, 2, 0, 0);
+    assert_op(f, 2, HAKT_REALLOC, 3, 1, 0);
+    assert_op(f, 3, HAKT_REALLOCARRAY, 4, 3, 0);
+    assert_op(f, 4, HAKT_REALLOC, 0, 4, HAKT_REC_FAILED);
+    assert_op(f, 5, HAKT_REALLOC, 0, 4, 0);
+    assert_op(f, 6, HAKT_REALLOC, 5, 0, 0);
+    assert_op(f, 7, HAKT_MALLOC, 0, 0, HAKT_REC_FAILED);
+    assert_int_equal(ops(f), 8);
+    assert_int_equal(op(f, 2)->size, 6);
+    assert_int_equal(op(f, 4)->size, UINT64_MAX);
+}
+
+static void a_handler_reallocs_inside_a_realloc(void **state) {
+    struct fixture *f = *state;
+    put(f, 0, HAKT_SHM_MALLOC, 0x100, 1, 1);
+    put(f, 0, HAKT_SHM_MALLOC, 0x200, 2, 2);
+    put(f, 0, HAKT_SHM_REALLOC_BEGIN, 0x100, 10, 3);
+    put(f, 0, HAKT_SHM_REALLOC_BEGIN, 0x200, 20, 4);
+    put(f, 0, HAKT_SHM_REALLOC_END, 0x300, 0x200, 5);
+    put(f, 0, HAKT_SHM_REALLOC_END, 0x400, 0x100, 6);
+    settle(f);
+    assert_op(f, 2, HAKT_REALLOC, 3, 2, 0);
+    assert_op(f, 3, HAKT_REALLOC, 4, 1, 0);
+    assert_int_equal(op(f, 2)->size, 20);
+    assert_int_equal(op(f, 3)->size, 10);
+}
+
+static void killed_in_a_realloc(void **state) {
+    struct fixture *f = *state;
+    put(f, 0, HAKT_SHM_MALLOC, 0x100, 1, 1);
+    put(f, 0, HAKT_SHM_REALLOC_BEGIN, 0x100, 10, 2);
+    hakt_collect_finish(f->c);
+    assert_op(f, 0, HAKT_MALLOC, 1, 0, 0);
+    assert_op(f, 1, HAKT_REALLOC, 0, 1, HAKT_REC_UNFINISHED);
+    assert_int_equal(op(f, 2)->op, HAKT_THREAD_END);
+}
+
+static void nothing_behind_an_uncommitted_record(void **state) {
+    struct fixture *f = *state;
+    struct hakt_collect_stats st;
+    put(f, 0, HAKT_SHM_MALLOC, 0x100, 1, 1);
+    f->next[0]++; /* reserved; a handler above it goes on */
+    put(f, 0, HAKT_SHM_MALLOC, 0x300, 3, 3);
+    settle(f);
+    assert_int_equal(ops(f), 1);
+    /* what is freed elsewhere may be in there: no hurry to call it foreign */
+    put(f, 1, HAKT_SHM_FREE, 0x200, 0, 5);
+    usleep(1000);
+    hakt_collect_round(f->c, NULL);
+    hakt_collect_round(f->c, NULL);
+    assert_int_equal(ops(f), 1);
+    commit(f, 0, 1, HAKT_SHM_MALLOC, 0x200, 2, 2);
+    settle(f);
+    assert_int_equal(ops(f), 4);
+    hakt_collect_get_stats(f->c, &st);
+    assert_int_equal(st.foreign, 0);
+    /* and one that never will be: its thread died there */
+    f->next[0]++;
+    put(f, 0, HAKT_SHM_FREE, 0x300, 0, 6);
+    hakt_collect_finish(f->c);
+    assert_op(f, 4, HAKT_FREE, 0, 3, 0);
+    hakt_collect_get_stats(f->c, &st);
+    assert_int_equal(st.dropped, 1);
+}
+
+static void a_ring_stuck_behind_a_hole(void **state) {
+    struct fixture *f = *state;
+    uint64_t size = f->shm->ring_bytes / sizeof(struct hakt_shm_rec);
+    struct hakt_shm_slot *slot = &hakt_shm_slots(f->shm)[0];
+    struct hakt_collect_stats st;
+    f->next[0]++; /* left by a handler's longjmp */
+    for (uint64_t i = 1; i < size - HAKT_SHM_SLACK; i++)
+        put(f, 0, HAKT_SHM_MALLOC, 0x1000 + i * 16, i, i);
+    settle(f);
+    assert_int_equal(ops(f), 0);
+    slot->waiting = 1; /* the thread has no room left */
+    settle(f);
+    assert_int_equal(ops(f), size - HAKT_SHM_SLACK - 1);
+    assert_int_equal(slot->tail, size - HAKT_SHM_SLACK);
+    assert_int_equal(slot->waiting, 0);
+    assert_int_equal(slot->wake, 1);
+    hakt_collect_get_stats(f->c, &st);
+    assert_int_equal(st.dropped, 1);
+}
+
+static void laps(void **state) {
+    struct fixture *f = *state;
+    for (uint64_t i = 0; i < 1500; i++) {
+        put(f, 0, HAKT_SHM_MALLOC, 0x100, 7, i);
+        put(f, 0, HAKT_SHM_FREE, 0x100, 0, i);
+        if (i % 50 == 0) {
+            usleep(10);
+            hakt_collect_round(f->c, NULL);
+        }
+    }
+    hakt_collect_finish(f->c);
+    assert_int_equal(ops(f), 3000);
+}
+
+static void dead_threads_give_their_rings_back(void **state) {
+    struct fixture *f = *state;
+    struct hakt_shm_slot *slots = hakt_shm_slots(f->shm);
+    put(f, 0, HAKT_SHM_MALLOC, 0x100, 1, 1);
+    slots[1].tid = (uint32_t)getpid(); /* this one is alive */
+    put(f, 1, HAKT_SHM_MALLOC, 0x200, 2, 2);
+    hakt_collect_reap(f->c, getpid()); /* nothing read yet: nothing given back */
+    assert_int_equal(slots[0].state, HAKT_SLOT_ATTACHED);
+    settle(f);
+    hakt_collect_reap(f->c, getpid());
+    assert_int_equal(slots[0].state, HAKT_SLOT_FREE);
+    assert_int_equal(slots[1].state, HAKT_SLOT_ATTACHED);
+    assert_int_equal(op(f, 2)->op, HAKT_THREAD_END);
+    assert_int_equal(op(f, 2)->thread, 0);
+    attach(f, 0, 1000000007u); /* the ring's next thread is another thread */
+    assert_int_equal(f->next[0], 1);
+    put(f, 0, HAKT_SHM_FREE, 0x200, 0, 9);
+    settle(f);
+    assert_op(f, 3, HAKT_FREE, 0, 2, 0);
+    assert_int_equal(op(f, 3)->thread, 2);
+}
+
+static void a_full_disk_does_not_stop_the_program(void **state) {
+    struct fixture *f = *state;
+    struct hakt_collect_stats st;
+    struct hakc_err err;
+    f->fail_at = 3;
+    for (uint64_t i = 0; i < 100; i++)
+        put(f, 0, HAKT_SHM_MALLOC, 0x100 + 16 * i, 1, i);
+    settle(f);
+    assert_int_equal(hakt_collect_failed(f->c, &err), HAKC_EIO);
+    assert_string_equal(err.msg, "disk full");
+    assert_int_equal(hakt_shm_slots(f->shm)[0].tail, 100);
+    hakt_collect_get_stats(f->c, &st);
+    assert_int_equal(st.records, 3); /* with the thread's start */
+    assert_int_equal(st.discarded, 97);
+}
+
+static void a_record_that_no_library_writes(void **state) {
+    struct fixture *f = *state;
+    put(f, 0, 77, 0x100, 1, 1);
+    settle(f);
+    assert_int_equal(hakt_collect_failed(f->c, NULL), HAKC_ECORRUPT);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(merges_by_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_record_waits_for_its_cause, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_cause_may_come_a_round_later, setup, teardown),
+        cmocka_unit_test_setup_teardown(causes_that_are_nowhere, setup, teardown),
+        cmocka_unit_test_setup_teardown(reallocs, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_handler_reallocs_inside_a_realloc, setup, teardown),
+        cmocka_unit_test_setup_teardown(killed_in_a_realloc, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing_behind_an_uncommitted_record, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_ring_stuck_behind_a_hole, setup, teardown),
+        cmocka_unit_test_setup_teardown(laps, setup, teardown),
+        cmocka_unit_test_setup_teardown(dead_threads_give_their_rings_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_full_disk_does_not_stop_the_program, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_record_that_no_library_writes, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
