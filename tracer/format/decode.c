@@ -18,7 +18,8 @@ struct cursor {
 };
 
 struct hakt_decoder {
-    uint32_t ids[HAKT_CHUNK_MAX];
+    uint32_t *ids; /* of the chunk's records, a part for each thread */
+    size_t ids_cap;
     struct cursor *cursors;
     size_t cursors_cap;
     size_t ncursors;
@@ -38,6 +39,7 @@ void hakt_decoder_free(struct hakt_decoder *d) {
     if (d == NULL)
         return;
     free(d->cursors);
+    free(d->ids);
     free(d);
 }
 
@@ -105,6 +107,16 @@ static int decode_directory(struct hakt_decoder *d, const struct hakt_block *b, 
     struct span dir = d->col[HAKT_COL_THREADS];
     uint64_t thread = 0, records = 0;
     d->ncursors = 0;
+    if (b->records > d->ids_cap) {
+        free(d->ids);
+        d->ids_cap = 0;
+        d->ids = malloc(b->records * sizeof(*d->ids));
+        if (d->ids == NULL) {
+            *why = "no memory for the allocations of a chunk";
+            return HAKC_ENOMEM;
+        }
+        d->ids_cap = b->records;
+    }
     while (left(&dir) > 0) {
         uint64_t delta, n, size_bytes, own_bytes;
         if (take(&dir, &delta) != 0 || take(&dir, &n) != 0 || take(&dir, &size_bytes) != 0 ||

@@ -335,10 +335,13 @@ int hakt_reader_next(struct hakt_reader *r, const struct hakt_rec **recs, size_t
     if (!chunk_matches(r, r->next, &b))
         return hakc_fail_at(err, HAKC_ECORRUPT, r->path, offset,
                             "the chunk that starts here contradicts the index");
-    if (r->recs == NULL) {
-        r->recs = malloc(HAKT_CHUNK_MAX * sizeof(*r->recs));
+    if (b.records > r->recs_cap) {
+        free(r->recs);
+        r->recs_cap = 0;
+        r->recs = malloc(b.records * sizeof(*r->recs));
         if (r->recs == NULL)
             return hakc_fail(err, HAKC_ENOMEM, "no memory for a chunk of %s", r->path);
+        r->recs_cap = b.records;
     }
     rc = hakt_file_content(&r->file, offset, &b, r->dctx, &r->packed, &r->content, err);
     if (rc != 0)

@@ -35,6 +35,7 @@ struct hakt_reader {
     void *dctx;
     struct hakt_decoder *decoder;
     struct hakt_rec *recs;
+    size_t recs_cap;
     struct hakt_bytes packed;
     struct hakt_bytes content;
 };

@@ -60,13 +60,7 @@ const char *hakt_rec_check(const struct hakt_rec *r) {
 int hakt_tally_init(struct hakt_tally *t) {
     memset(t, 0, sizeof(*t));
     t->totals.exit_status = UINT32_MAX;
-    t->fresh_size = malloc(HAKT_CHUNK_MAX * sizeof(*t->fresh_size));
-    t->fresh_live = calloc(HAKT_CHUNK_MAX, 1);
-    if (t->fresh_size == NULL || t->fresh_live == NULL || hakc_map_init(&t->old, 0) != 0) {
-        hakt_tally_fini(t);
-        return HAKC_ENOMEM;
-    }
-    return 0;
+    return hakc_map_init(&t->old, 0);
 }
 
 void hakt_tally_fini(struct hakt_tally *t) {
@@ -75,6 +69,17 @@ void hakt_tally_fini(struct hakt_tally *t) {
     hakc_map_fini(&t->old);
     t->fresh_size = NULL;
     t->fresh_live = NULL;
+}
+
+static int tally_reserve(struct hakt_tally *t, size_t n) {
+    if (n <= t->fresh_cap)
+        return 0;
+    free(t->fresh_size);
+    free(t->fresh_live);
+    t->fresh_size = malloc(n * sizeof(*t->fresh_size));
+    t->fresh_live = calloc(n, 1);
+    t->fresh_cap = t->fresh_size != NULL && t->fresh_live != NULL ? n : 0;
+    return t->fresh_cap == n ? 0 : HAKC_ENOMEM;
 }
 
 /* 1 if the object lived. */
@@ -122,6 +127,8 @@ int hakt_tally_chunk(struct hakt_tally *t, const struct hakt_rec *recs, size_t n
     struct hakt_totals *tot = &t->totals;
     uint64_t next_id = first_id;
     size_t first_bad = n;
+    if (tally_reserve(t, n) != 0)
+        return HAKC_ENOMEM;
     for (size_t i = 0; i < n; i++) {
         const struct hakt_rec *r = &recs[i];
         tot->ops_by_kind[r->op]++;

@@ -39,6 +39,7 @@ struct hakt_tally {
     uint64_t *fresh_size; /* by id - first id of the chunk: most objects die young, and these
                              never enter the map */
     uint8_t *fresh_live;
+    size_t fresh_cap;
 };
 
 int hakt_tally_init(struct hakt_tally *t); /* 0 or HAKC_ENOMEM */

@@ -121,6 +121,8 @@ static int verify_open(struct hakt_reader *r, struct hakt_totals *counted, struc
         if (err != NULL)
             *err = r->stop;
     }
+    if (rc == 0 && w.tail_offset != 0 && (w.index_offset == 0 || w.trailer_offset == 0))
+        rc = broken(err, r, w.tail_offset, "the file ends without its index or its trailer");
     if (rc == 0 && (r->rebuilt || w.tail_offset == 0 || w.index_offset == 0))
         rc = hakc_fail_at(err, HAKC_ETRUNCATED, r->path, r->end,
                           "the file ends without its %s; the %llu records before are whole",

@@ -77,13 +77,15 @@ static int write_block(struct hakt_writer *w, struct hakt_block *b, size_t n,
         w->failed = hakc_fail(err, HAKC_EINTERNAL, "zstd: %s", ZSTD_getErrorName(packed));
         return w->failed;
     }
-    b->sequence = w->sequence++;
+    b->sequence = w->sequence;
     b->frame_bytes = packed;
     b->content_bytes = n;
     b->threads = (uint32_t)w->tally.totals.threads;
     b->frame_crc = hakt_crc32(frame, packed);
     hakt_block_put(w->block.p, b);
-    return write_all(w, w->block.p, HAKT_BLOCK_HEAD + packed, err);
+    int rc = write_all(w, w->block.p, HAKT_BLOCK_HEAD + packed, err);
+    w->sequence += rc == 0;
+    return rc;
 }
 
 /* A block that holds no records: says where in the stream it stands. */

@@ -1,0 +1,126 @@
+/* What the writer refuses, and what it leaves behind when it cannot write. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "tests/unit/trace_random.h"
+
+static char path[256];
+
+static void expect_refused(struct hakt_writer *w, struct hakt_rec rec) {
+    struct hakc_err err;
+    assert_int_equal(hakt_write(w, &rec, &err), HAKC_EINTERNAL);
+}
+
+static void test_refuses(void **state) {
+    (void)state;
+    struct hakt_writer *w;
+    struct hakt_info info = {.fidelity = HAKT_HAS_TIMES};
+    struct hakt_rec ok = {.op = HAKT_MALLOC, .id = 1, .size = 8, .time = 100};
+    assert_int_equal(hakt_writer_open(&w, path, &info, 0, NULL), 0);
+    assert_int_equal(hakt_writer_next_id(w), 1);
+    assert_int_equal(hakt_write(w, &ok, NULL), 0);
+    assert_int_equal(hakt_writer_next_id(w), 2);
+    expect_refused(w, ok); /* its id again */
+    expect_refused(w, (struct hakt_rec){.op = HAKT_MALLOC, .id = 3, .size = 8, .time = 100});
+    expect_refused(w, (struct hakt_rec){.op = HAKT_MALLOC, .id = 2, .size = 8, .time = 99});
+    expect_refused(w, (struct hakt_rec){.op = HAKT_MALLOC, .size = 8, .time = 100});
+    expect_refused(w, (struct hakt_rec){.op = HAKT_MALLOC, .id = 2, .old_id = 1, .time = 100});
+    expect_refused(w, (struct hakt_rec){.op = HAKT_FREE, .old_id = 2, .time = 100});
+    expect_refused(w, (struct hakt_rec){.op = HAKT_FREE, .size = 1, .time = 100});
+    expect_refused(w, (struct hakt_rec){.op = HAKT_OP_COUNT, .time = 100});
+    expect_refused(
+        w, (struct hakt_rec){.op = HAKT_FREE, .old_id = 1, .flags = HAKT_REC_FOREIGN, .time = 100});
+    expect_refused(
+        w, (struct hakt_rec){.op = HAKT_CALLOC, .id = 2, .flags = HAKT_REC_FAILED, .time = 100});
+    expect_refused(w, (struct hakt_rec){.op = HAKT_MALLOC, .id = 2, .align_log2 = 4, .time = 100});
+    expect_refused(w, (struct hakt_rec){.op = HAKT_THREAD_END, .thread = 1u << 20, .time = 100});
+    /* none of that has changed the writer */
+    struct hakt_rec next = {.op = HAKT_REALLOC, .id = 2, .old_id = 1, .size = 9, .time = 100};
+    assert_int_equal(hakt_write(w, &next, NULL), 0);
+    struct hakt_totals t;
+    assert_int_equal(hakt_writer_close(w, NULL, &t, NULL), 0);
+    assert_int_equal(t.records, 2);
+    assert_int_equal(hakt_verify(path, NULL, NULL), 0);
+    unlink(path);
+}
+
+static void test_no_times_no_time(void **state) {
+    (void)state;
+    struct hakt_writer *w;
+    struct hakt_info info = {.fidelity = 0};
+    assert_int_equal(hakt_writer_open(&w, path, &info, 0, NULL), 0);
+    expect_refused(w, (struct hakt_rec){.op = HAKT_FREE, .time = 1});
+    assert_int_equal(hakt_writer_close(w, NULL, NULL, NULL), 0);
+    unlink(path);
+}
+
+static void test_open_fails(void **state) {
+    (void)state;
+    struct hakt_writer *w;
+    struct hakt_info info = {0};
+    struct hakc_err err;
+    assert_int_equal(hakt_writer_open(&w, "/nonexistent/x.zst", &info, 0, &err), HAKC_ENOENT);
+    assert_null(w);
+    assert_int_equal(hakt_writer_open(&w, "/dev/full", &info, 0, &err), HAKC_EIO);
+    assert_null(w);
+    assert_int_equal(access("/dev/full", F_OK), 0);
+}
+
+/* A file that may not grow further: the trace is whole up to its last chunk, and says so. */
+static void test_full(void **state) {
+    (void)state;
+    enum { PER_CHUNK = 500 };
+    struct hakt_writer *w;
+    struct hakt_info info = {.fidelity = HAKT_HAS_THREADS};
+    struct hakc_err err;
+    struct hakt_totals t, counted;
+    struct rlimit old, limit;
+    struct hakt_rec *recs = random_records(5, 20 * PER_CHUNK, 3, 0);
+    size_t i = 0;
+    int rc = 0;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(hakt_writer_open(&w, path, &info, 0, NULL), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    for (int chunk = 0; chunk < 20 && rc == 0; chunk++) {
+        for (int k = 0; k < PER_CHUNK; k++)
+            assert_int_equal(hakt_write(w, &recs[i++], &err), 0);
+        if (chunk == 9) { /* the next chunk will be written in part */
+            limit = old;
+            limit.rlim_cur = hakt_writer_bytes(w) + 600;
+            assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        }
+        rc = hakt_writer_flush(w, &err);
+        assert_int_equal(rc != 0, chunk == 9);
+    }
+    assert_int_equal(rc, HAKC_EIO);
+    assert_int_equal(err.sys_errno, EFBIG);
+    assert_int_equal(hakt_write(w, &recs[i], &err), HAKC_EIO); /* given up */
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_int_equal(hakt_writer_close(w, NULL, &t, &err), HAKC_EIO);
+    assert_int_equal(t.records, 9 * PER_CHUNK);
+    assert_int_equal(t.dropped, PER_CHUNK);
+    assert_int_equal(t.end_reason, HAKT_END_LIMIT);
+    assert_int_equal(hakt_verify(path, &counted, &err), 0);
+    assert_int_equal(counted.records, 9 * PER_CHUNK);
+    free(recs);
+    unlink(path);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_no_times_no_time),
+        cmocka_unit_test(test_open_fails),
+        cmocka_unit_test(test_full),
+    };
+    scratch_path(path, "writer");
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
