@@ -132,6 +132,7 @@ EXPORT size_t malloc_usable_size(void *p) {
 
 EXPORT int malloc_trim(size_t pad) {
     (void)pad;
+    hak_thread_init();
     struct hak_heap *h = hak_my_heap;
     return hak_core_trim(h == &hak_empty_heap ? NULL : h) != 0;
 }

@@ -48,12 +48,16 @@ static void init(void) {
     have_key = pthread_key_create(&key, thread_end) == 0;
 }
 
+void hak_thread_init(void) {
+    pthread_once(&once, init);
+}
+
 struct hak_heap *hak_thread_heap(bool *late) {
     struct hak_heap *h = hak_my_heap;
     *late = false;
     if (h != &hak_empty_heap)
         return h;
-    pthread_once(&once, init);
+    hak_thread_init();
     if (ended) {
         *late = true;
         pthread_mutex_lock(&late_lock);

@@ -10,6 +10,9 @@
 /* The calling thread's heap; &hak_empty_heap before its first allocation and after its end. */
 extern __thread struct hak_heap *hak_my_heap __attribute__((visibility("hidden")));
 
+/* Reads the settings and readies the core, once per process. */
+void hak_thread_init(void);
+
 /* The heap to allocate from when hak_my_heap could not serve. *late = true: the thread is past
  * its end and this is the heap that all such threads share, locked; hak_thread_late_done() when
  * done with it. NULL: no memory. */

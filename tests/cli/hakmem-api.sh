@@ -12,3 +12,7 @@ done
 "$BIN/stress/alloc_threads" 4 8000
 # a process with little address space
 (ulimit -v 204800 && LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_threads" 4 20000)
+# hakmem_ctl, and a policy string that is wrong: the default is in force
+LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=eager:how=unmap "$BIN/stress/alloc_ctl" eager:how=unmap
+LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=partial:7 "$BIN/stress/alloc_ctl" partial:n=7
+LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=nonsense "$BIN/stress/alloc_ctl" partial:n=128
