@@ -1,0 +1,63 @@
+#!/bin/bash
+# haksim: exit codes, and that an error says what and where on stderr alone.
+set -eu
+
+fail() {
+    echo "$*"
+    exit 1
+}
+
+# expect CODE PATTERN ARGUMENT...
+expect() {
+    local want=$1 pattern=$2 rc=0
+    shift 2
+    haksim "$@" >out 2>err || rc=$?
+    [ $rc = "$want" ] || fail "haksim $*: exit code $rc, not $want: $(cat err)"
+    grep -Eq -- "$pattern" err || fail "haksim $*: says: $(cat err)"
+    [ ! -s out ] || fail "haksim $*: prints $(cat out)"
+}
+
+haktrace gen -o t.zst random_mixed 300000 4000 1
+size=$(stat -c %s t.zst)
+
+expect 2 'no trace'
+expect 2 'second' t.zst t.zst
+expect 2 'unknown policy "sometimes"' t.zst -p never,sometimes
+expect 2 'n is "0"' t.zst -p partial:0
+expect 2 '--jobs' t.zst -j 0
+expect 2 '--mode' t.zst --mode=half
+expect 2 'check-full' t.zst --mode=full --check-full
+expect 2 'unrecognized option' t.zst --wrong
+expect 1 'nowhere.zst' nowhere.zst --no-db
+
+printf 'this is no trace\n' >text.zst
+expect 4 'text.zst' text.zst --no-db
+: >empty.zst
+expect 4 'empty.zst' empty.zst --no-db
+
+# A byte changed in the middle of the records: found, with its place.
+cp t.zst flipped.zst
+byte=$(od -An -tu1 -j$((size / 2)) -N1 t.zst | tr -d ' ')
+# shellcheck disable=SC2059
+printf "\\x$(printf %02x $((byte ^ 0x55)))" | dd of=flipped.zst bs=1 seek=$((size / 2)) conv=notrunc 2>/dev/null
+expect 4 'flipped.zst: byte [0-9]+' flipped.zst --no-db
+expect 4 'flipped.zst: byte [0-9]+' flipped.zst --no-db --mode=full
+[ ! -e results.db ] || fail "a failed run or --no-db left results.db"
+
+rc=0 # the figures are shown, and then it says that it could not keep them
+haksim t.zst -p never --db no-such-folder/x.db >out 2>err || rc=$?
+[ $rc = 1 ] && grep -q no-such-folder err && grep -q never out || fail "no such folder: $rc, $(cat err)"
+
+rc=0
+haksim t.zst --no-db >/dev/full 2>err || rc=$?
+[ $rc = 1 ] && [ -s err ] || fail "a full disk gave exit code $rc"
+
+haksim --version | grep -q '^haksim [0-9]' || fail version
+haksim --help | grep -q -- --check-full || fail help
+for p in never eager partial; do
+    haksim --help | grep -q "$p" || fail "help does not name $p"
+done
+
+haksim t.zst -p never >out # the default database
+[ -s results.db ] || fail "no results.db"
+echo "ok haksim-errors"
