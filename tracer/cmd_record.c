@@ -25,6 +25,7 @@
 
 #define SLEEP_BUSY_NS  100000  /* after a round that found something */
 #define SLEEP_IDLE_NS  4000000 /* reached by doubling over rounds that found nothing */
+#define LEVEL_DEFAULT  1 /* the collector has to keep up; 3 saves about 1 to 3 % of the file */
 #define REAP_EVERY_NS  50000000
 #define FLUSH_EVERY_NS 1000000000
 #define CLOCK_EVERY_NS 1000000000
@@ -62,7 +63,7 @@ static const struct argp_option option_table[] = {
      1},
     {"clock", OPT_CLOCK, "auto|tsc|monotonic", 0,
      "Where time stamps come from (default: the CPU's time stamp counter if it can be trusted)", 1},
-    {"level", OPT_LEVEL, "N", 0, "Compression level of zstd (default: the format's)", 1},
+    {"level", OPT_LEVEL, "N", 0, "Compression level of zstd (default 1; 0 = the format's own)", 1},
     {"follow", OPT_FOLLOW, "none", 0,
      "Child processes are not recorded: \"none\" is the one choice. They run without the library.",
      1},
@@ -381,7 +382,8 @@ static int finish(struct session *s) {
 }
 
 int hakt_cmd_record(int argc, char **argv) {
-    struct options opt = {.shm = {.ring_bytes = HAKT_RING_BYTES_DEFAULT,
+    struct options opt = {.level = LEVEL_DEFAULT,
+                          .shm = {.ring_bytes = HAKT_RING_BYTES_DEFAULT,
                                   .slots = HAKT_SLOTS_DEFAULT,
                                   .on_full = HAKT_SHM_WAIT}};
     struct session s = {.opt = &opt};
