@@ -198,6 +198,8 @@ static int run_command(const struct hakdb_options *o, const struct command *c) {
     struct hakc_err err = {0};
     struct hakdb h = {.opt = o, .err = &err};
     int rc = open_db(o, c, &h.db, &err);
+    if (rc == HAKC_OK)
+        rc = hakdb_add_functions(&h);
     if (rc == HAKC_OK &&
         (rc = hakc_out_open(&h.out, stdout, o->format, HAKDB_JSON_VERSION, &err)) == HAKC_OK) {
         rc = c->run(&h);

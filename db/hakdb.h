@@ -43,6 +43,9 @@ int hakdb_merge(struct hakdb *h);
 int hakdb_check(struct hakdb *h);
 int hakdb_migrate(struct hakdb *h);
 
+/* base_name, holds, is_trace, is_variant, utc: for the queries of these commands. */
+int hakdb_add_functions(struct hakdb *h);
+
 /* A statement with parameters: those that are texts (NULL = NULL), in order from ?1. */
 int hakdb_prepare(struct hakdb *h, const char *sql, const char *const *texts, unsigned n,
                   sqlite3_stmt **st);

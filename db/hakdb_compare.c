@@ -16,10 +16,6 @@ struct values {
     size_t n, cap;
 };
 
-/* How a variant is named on the command line: allocator, policy, or both. NULL-safe. */
-#define VARIANT(p)                                                                                 \
-    "(r.allocator = " p " OR r.policy = " p " OR r.allocator || '/' || r.policy = " p ")"
-
 static int oom(struct hakdb *h) {
     return hakc_fail(h->err, HAKC_ENOMEM, "out of memory");
 }
@@ -217,10 +213,8 @@ static int put_comparison(struct hakdb *h, const char *sql, const char *const *p
 }
 
 /* Figures that say how a run went; ops, the baseline and the live bytes belong to the trace. */
-#define FIGURES "k.name NOT IN ('ops', 'baseline_resident_bytes', 'peak_live_bytes')"
-#define TRACE_NAME                                                                                 \
-    "coalesce(replace(t.path, rtrim(t.path, replace(t.path, '/', '')), ''), substr(t.sha256, 1, "  \
-    "12))"
+#define FIGURES    "k.name NOT IN ('ops', 'baseline_resident_bytes', 'peak_live_bytes')"
+#define TRACE_NAME "coalesce(base_name(t.path), substr(t.sha256, 1, 12))"
 
 /* ---- two runs ----------------------------------------------------------------------------- */
 
@@ -262,29 +256,27 @@ static int compare_runs(struct hakdb *h, int64_t a, int64_t b) {
     hakc_out_note(h->out,
                   "Single runs show no significance: compare two allocators of an experiment "
                   "for that.");
-    return put_comparison(
-        h,
-        "SELECT " TRACE_NAME ", r.pass, k.name, k.unit, (SELECT count(*) FROM run WHERE id IN"
-        " (CAST(?1 AS INTEGER), CAST(?2 AS INTEGER)) AND status <> 'ok') > 0,"
-        " s.side, k.value FROM (SELECT 0 AS side, CAST(?1 AS INTEGER) AS id UNION ALL"
-        " SELECT 1, CAST(?2 AS INTEGER)) s JOIN run r ON r.id = s.id"
-        " JOIN metric k ON k.run_id = r.id LEFT JOIN trace t ON t.id = r.trace_id"
-        " WHERE " FIGURES " ORDER BY r.trace_id, r.pass, k.name, k.unit, s.side",
-        ids, 2);
+    return put_comparison(h,
+                          "SELECT " TRACE_NAME ", r.pass, k.name, k.unit,"
+                          " (SELECT count(*) FROM run WHERE id IN (CAST(?1 AS INTEGER),"
+                          "  CAST(?2 AS INTEGER)) AND status <> 'ok') > 0, s.side, k.value"
+                          " FROM (SELECT 0 AS side, CAST(?1 AS INTEGER) AS id UNION ALL"
+                          "  SELECT 1, CAST(?2 AS INTEGER)) s JOIN run r ON r.id = s.id"
+                          " JOIN metric k ON k.run_id = r.id LEFT JOIN trace t ON t.id = r.trace_id"
+                          " WHERE " FIGURES " ORDER BY r.trace_id, r.pass, k.name, k.unit, s.side",
+                          ids, 2);
 }
 
 /* ---- two variants ------------------------------------------------------------------------- */
 
 /* A name must mean one variant, or the values of different ones would be thrown together. */
 static int check_single(struct hakdb *h, const char *name, const char *experiment) {
+    static const char sql[] = "SELECT DISTINCT allocator, policy, env FROM run"
+                              " WHERE is_variant(?1, allocator, policy)"
+                              " AND experiment_id = CAST(?2 AS INTEGER) ORDER BY 1, 2, 3";
     const char *params[] = {name, experiment};
     sqlite3_stmt *st;
-    int step, variants = 0,
-              rc = hakdb_prepare(h,
-                                 "SELECT DISTINCT allocator, policy, env FROM run r"
-                                 " WHERE " VARIANT("?1") " AND experiment_id = CAST(?2 AS INTEGER)"
-                                                         " ORDER BY 1, 2, 3",
-                                 params, 2, &st);
+    int step, variants = 0, rc = hakdb_prepare(h, sql, params, 2, &st);
     char list[300] = "";
     if (rc)
         return rc;
@@ -305,25 +297,18 @@ static int check_single(struct hakdb *h, const char *name, const char *experimen
     return rc;
 }
 
-#define TRACE_MATCHES(p)                                                                           \
-    "(" p " IS NULL OR instr(lower(coalesce(t.path, '')), lower(" p ")) > 0"                       \
-    " OR instr(lower(coalesce(t.command, '')), lower(" p ")) > 0"                                  \
-    " OR instr(t.sha256, lower(" p ")) = 1)"
-
 static int find_experiment(struct hakdb *h, const char *a, const char *b, int64_t *experiment) {
+    static const char sql[] =
+        "SELECT max(id) FROM (SELECT r.experiment_id AS id FROM run r"
+        " LEFT JOIN trace t ON t.id = r.trace_id"
+        " WHERE (?4 IS NULL OR r.experiment_id = CAST(?4 AS INTEGER))"
+        " AND is_trace(?3, t.path, t.command, t.sha256)"
+        " GROUP BY r.experiment_id HAVING max(is_variant(?1, r.allocator, r.policy))"
+        " AND max(is_variant(?2, r.allocator, r.policy)))";
     char id[24];
     snprintf(id, sizeof id, "%" PRId64, h->opt->experiment);
     const char *params[] = {a, b, h->opt->trace, h->opt->experiment ? id : NULL};
-    int found;
-    int rc = ask(
-        h,
-        "SELECT max(e.id) FROM experiment e WHERE (?4 IS NULL OR e.id = CAST(?4 AS INTEGER))"
-        " AND EXISTS (SELECT 1 FROM run r LEFT JOIN trace t ON t.id = r.trace_id WHERE"
-        " r.experiment_id = e.id AND " VARIANT("?1") " AND " TRACE_MATCHES(
-            "?3") ")"
-                  " AND EXISTS (SELECT 1 FROM run r LEFT JOIN trace t ON t.id = r.trace_id WHERE"
-                  " r.experiment_id = e.id AND " VARIANT("?2") " AND " TRACE_MATCHES("?3") ")",
-        params, 4, experiment, &found);
+    int found, rc = ask(h, sql, params, 4, experiment, &found);
     if (rc == HAKC_OK && !found)
         rc = hakc_fail(h->err, HAKC_ENOENT,
                        "no experiment%s%s has runs of both '%s' and '%s'%s; see 'hakdb runs'",
@@ -333,6 +318,18 @@ static int find_experiment(struct hakdb *h, const char *a, const char *b, int64_
 }
 
 static int compare_variants(struct hakdb *h, const char *a, const char *b) {
+    static const char sql[] =
+        "SELECT " TRACE_NAME ", r.pass, k.name, k.unit,"
+        " EXISTS (SELECT 1 FROM run o WHERE o.experiment_id = r.experiment_id"
+        "  AND o.trace_id IS r.trace_id AND o.pass = r.pass AND o.status <> 'ok'"
+        "  AND (is_variant(?1, o.allocator, o.policy) OR is_variant(?2, o.allocator, o.policy))),"
+        " s.side, k.value FROM (SELECT 0 AS side, ?1 AS name UNION ALL SELECT 1, ?2) s"
+        " JOIN run r ON is_variant(s.name, r.allocator, r.policy)"
+        " JOIN metric k ON k.run_id = r.id LEFT JOIN trace t ON t.id = r.trace_id"
+        " WHERE r.experiment_id = CAST(?3 AS INTEGER) AND r.status = 'ok' AND " FIGURES
+        " AND is_trace(?4, t.path, t.command, t.sha256)"
+        " ORDER BY r.trace_id, CASE r.pass WHEN 'time' THEN 0 WHEN 'latency' THEN 1"
+        "  WHEN 'account' THEN 2 ELSE 3 END, r.pass, k.name, k.unit, s.side, r.position";
     char experiment[24];
     int64_t id;
     int rc = find_experiment(h, a, b, &id);
@@ -348,22 +345,7 @@ static int compare_variants(struct hakdb *h, const char *a, const char *b) {
     hakc_out_note(h->out, "Medians. low, high: interval of the ratio; p: Mann-Whitney, two-sided; "
                           "~: no difference shown.");
     const char *params[] = {a, b, experiment, h->opt->trace};
-    return put_comparison(
-        h,
-        "SELECT " TRACE_NAME ", r.pass, k.name, k.unit,"
-        " EXISTS (SELECT 1 FROM run r2 WHERE r2.experiment_id = r.experiment_id"
-        "  AND r2.trace_id IS r.trace_id AND r2.pass = r.pass AND r2.status <> 'ok'"
-        "  AND (r2.allocator = ?1 OR r2.policy = ?1 OR r2.allocator || '/' || r2.policy = ?1"
-        "   OR r2.allocator = ?2 OR r2.policy = ?2 OR r2.allocator || '/' || r2.policy = ?2)),"
-        " s.side, k.value FROM (SELECT 0 AS side, ?1 AS name UNION ALL SELECT 1, ?2) s"
-        " JOIN run r ON " VARIANT(
-            "s.name") " JOIN metric k ON k.run_id = r.id LEFT JOIN trace t ON t.id = r.trace_id"
-                      " WHERE r.experiment_id = CAST(?3 AS INTEGER) AND r.status = 'ok' "
-                      "AND " FIGURES " AND " TRACE_MATCHES(
-                          "?4") " ORDER BY r.trace_id, CASE r.pass WHEN 'time' THEN 0 WHEN "
-                                "'latency' THEN 1 WHEN 'account'"
-                                " THEN 2 ELSE 3 END, r.pass, k.name, k.unit, s.side, r.position",
-        params, 4);
+    return put_comparison(h, sql, params, 4);
 }
 
 int hakdb_compare(struct hakdb *h) {

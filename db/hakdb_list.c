@@ -64,13 +64,6 @@ int hakdb_parse_id(const char *text, int64_t *id) {
     return 1;
 }
 
-/* Like LIKE '%text%', but with the text taken as it is. An absent text matches all. */
-#define HOLDS(column, param) "(" param " IS NULL OR instr(lower(" column "), lower(" param ")) > 0)"
-
-#define HOLDS_TRACE(param)                                                                         \
-    "(" param " IS NULL OR " HOLDS("coalesce(t.path, '')", param) " OR " HOLDS(                    \
-        "coalesce(t.command, '')", param) " OR instr(t.sha256, lower(" param ")) = 1)"
-
 static char *number_or_null(int64_t v, char buf[24]) {
     if (v <= 0)
         return NULL;
@@ -78,33 +71,19 @@ static char *number_or_null(int64_t v, char buf[24]) {
     return buf;
 }
 
-/* Where SQLite's 'unixepoch' takes seconds. */
-#define UTC(column) "strftime('%Y-%m-%d %H:%M:%S', " column " / 1000000000, 'unixepoch')"
-
-/* The trace by the last part of its path, so that a line stays short; JSON has all of it. */
 int hakdb_runs(struct hakdb *h) {
     static const char sql[] =
-        "SELECT id, experiment_id, started, trace, allocator, policy, pass, repeat, status, "
-        "wall_ns,"
-        " peak FROM (SELECT r.id, r.experiment_id, " UTC(
-            "e.started_unix_ns") " AS started,"
-                                 " coalesce(replace(t.path, rtrim(t.path, replace(t.path, '/', "
-                                 "'')), ''), substr(t.sha256,"
-                                 " 1, 12)) AS trace, r.allocator, r.policy, r.pass, r.repeat, "
-                                 "r.status,"
-                                 " (SELECT value FROM metric WHERE run_id = r.id AND name = "
-                                 "'wall_ns') AS wall_ns,"
-                                 " (SELECT value FROM metric WHERE run_id = r.id AND name IN "
-                                 "('peak_resident_bytes',"
-                                 "  'predicted_peak_resident_bytes') LIMIT 1) AS peak"
-                                 " FROM run r JOIN experiment e ON e.id = r.experiment_id"
-                                 " LEFT JOIN trace t ON t.id = r.trace_id"
-                                 " WHERE " HOLDS_TRACE("?1") " AND " HOLDS(
-                                     "r.allocator",
-                                     "?2") " AND (?3 IS NULL OR r.experiment_id = CAST(?3 AS "
-                                           "INTEGER))"
-                                           " ORDER BY r.id DESC LIMIT coalesce(CAST(?4 AS "
-                                           "INTEGER), -1)) ORDER BY id";
+        "SELECT * FROM (SELECT r.id, r.experiment_id, utc(e.started_unix_ns),"
+        " coalesce(base_name(t.path), substr(t.sha256, 1, 12)), r.allocator, r.policy, r.pass,"
+        " r.repeat, r.status,"
+        " (SELECT value FROM metric WHERE run_id = r.id AND name = 'wall_ns'),"
+        " (SELECT max(value) FROM metric WHERE run_id = r.id"
+        "  AND name IN ('peak_resident_bytes', 'predicted_peak_resident_bytes')), t.path"
+        " FROM run r JOIN experiment e ON e.id = r.experiment_id"
+        " LEFT JOIN trace t ON t.id = r.trace_id"
+        " WHERE is_trace(?1, t.path, t.command, t.sha256) AND holds(r.allocator, ?2)"
+        " AND (?3 IS NULL OR r.experiment_id = CAST(?3 AS INTEGER))"
+        " ORDER BY r.id DESC LIMIT coalesce(CAST(?4 AS INTEGER), -1)) ORDER BY 1";
     static const struct hakc_col cols[] = {
         {"run", NULL, HAKC_COL_INT, 0},
         {"experiment", "exp", HAKC_COL_INT, 0},
@@ -117,6 +96,7 @@ int hakdb_runs(struct hakdb *h) {
         {"status", NULL, HAKC_COL_STR, 0},
         {"wall_ns", "wall", HAKC_COL_DURATION, 0},
         {"peak_resident_bytes", "peak", HAKC_COL_BYTES, 0},
+        {"trace_path", NULL, HAKC_COL_STR, 0}, /* not in the table: its last part is there */
     };
     char experiment[24], last[24];
     const char *params[] = {h->opt->trace, h->opt->alloc,
@@ -126,20 +106,19 @@ int hakdb_runs(struct hakdb *h) {
     int64_t rows;
     int rc = hakdb_prepare(h, sql, params, 4, &st);
     if (rc == HAKC_OK)
-        rc = hakdb_put_list(h, st, "runs", NULL, cols, sizeof cols / sizeof *cols, &rows);
+        rc = hakdb_put_list(h, st, "runs", NULL, cols,
+                            sizeof cols / sizeof *cols - (h->opt->format == HAKC_OUT_TABLE), &rows);
     if (rc == HAKC_OK && rows == 0)
         hakc_out_note(h->out, "No run matches.");
     return rc;
 }
 
 int hakdb_experiments(struct hakdb *h) {
-    static const char sql[] = "SELECT * FROM (SELECT experiment_id, tool, tool_version, " UTC(
-        "started_unix_ns") ","
-                           " finished_unix_ns - started_unix_ns, state, runs, ok_runs, traces, "
-                           "hostname, args, uuid"
-                           " FROM v_experiment ORDER BY experiment_id DESC LIMIT coalesce(CAST(?1 "
-                           "AS INTEGER), -1))"
-                           " ORDER BY 1";
+    static const char sql[] =
+        "SELECT * FROM (SELECT experiment_id, tool, tool_version, utc(started_unix_ns),"
+        " finished_unix_ns - started_unix_ns, state, runs, ok_runs, traces, hostname, args, uuid"
+        " FROM v_experiment ORDER BY experiment_id DESC LIMIT coalesce(CAST(?1 AS INTEGER), -1))"
+        " ORDER BY 1";
     static const struct hakc_col cols[] = {
         {"experiment", "exp", HAKC_COL_INT, 0},
         {"tool", NULL, HAKC_COL_STR, 0},
@@ -164,9 +143,9 @@ int hakdb_experiments(struct hakdb *h) {
 
 int hakdb_traces(struct hakdb *h) {
     static const char sql[] =
-        "SELECT id, t.path, t.command, t.ops, t.threads, t.duration_ns, t.peak_live_bytes,"
-        " t.dropped, (SELECT count(*) FROM run WHERE trace_id = t.id), t.sha256 FROM trace t"
-        " WHERE " HOLDS_TRACE("?1") " ORDER BY id";
+        "SELECT id, path, command, ops, threads, duration_ns, peak_live_bytes, dropped,"
+        " (SELECT count(*) FROM run WHERE trace_id = trace.id), sha256 FROM trace"
+        " WHERE is_trace(?1, path, command, sha256) ORDER BY id";
     static const struct hakc_col cols[] = {
         {"trace", NULL, HAKC_COL_INT, 0},
         {"path", NULL, HAKC_COL_STR, 0},

@@ -77,7 +77,7 @@ static const struct field run_fields[] = {
 };
 static const char run_sql[] =
     "SELECT id, allocator, policy, env, pass, mode, repeat, position, status, error, counting,"
-    " strftime('%Y-%m-%d %H:%M:%S', put_unix_ns / 1000000000, 'unixepoch')"
+    " utc(put_unix_ns)"
     " FROM run WHERE id = CAST(?1 AS INTEGER)";
 
 static const struct field experiment_fields[] = {
@@ -93,7 +93,7 @@ static const struct field experiment_fields[] = {
 };
 static const char experiment_sql[] =
     "SELECT e.id, uuid, tool, tool_version, args, seed, state,"
-    " strftime('%Y-%m-%d %H:%M:%S', started_unix_ns / 1000000000, 'unixepoch'),"
+    " utc(started_unix_ns),"
     " finished_unix_ns - started_unix_ns FROM experiment e JOIN run r ON r.experiment_id = e.id"
     " WHERE r.id = CAST(?1 AS INTEGER)";
 
