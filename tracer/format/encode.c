@@ -19,10 +19,11 @@ struct thread_state {
 };
 
 struct hakt_encoder {
-    struct birth births[HAKT_CHUNK_MAX];
-    uint64_t own[HAKT_CHUNK_MAX];   /* value for the own column */
-    uint32_t order[HAKT_CHUNK_MAX]; /* record numbers, grouped by thread */
-    struct thread_state *threads;   /* by thread number */
+    struct birth *births;         /* by id - first id of the chunk */
+    uint64_t *own;                /* by record: value for the own column */
+    uint32_t *order;              /* record numbers, grouped by thread */
+    size_t cap;                   /* of the three */
+    struct thread_state *threads; /* by thread number */
     uint32_t threads_cap;
     uint32_t *present; /* the threads of this chunk, ascending */
     uint32_t npresent;
@@ -39,9 +40,25 @@ void hakt_encoder_free(struct hakt_encoder *e) {
         return;
     for (int c = 0; c < HAKT_COL_COUNT; c++)
         free(e->col[c].p);
+    free(e->births);
+    free(e->own);
+    free(e->order);
     free(e->threads);
     free(e->present);
     free(e);
+}
+
+static int encode_reserve_records(struct hakt_encoder *e, size_t n) {
+    if (n <= e->cap)
+        return 0;
+    free(e->births);
+    free(e->own);
+    free(e->order);
+    e->births = malloc(n * sizeof(*e->births));
+    e->own = malloc(n * sizeof(*e->own));
+    e->order = malloc(n * sizeof(*e->order));
+    e->cap = e->births != NULL && e->own != NULL && e->order != NULL ? n : 0;
+    return e->cap == n ? 0 : HAKC_ENOMEM;
 }
 
 static int encode_reserve(struct hakt_encoder *e, const struct hakt_rec *recs, size_t n) {
@@ -196,7 +213,7 @@ static size_t encode_assemble(struct hakt_encoder *e, struct hakt_bytes *out) {
 
 size_t hakt_encode_chunk(struct hakt_encoder *e, const struct hakt_rec *recs, size_t n,
                          uint64_t first_id, struct hakt_bytes *out) {
-    if (encode_reserve(e, recs, n) != 0)
+    if (encode_reserve_records(e, n) != 0 || encode_reserve(e, recs, n) != 0)
         return 0;
     encode_in_order(e, recs, n, first_id);
     encode_schedule(e, recs, n);

@@ -29,8 +29,8 @@ struct hakt_writer {
     struct hakt_encoder *encoder;
     struct hakt_tally tally;
     struct hakt_totals written; /* the totals as of the last chunk in the file */
-    struct hakt_rec *recs;      /* HAKT_CHUNK_MAX of them: the chunk being filled */
-    size_t n;
+    struct hakt_rec *recs;      /* the chunk being filled; at most HAKT_CHUNK_MAX */
+    size_t n, cap;
     uint64_t first_id; /* of the chunk being filled */
     uint64_t next_id;
     uint64_t time;
@@ -145,6 +145,16 @@ static int reject(struct hakc_err *err, const struct hakt_writer *w, const char 
                      (unsigned long long)(w->written.records + w->n), w->path, why);
 }
 
+static int writer_grow(struct hakt_writer *w) {
+    size_t cap = w->cap == 0 ? 1024 : w->cap * 2;
+    struct hakt_rec *more = realloc(w->recs, cap * sizeof(*more));
+    if (more == NULL)
+        return HAKC_ENOMEM;
+    w->recs = more;
+    w->cap = cap;
+    return 0;
+}
+
 int hakt_write(struct hakt_writer *w, const struct hakt_rec *rec, struct hakc_err *err) {
     if (w->failed != 0)
         return hakc_fail(err, w->failed, "the trace %s was given up after an error", w->path);
@@ -159,6 +169,10 @@ int hakt_write(struct hakt_writer *w, const struct hakt_rec *rec, struct hakc_er
         return reject(err, w, "its time runs backwards, or the trace has no times");
     if (rec->thread >= HAKT_THREAD_LIMIT)
         return reject(err, w, "its thread number is too high");
+    if (w->n == w->cap && writer_grow(w) != 0) {
+        w->failed = hakc_fail(err, HAKC_ENOMEM, "no memory for a chunk of the trace");
+        return w->failed;
+    }
     w->recs[w->n++] = *rec;
     w->time = rec->time;
     w->next_id += rec->id != 0;

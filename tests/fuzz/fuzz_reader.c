@@ -1,0 +1,113 @@
+/*
+ * libFuzzer: the trace reader and the check, on any bytes. The first byte chooses: as they are; or
+ * with every block header and checksum made right, so that what lies behind them is reached; or as
+ * the content of one chunk.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "tracer/format/block.h"
+#include "tracer/format/chunk.h"
+#include "tracer/format/trace.h"
+#include "tracer/format/varint.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(int ok) {
+    if (!ok)
+        abort();
+}
+
+/* Makes the framing of the bytes right as far as they reach. */
+static void repair(uint8_t *p, size_t n) {
+    size_t at = 0;
+    for (uint32_t sequence = 0; at + HAKT_BLOCK_HEAD <= n; sequence++) {
+        uint8_t *h = p + at;
+        uint64_t room = n - at - HAKT_BLOCK_HEAD, frame = hakt_get_u64(h + 24);
+        if (frame > room)
+            frame = room;
+        hakt_put_u32(h, HAKT_SKIPPABLE_MAGIC);
+        hakt_put_u32(h + 4, HAKT_BLOCK_HEAD - 8);
+        memcpy(h + 8, "HAKT", 4);
+        hakt_put_u32(h + 16, sequence);
+        hakt_put_u64(h + 24, frame);
+        hakt_put_u32(h + 96, hakt_crc32(h + HAKT_BLOCK_HEAD, frame));
+        hakt_put_u32(h + 100, hakt_crc32(h, 100));
+        at += HAKT_BLOCK_HEAD + frame;
+    }
+}
+
+static void read_all(const char *path) {
+    struct hakt_reader *r;
+    struct hakc_err err;
+    const struct hakt_rec *recs;
+    uint64_t first;
+    size_t n;
+    if (hakt_reader_open(&r, path, &err) != 0)
+        return;
+    uint32_t threads = (uint32_t)hakt_reader_totals(r, NULL)->threads;
+    for (int round = 0; round < 3; round++) {
+        while (hakt_reader_next(r, &recs, &n, &err) == 0 && n > 0) {
+            for (size_t i = 0; i < n; i++)
+                check(recs[i].op < HAKT_OP_COUNT && recs[i].thread < threads &&
+                      recs[i].align_log2 < 64);
+        }
+        if (round == 0)
+            hakt_reader_seek_record(r, 100, &first, &err);
+        else
+            hakt_reader_seek_time(r, 1000, &first, &err);
+    }
+    hakt_reader_close(r);
+    hakt_verify(path, NULL, &err);
+}
+
+static void decode(const uint8_t *data, size_t size) {
+    static struct hakt_decoder *d;
+    const char *why;
+    if (size < 8)
+        return;
+    if (d == NULL)
+        d = hakt_decoder_new();
+    struct hakt_block b = {.kind = HAKT_BLOCK_CHUNK,
+                           .content_bytes = size - 8,
+                           .records = 1 + hakt_get_u32(data) % 2000,
+                           .first_id = 1 + data[4],
+                           .threads = 1 + data[5],
+                           .last_time = data[6]};
+    b.ids = data[7] % (b.records + 1);
+    struct hakt_rec *recs = malloc(b.records * sizeof(*recs));
+    uint8_t *content = malloc(b.content_bytes + 1); /* its end is watched */
+    memcpy(content, data + 8, b.content_bytes);
+    if (hakt_decode_chunk(d, &b, content, recs, &why) == 0) {
+        for (uint64_t i = 0; i < b.records; i++)
+            check(recs[i].old_id < b.first_id + b.ids && recs[i].thread < b.threads);
+    }
+    free(content);
+    free(recs);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static int fd = -1;
+    static char path[64];
+    if (size < 1 || size > 1 << 20)
+        return 0;
+    if (data[0] % 3 == 2) {
+        decode(data + 1, size - 1);
+        return 0;
+    }
+    if (fd < 0) {
+        fd = memfd_create("trace", 0);
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    }
+    uint8_t *copy = malloc(size);
+    memcpy(copy, data + 1, size - 1);
+    if (data[0] % 3 == 1)
+        repair(copy, size - 1);
+    if (ftruncate(fd, 0) == 0 && pwrite(fd, copy, size - 1, 0) == (ssize_t)(size - 1))
+        read_all(path);
+    free(copy);
+    return 0;
+}
