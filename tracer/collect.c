@@ -8,10 +8,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PUBLISH_EVERY  1024     /* records: room is given back in pieces of this */
-#define PREFETCH_AHEAD 8        /* records */
-#define HELD_NS_MAX    50000000 /* a held record is given its due after that, whatever the others do \
-                                 */
+#define PUBLISH_EVERY  1024 /* records: room is given back in pieces of this */
+#define PREFETCH_AHEAD 8    /* records */
+#define HELD_NS_MAX                                                                                \
+    50000000           /* a held record is given its due after that, whatever the others do        \
+                        */
 #define HOLE_PEEK    8 /* records behind an uncommitted one that a handler may have committed */
 #define HOLE_WAIT_NS 20000000
 /* By how much a stamp may be off: another CPU's counter, and a counter read by a CPU that runs

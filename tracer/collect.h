@@ -1,6 +1,6 @@
 /*
- * The collector: drains the rings of a traced program (tracer/rt/shm.h), resolves addresses to
- * allocation ids and hands on records in one order that respects cause.
+ * The collector: drains the rings of a traced program (tracer/rt/trace_shm.h), resolves addresses
+ * to allocation ids and hands on records in one order that respects cause.
  *
  * Order. A thread publishes a free before the real free and an allocation after the real call has
  * returned. So once a record is seen in a ring, everything that made it possible is in the rings
@@ -20,7 +20,7 @@
 #include "common/err.h"
 #include "tracer/collect_clock.h"
 #include "tracer/format/trace.h"
-#include "tracer/rt/shm.h"
+#include "tracer/rt/trace_shm.h"
 
 #include <stdint.h>
 #include <sys/types.h>

@@ -6,7 +6,7 @@
 #ifndef TRACER_COLLECT_CLOCK_H
 #define TRACER_COLLECT_CLOCK_H
 
-#include "tracer/rt/shm.h"
+#include "tracer/rt/trace_shm.h"
 
 #include <stdint.h>
 

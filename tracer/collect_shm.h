@@ -5,7 +5,7 @@
 #define TRACER_COLLECT_SHM_H
 
 #include "common/err.h"
-#include "tracer/rt/shm.h"
+#include "tracer/rt/trace_shm.h"
 
 #include <stdint.h>
 

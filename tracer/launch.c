@@ -1,5 +1,5 @@
 #include "tracer/launch.h"
-#include "tracer/rt/shm.h"
+#include "tracer/rt/trace_shm.h"
 
 #include <elf.h>
 #include <errno.h>

@@ -6,7 +6,7 @@
 #ifndef TRACER_RT_RING_H
 #define TRACER_RT_RING_H
 
-#include "tracer/rt/shm.h"
+#include "tracer/rt/trace_shm.h"
 
 #include <stdint.h>
 #include <time.h>

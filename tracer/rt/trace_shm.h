@@ -23,8 +23,8 @@
  * next index (reserving is one instruction), so records may be committed out of order by as many
  * as handlers nest; the collector reads up to the first that is not committed.
  */
-#ifndef TRACER_RT_SHM_H
-#define TRACER_RT_SHM_H
+#ifndef TRACER_RT_TRACE_SHM_H
+#define TRACER_RT_TRACE_SHM_H
 
 #include <stdint.h>
 
