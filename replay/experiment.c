@@ -57,17 +57,6 @@ static struct turn *draw(const struct hakr_experiment *e, size_t *n) {
     return t;
 }
 
-/* Whether an earlier failure rules this turn out. */
-static int ruled_out(const struct hakr_experiment *e, const struct turn *t) {
-    for (size_t i = 0; i < e->n_runs; i++) {
-        const struct hakr_run *r = &e->runs[i];
-        if (r->variant == t->variant && r->result.status != HAKR_OK &&
-            (r->pass == t->pass || r->result.status == HAKR_WRONG_LIBRARY))
-            return 1;
-    }
-    return 0;
-}
-
 static int keep(struct hakr_experiment *e, const struct turn *t, uint32_t position,
                 struct hakr_result *res, struct hakc_err *err) {
     if (e->n_runs == e->cap) {
@@ -122,7 +111,7 @@ int hakr_experiment_run(struct hakr_experiment *e, struct hakc_err *err) {
     int rc = 0;
     hakc_progress_start(&progress, "replaying", n, "runs");
     for (size_t i = 0; i < n && rc == 0 && !*e->stop; i++) {
-        if (!ruled_out(e, &turns[i]))
+        if (hakr_experiment_failure(e, turns[i].variant, turns[i].pass) == NULL)
             rc = take_turn(e, &turns[i], (uint32_t)i, err);
         hakc_progress_set(&progress, i + 1);
     }
@@ -140,9 +129,13 @@ void hakr_experiment_free(struct hakr_experiment *e) {
     e->n_runs = e->cap = 0;
 }
 
-const struct hakr_run *hakr_experiment_failure(const struct hakr_experiment *e, size_t variant) {
-    for (size_t i = 0; i < e->n_runs; i++)
-        if (e->runs[i].variant == variant && e->runs[i].result.status != HAKR_OK)
-            return &e->runs[i];
+const struct hakr_run *hakr_experiment_failure(const struct hakr_experiment *e, size_t variant,
+                                               enum hakr_pass pass) {
+    for (size_t i = 0; i < e->n_runs; i++) {
+        const struct hakr_run *r = &e->runs[i];
+        if (r->variant == variant && r->result.status != HAKR_OK &&
+            (pass == HAKR_PASS_COUNT || r->pass == pass || r->result.status == HAKR_WRONG_LIBRARY))
+            return r;
+    }
     return NULL;
 }

@@ -49,7 +49,9 @@ struct hakr_experiment {
 int hakr_experiment_run(struct hakr_experiment *e, struct hakc_err *err);
 void hakr_experiment_free(struct hakr_experiment *e);
 
-/* Any run of this variant that is not HAKR_OK, or NULL. */
-const struct hakr_run *hakr_experiment_failure(const struct hakr_experiment *e, size_t variant);
+/* A run of this variant in `pass` (HAKR_PASS_COUNT = in any) that is not HAKR_OK, or NULL. A pass
+ * with a failure yields no figure, whatever its other runs gave. */
+const struct hakr_run *hakr_experiment_failure(const struct hakr_experiment *e, size_t variant,
+                                               enum hakr_pass pass);
 
 #endif

@@ -69,6 +69,10 @@ double *hakr_figures(const struct hakr_experiment *e, size_t variant, enum hakr_
                      enum hakr_figure f, size_t *n) {
     double *v = malloc((e->n_runs + 1) * sizeof *v);
     *n = 0;
+    if (hakr_experiment_failure(e, variant, pass) != NULL) {
+        free(v);
+        return NULL;
+    }
     for (size_t i = 0; v != NULL && i < e->n_runs; i++) {
         const struct hakr_run *r = &e->runs[i];
         if (r->variant != variant || r->pass != pass)

@@ -33,8 +33,8 @@ enum hakr_figure {
 /* One run's figure; NAN if its pass does not measure it. `ops` is the plan's. */
 double hakr_figure(const struct hakr_run *r, enum hakr_figure f, uint64_t ops);
 
-/* All of a variant's good runs of a pass; owned by the caller; NULL and *n = 0 if there are none.
- */
+/* All of a variant's runs of a pass; owned by the caller. NULL and *n = 0 if there are none, or if
+ * one of them failed. */
 double *hakr_figures(const struct hakr_experiment *e, size_t variant, enum hakr_pass pass,
                      enum hakr_figure f, size_t *n);
 

@@ -44,11 +44,9 @@ static size_t reference(const struct hakr_experiment *e) {
     return i;
 }
 
-/* Times of a variant, if all its runs were good. */
+/* Times of a variant; none if one of its runs failed. */
 static void timing_of(const struct hakr_experiment *e, size_t v, struct timing *t) {
     memset(t, 0, sizeof *t);
-    if (hakr_experiment_failure(e, v) != NULL)
-        return;
     t->v = hakr_figures(e, v, HAKR_PASS_TIME, HAKR_F_NS_PER_OP, &t->n);
     if (t->n != 0)
         hakc_summarise(t->v, t->n, CONFIDENCE, &t->sum);
@@ -65,7 +63,6 @@ static const struct hakc_col table_cols[] = {
     {"overhead", "overhead", HAKC_COL_FLOAT, 2},
     {"minor_faults", "faults", HAKC_COL_INT, 0},
     {"syscalls", "calls", HAKC_COL_INT, 0},
-    {"syscall_ns", "in calls", HAKC_COL_DURATION, 0},
 };
 
 static const struct hakc_col data_cols[] = {
@@ -73,7 +70,7 @@ static const struct hakc_col data_cols[] = {
     {"policy", "", HAKC_COL_STR, 0},
     {"library", "", HAKC_COL_STR, 0},
     {"build_id", "", HAKC_COL_STR, 0},
-    {"pass", "", HAKC_COL_STR, 0},
+    {"role", "", HAKC_COL_STR, 0},
     {"status", "", HAKC_COL_STR, 0},
     {"error", "", HAKC_COL_STR, 0},
     {"repeats", "", HAKC_COL_INT, 0},
@@ -134,26 +131,23 @@ static void cell_ratio(struct hakc_out *o, struct compared c, int is_reference) 
 static void table_row(struct hakc_out *o, const struct hakr_experiment *e, size_t v,
                       const struct timing *t, struct compared c, int is_reference) {
     const struct hakr_variant *a = &e->variants->at[v];
-    int good = hakr_experiment_failure(e, v) == NULL;
+    const enum hakr_pass account = HAKR_PASS_ACCOUNT;
     enum hakr_pass faults = e->repeats[HAKR_PASS_TIME] != 0 ? HAKR_PASS_TIME : HAKR_PASS_ACCOUNT;
-#define ACCOUNT(f) (good ? hakr_figure_median(e, v, HAKR_PASS_ACCOUNT, f) : NAN)
     hakc_out_row(o);
     hakc_out_cell_str(o, a->label);
     cell_float(o, t->n != 0 ? t->sum.median : NAN);
     cell_float(o, t->n > 1 ? t->sum.ci_low : NAN);
     cell_float(o, t->n > 1 ? t->sum.ci_high : NAN);
     cell_ratio(o, c, is_reference);
-    cell_whole(o, ACCOUNT(HAKR_F_PEAK));
-    cell_whole(o, ACCOUNT(HAKR_F_MEAN));
-    cell_float(o, ACCOUNT(HAKR_F_OVERHEAD));
-    cell_whole(o, good ? hakr_figure_median(e, v, faults, HAKR_F_MINFLT) : NAN);
-    cell_whole(o, ACCOUNT(HAKR_F_SYSCALLS));
-    cell_whole(o, ACCOUNT(HAKR_F_SYSCALL_NS));
-#undef ACCOUNT
+    cell_whole(o, hakr_figure_median(e, v, account, HAKR_F_PEAK));
+    cell_whole(o, hakr_figure_median(e, v, account, HAKR_F_MEAN));
+    cell_float(o, hakr_figure_median(e, v, account, HAKR_F_OVERHEAD));
+    cell_whole(o, hakr_figure_median(e, v, faults, HAKR_F_MINFLT));
+    cell_whole(o, hakr_figure_median(e, v, account, HAKR_F_SYSCALLS));
 }
 
 static const struct hakr_run *any_run(const struct hakr_experiment *e, size_t v) {
-    const struct hakr_run *found = hakr_experiment_failure(e, v);
+    const struct hakr_run *found = hakr_experiment_failure(e, v, HAKR_PASS_COUNT);
     for (size_t i = 0; found == NULL && i < e->n_runs; i++)
         if (e->runs[i].variant == v)
             found = &e->runs[i];
@@ -168,13 +162,14 @@ static void data_row(struct hakc_out *o, const struct hakr_experiment *e, size_t
     static const enum hakr_figure account_figures[] = {
         HAKR_F_PEAK, HAKR_F_MEAN, HAKR_F_END, HAKR_F_LAZY, HAKR_F_PEAK_LIVE, HAKR_F_MEAN_LIVE};
     const struct hakr_variant *a = &e->variants->at[v];
-    const struct hakr_run *run = any_run(e, v), *bad = hakr_experiment_failure(e, v);
+    const struct hakr_run *run = any_run(e, v),
+                          *bad = hakr_experiment_failure(e, v, HAKR_PASS_COUNT);
     hakc_out_row(o);
     hakc_out_cell_str(o, a->name);
     hakc_out_cell_str(o, a->policy);
     hakc_out_cell_str(o, run != NULL ? run->result.lib_path : NULL);
     hakc_out_cell_str(o, run != NULL && run->result.build_id[0] ? run->result.build_id : NULL);
-    hakc_out_cell_str(o, a->control ? "control" : NULL);
+    hakc_out_cell_str(o, a->control ? "control" : "variant");
     hakc_out_cell_str(o, run == NULL ? "not run" : hakr_status_name(run->result.status));
     hakc_out_cell_str(o, bad != NULL ? bad->result.error : NULL);
     hakc_out_cell_uint(o, t->n);
@@ -185,14 +180,14 @@ static void data_row(struct hakc_out *o, const struct hakr_experiment *e, size_t
     cell_float(o, c.has ? c.ratio : NAN);
     cell_float(o, c.has ? c.p : NAN);
     for (size_t i = 0; i < sizeof time_figures / sizeof *time_figures; i++)
-        cell_whole(o, bad ? NAN : hakr_figure_median(e, v, HAKR_PASS_TIME, time_figures[i]));
+        cell_whole(o, hakr_figure_median(e, v, HAKR_PASS_TIME, time_figures[i]));
     for (size_t i = 0; i < sizeof account_figures / sizeof *account_figures; i++)
-        cell_whole(o, bad ? NAN : hakr_figure_median(e, v, HAKR_PASS_ACCOUNT, account_figures[i]));
-    cell_float(o, bad ? NAN : hakr_figure_median(e, v, HAKR_PASS_ACCOUNT, HAKR_F_OVERHEAD));
-    double calls = bad ? NAN : hakr_figure_median(e, v, HAKR_PASS_ACCOUNT, HAKR_F_SYSCALLS);
+        cell_whole(o, hakr_figure_median(e, v, HAKR_PASS_ACCOUNT, account_figures[i]));
+    cell_float(o, hakr_figure_median(e, v, HAKR_PASS_ACCOUNT, HAKR_F_OVERHEAD));
+    double calls = hakr_figure_median(e, v, HAKR_PASS_ACCOUNT, HAKR_F_SYSCALLS);
     cell_whole(o, calls);
-    cell_whole(o, bad ? NAN : hakr_figure_median(e, v, HAKR_PASS_ACCOUNT, HAKR_F_SYSCALL_NS));
-    cell_whole(o, bad ? NAN : hakr_figure_median(e, v, HAKR_PASS_ACCOUNT, HAKR_F_RELEASES));
+    cell_whole(o, hakr_figure_median(e, v, HAKR_PASS_ACCOUNT, HAKR_F_SYSCALL_NS));
+    cell_whole(o, hakr_figure_median(e, v, HAKR_PASS_ACCOUNT, HAKR_F_RELEASES));
     hakc_out_cell_str(o, isnan(calls) ? NULL : "seccomp");
 }
 
@@ -262,7 +257,7 @@ static void syscalls(struct hakc_out *o, const struct hakr_experiment *e) {
     };
     hakc_out_list(o, "syscalls", "Memory system calls", cols, sizeof cols / sizeof *cols);
     for (size_t v = 0; v < e->variants->n; v++) {
-        if (hakr_experiment_failure(e, v) != NULL)
+        if (hakr_experiment_failure(e, v, HAKR_PASS_ACCOUNT) != NULL)
             continue;
         for (unsigned k = 0; k < HAKR_SYS_COUNT; k++) {
             struct hakr_sys_total m = {0};
@@ -387,7 +382,8 @@ static void fidelity_notes(struct hakc_out *o, const struct hakr_report *r) {
 static void run_notes(struct hakc_out *o, const struct hakr_experiment *e) {
     size_t nv = e->variants->n;
     for (size_t v = 0; v < nv; v++) {
-        const struct hakr_run *bad = hakr_experiment_failure(e, v), *any = any_run(e, v);
+        const struct hakr_run *bad = hakr_experiment_failure(e, v, HAKR_PASS_COUNT),
+                              *any = any_run(e, v);
         const char *label = e->variants->at[v].label;
         if (bad != NULL) {
             hakc_out_note(o, "%s: %s: %s", label, hakr_status_name(bad->result.status),
