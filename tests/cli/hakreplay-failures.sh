@@ -120,7 +120,7 @@ db = sqlite3.connect("fail.db")
 got = dict(db.execute("select allocator, group_concat(distinct status) from run where status<>'ok' group by 1"))
 want = {"crash": "crashed", "abort": "crashed", "hang": "timeout", "none": "wrong-library", "mask": "failed"}
 assert got == want, got
-assert db.execute("select count(*) from metric where run in (select id from run where status<>'ok')").fetchone()[0] == 0
+assert db.execute("select count(*) from metric where run_id in (select id from run where status<>'ok')").fetchone()[0] == 0
 assert db.execute("select count(*) from run where error is null and status<>'ok'").fetchone()[0] == 0
 END
 

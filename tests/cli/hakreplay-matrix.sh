@@ -78,8 +78,8 @@ assert n("select count(*) from run where pass='time'") == 4 * 2 * variants
 assert n("select count(*) from run where pass='account'") == 4 * variants
 assert n("select count(*) from run where pass='control'") == 4 * 2
 assert n("select count(*) from run where status<>'ok'") == 0
-assert n("select count(distinct trace) from run") == 4
-assert n("select count(*) from run where library is null") == 0
+assert n("select count(distinct trace_id) from run") == 4
+assert n("select count(*) from run where library_id is null") == 0
 assert n("select count(*) from metric where name='ns_per_op'") == 4 * 2 * (variants + 1)
 assert n("select count(*) from metric where name='peak_resident_bytes'") == 4 * variants
 assert n("select count(*) from sample") > 4 * variants * 100
