@@ -18,7 +18,9 @@ int haks_drive_init(struct haks_drive *d, struct hakc_err *err) {
 void haks_drive_fini(struct haks_drive *d) {
     hakc_map_fini(&d->blocks);
     free(d->heaps);
+    free(d->ended);
     d->heaps = NULL;
+    d->ended = NULL;
 }
 
 static int corrupt(const struct haks_drive *d, const char *path, struct hakc_err *err,
@@ -106,11 +108,33 @@ static int one_op(struct haks_drive *d, struct hak_heap *h, const struct hakt_re
     return 0;
 }
 
-static void end_thread(struct haks_drive *d, uint32_t thread) {
-    hak_heap_retire(d->heaps[thread]);
-    d->heaps[thread] = NULL;
-    if (d->thread_ended != NULL)
-        d->thread_ended(d->ctx);
+static int defer_end(struct haks_drive *d, const struct hakt_rec *r, struct hakc_err *err) {
+    if (d->n_ended == d->ended_room) {
+        size_t room = d->ended_room * 2 + 16;
+        struct haks_thread_end *p = realloc(d->ended, room * sizeof *p);
+        if (p == NULL)
+            return hakc_fail(err, HAKC_ENOMEM, "no memory for the ends of %zu threads", room);
+        d->ended = p;
+        d->ended_room = room;
+    }
+    d->ended[d->n_ended++] = (struct haks_thread_end){r->time, r->thread};
+    return 0;
+}
+
+static void end_threads(struct haks_drive *d) {
+    for (size_t i = 0; i < d->n_ended; i++) {
+        struct hak_heap **h = &d->heaps[d->ended[i].thread];
+        if (*h == NULL)
+            continue;
+        haks_os.now_ns = d->ended[i].time;
+        if (d->clock_moves != NULL)
+            d->clock_moves(d->ctx);
+        hak_heap_retire(*h);
+        *h = NULL;
+        if (d->thread_ended != NULL)
+            d->thread_ended(d->ctx);
+    }
+    d->n_ended = 0;
 }
 
 int haks_drive_records(struct haks_drive *d, const struct hakt_rec *recs, size_t n,
@@ -121,18 +145,19 @@ int haks_drive_records(struct haks_drive *d, const struct hakt_rec *recs, size_t
         int rc;
         if (i + AHEAD < n)
             hakc_map_prefetch(&d->blocks, recs[i + AHEAD].old_id);
+        if (d->n_ended > 0 && r->op < HAKT_THREAD_START)
+            end_threads(d);
         haks_os.now_ns = r->time;
         if (r->thread < d->n_threads && d->heaps[r->thread] != NULL)
             h = d->heaps[r->thread];
         else if ((rc = heap_of(d, r->thread, &h, path, err)) != 0)
             return rc;
-        if (d->before_record != NULL)
-            d->before_record(d->ctx);
-        if (r->op >= HAKT_THREAD_START) {
-            if (r->op == HAKT_THREAD_END)
-                end_thread(d, r->thread);
+        if (r->op == HAKT_THREAD_END && (rc = defer_end(d, r, err)) != 0)
+            return rc;
+        if (r->op >= HAKT_THREAD_START)
             continue;
-        }
+        if (d->clock_moves != NULL)
+            d->clock_moves(d->ctx);
         rc = one_op(d, h, r, path, err);
         if (rc != 0)
             return rc;

@@ -18,11 +18,15 @@ struct haks_drive {
     uint32_t n_threads, room;
     uint64_t op;      /* number of the op under way */
     uint64_t records; /* done */
-    /* Called before each record, and when a thread has ended (after its caches went back). NULL =
-     * no.
-     */
-    void (*before_record)(void *ctx);
-    void (*thread_ended)(void *ctx);
+    /* Ends of threads that wait for the next op. Those at the end of the trace are the end of
+     * the process, which empties no caches. */
+    struct haks_thread_end {
+        uint64_t time;
+        uint32_t thread;
+    } * ended;
+    size_t n_ended, ended_room;
+    void (*clock_moves)(void *ctx);  /* before each op and each end of a thread; or NULL */
+    void (*thread_ended)(void *ctx); /* after its caches went back; or NULL */
     void *ctx;
 };
 

@@ -161,7 +161,7 @@ static int run_trace(struct core_pass *p) {
         if (p->full) {
             haks_books_init(&p->books, hak_os_page_size());
             haks_books_listen(&p->books, &haks_os.listener);
-            p->drive.before_record = next_record;
+            p->drive.clock_moves = next_record;
         } else {
             p->drive.thread_ended = record_thread_end;
         }

@@ -174,6 +174,39 @@ static void test_no_ops(void **state) {
     haks_stream_close(stream);
 }
 
+/* Release calls under eager of a trace in which thread 1 uses a block and ends, and thread 0 then
+ * makes `ops_after` ops. */
+static uint64_t releases_at_thread_end(unsigned ops_after) {
+    struct hakt_info info = {.command = "", .host = "", .clock = "", .tool = "", .source = ""};
+    struct hakt_rec recs[] = {{.op = HAKT_MALLOC, .id = 1, .size = 5000},
+                              {.op = HAKT_MALLOC, .id = 2, .size = 5000, .thread = 1},
+                              {.op = HAKT_FREE, .old_id = 2, .thread = 1},
+                              {.op = HAKT_THREAD_END, .thread = 1},
+                              {.op = HAKT_FREE, .old_id = 1}};
+    struct hakp_spec spec = {.kind = HAKP_EAGER};
+    struct haks_pass pass, full;
+    struct haks_stream *stream;
+    struct haks_figures f;
+    struct hakt_writer *w;
+    assert_int_equal(hakt_writer_open(&w, path, &info, 1, NULL), 0);
+    for (unsigned i = 0; i < 4 + ops_after; i++)
+        assert_int_equal(hakt_write(w, &recs[i], NULL), 0);
+    assert_int_equal(hakt_writer_close(w, NULL, NULL, NULL), 0);
+    assert_int_equal(haks_first_pass(path, &pass, &stream, NULL, NULL), 0);
+    assert_int_equal(haks_evaluate(stream, &pass, &spec, &f, NULL), 0);
+    assert_int_equal(haks_full_run(path, &spec, &full, NULL, NULL), 0);
+    assert_null(haks_figures_differ(&f, &full.figures, (char[160]){0}, 160));
+    haks_stream_close(stream);
+    return haks_release_calls(&f);
+}
+
+/* A thread that ends hands its caches back; the end of the process does not. */
+static void test_thread_end(void **state) {
+    (void)state;
+    assert_int_equal(releases_at_thread_end(1), 1);
+    assert_int_equal(releases_at_thread_end(0), 0);
+}
+
 /* The trace names an object that is not live. */
 static void test_contradiction(void **state) {
     (void)state;
@@ -210,6 +243,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_events_equal_full),
         cmocka_unit_test(test_no_ops),
+        cmocka_unit_test(test_thread_end),
         cmocka_unit_test(test_contradiction),
         cmocka_unit_test(test_stop),
     };
