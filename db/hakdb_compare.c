@@ -104,6 +104,8 @@ static const char *verdict(const struct figure *f, const struct hakc_summary *a,
         return "failed";
     if (a->n == 0 || b->n == 0)
         return "one side only";
+    if (a->n == 1 || b->n == 1)
+        return "one run";
     if (!(t->p < alpha))
         return "~";
     return a->median < b->median ? "lower" : a->median > b->median ? "higher" : "~";
@@ -212,8 +214,9 @@ static int put_comparison(struct hakdb *h, const char *sql, const char *const *p
     return HAKC_OK;
 }
 
-/* Figures that say how a run went; ops, the baseline and the live bytes belong to the trace. */
-#define FIGURES    "k.name NOT IN ('ops', 'baseline_resident_bytes', 'peak_live_bytes')"
+/* Figures that say how a run went; ops, the baseline and the live bytes do not. */
+#define FIGURES                                                                                    \
+    "k.name NOT IN ('ops', 'baseline_resident_bytes', 'peak_live_bytes', 'mean_live_bytes')"
 #define TRACE_NAME "coalesce(base_name(t.path), substr(t.sha256, 1, 12))"
 
 /* ---- two runs ----------------------------------------------------------------------------- */
@@ -342,8 +345,9 @@ static int compare_variants(struct hakdb *h, const char *a, const char *b) {
     hakc_out_str(h->out, "b", "B", b);
     hakc_out_int(h->out, "experiment", NULL, id);
     hakc_out_float(h->out, "confidence", NULL, h->opt->confidence, 3);
-    hakc_out_note(h->out, "Medians. low, high: interval of the ratio; p: Mann-Whitney, two-sided; "
-                          "~: no difference shown.");
+    hakc_out_note(h->out,
+                  "low, high: interval of the ratio of medians; p: Mann-Whitney, two-sided; "
+                  "~: no difference shown.");
     const char *params[] = {a, b, experiment, h->opt->trace};
     return put_comparison(h, sql, params, 4);
 }
