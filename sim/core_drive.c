@@ -50,8 +50,11 @@ static int heap_of(struct haks_drive *d, uint32_t thread, struct hak_heap **h, c
     }
     if (thread == d->n_threads)
         d->n_threads++;
-    if (d->heaps[thread] == NULL)
+    if (d->heaps[thread] == NULL) {
         d->heaps[thread] = hak_heap_new();
+        if (d->heap_made != NULL)
+            d->heap_made(d->ctx);
+    }
     *h = d->heaps[thread];
     return *h != NULL ? 0 : hakc_fail(err, HAKC_ENOMEM, "no memory for the heap of a thread");
 }

@@ -26,6 +26,7 @@ struct haks_drive {
     } * ended;
     size_t n_ended, ended_room;
     void (*clock_moves)(void *ctx);  /* before each op and each end of a thread; or NULL */
+    void (*heap_made)(void *ctx);    /* a thread has got its heap; or NULL */
     void (*thread_ended)(void *ctx); /* after its caches went back; or NULL */
     void *ctx;
 };

@@ -13,6 +13,7 @@
 #include "sim/cost_model.h"
 #include "sim/event_stream.h"
 #include "sim/os_sim.h"
+#include "sim/own_pages.h"
 #include "sim/page_books.h"
 
 /* What a child leaves to its parent, in shared memory. */
@@ -30,6 +31,7 @@ struct core_pass {
     struct haks_drive drive;
     struct haks_stream_writer writer; /* first pass */
     struct haks_books books;          /* full run */
+    struct haks_own_pages own;
     int full;
     struct haks_pass *pass;
     struct hakc_err *err;
@@ -49,10 +51,16 @@ static void write_event(struct core_pass *p, enum haks_event_kind kind, uint32_t
     haks_writer_event(&p->writer, kind, unit, pages, p->drive.op, haks_os.now_ns);
 }
 
+static void write_own(struct core_pass *p) {
+    write_event(p, HAKS_EV_TOUCH, HAKS_OWN_UNIT, (uint32_t)haks_own_total(&p->own));
+}
+
 static void record(void *ctx, enum hak_span_event ev, const struct hak_span *span, uint32_t pages) {
     struct core_pass *p = ctx;
     switch (ev) {
     case HAK_SPAN_FRESH:
+        if (haks_own_span(&p->own, span))
+            write_own(p);
         haks_writer_span(&p->writer, &(struct haks_span_info){span->unit, span->units, span->kind});
         write_event(p, HAKS_EV_FRESH, span->unit, pages);
         break;
@@ -83,6 +91,7 @@ static void keep_books(void *ctx, enum hak_span_event ev, const struct hak_span 
                        uint32_t pages) {
     struct core_pass *p = ctx;
     char *at = hak_unit_addr(span->unit);
+    uint64_t own = haks_own_total(&p->own);
     switch (ev) {
     case HAK_SPAN_TAKEN:
         haks_books_taken(&p->books, at, (size_t)span->units << HAK_UNIT_SHIFT);
@@ -91,6 +100,9 @@ static void keep_books(void *ctx, enum hak_span_event ev, const struct hak_span 
         haks_books_touch(&p->books, at, pages * p->books.page_size);
         break;
     case HAK_SPAN_FRESH:
+        haks_own_span(&p->own, span);
+        haks_books_own(&p->books, haks_own_total(&p->own) - own);
+        break;
     case HAK_SPAN_PUT:
     case HAK_SPAN_MOVED:
         haks_books_settle(&p->books);
@@ -119,6 +131,23 @@ static void collect_figures(struct core_pass *p) {
     f->faults = p->books.faults;
     haks_meter_end(&p->books.meter, p->pass, f);
     f->cost_ns = haks_cost(&haks_costs_default, f, page);
+}
+
+/* ---- both: a thread has a heap -------------------------------------------------------------- */
+
+static void heap_made(void *ctx) {
+    struct core_pass *p = ctx;
+    uint64_t own = haks_own_total(&p->own);
+    struct hak_core_stats stats;
+    hak_core_stats(&stats);
+    if (!haks_own_heaps(&p->own, stats.heaps))
+        return;
+    if (p->full) {
+        next_record(p);
+        haks_books_own(&p->books, haks_own_total(&p->own) - own);
+    } else {
+        write_own(p);
+    }
 }
 
 /* ---- both -------------------------------------------------------------------------------------
@@ -158,12 +187,15 @@ static int run_trace(struct core_pass *p) {
         p->pass->has_times = (hakt_reader_info(r)->fidelity & HAKT_HAS_TIMES) != 0;
         p->pass->page_size = hak_os_page_size();
         p->drive.ctx = p;
+        p->drive.heap_made = heap_made;
+        p->own.page_size = hak_os_page_size();
         if (p->full) {
             haks_books_init(&p->books, hak_os_page_size());
             haks_books_listen(&p->books, &haks_os.listener);
             p->drive.clock_moves = next_record;
         } else {
             p->drive.thread_ended = record_thread_end;
+            haks_writer_span(&p->writer, &(struct haks_span_info){HAKS_OWN_UNIT, 0, 0});
         }
         hak_core_init(p->policy);
         hak_core_observe(p->full ? keep_books : record, p);

@@ -14,7 +14,8 @@ enum haks_event_kind {
     HAKS_EV_TOUCH = 3, /* its first `pages` pages are in use */
     HAKS_EV_MOVED = 4, /* its resident pages move to the span of the next event, a TOUCH */
     HAKS_EV_EXIT = 5,  /* a thread has handed back its caches */
-    HAKS_EV_SKIP = 6,  /* nothing but time: span holds the upper 32 bits of its nanoseconds */
+    /* HAKS_EV_TOUCH of span 0, which is never free: the pages of the allocator's own records */
+    HAKS_EV_SKIP = 6, /* nothing but time: span holds the upper 32 bits of its nanoseconds */
 };
 
 struct haks_event {
@@ -22,6 +23,9 @@ struct haks_event {
     uint32_t kind_pages;   /* kind << 29 | pages */
     uint32_t d_op, d_time; /* since the event before; time in ns */
 };
+
+/* No span starts at unit 0. */
+#define HAKS_OWN_UNIT 0
 
 #define HAKS_EVENT_PAGES_MAX ((1u << 29) - 1)
 
@@ -59,7 +63,8 @@ struct haks_stream_writer {
 
 int haks_writer_init(struct haks_stream_writer *w, int events_fd, int spans_fd);
 void haks_writer_span(struct haks_stream_writer *w, const struct haks_span_info *info);
-/* unit: the span's first. Unknown units are a broken invariant (failed = EINVAL). */
+/* unit: the span's first; HAKS_OWN_UNIT: the allocator's own records. Unknown units are a broken
+ * invariant (failed = EINVAL). */
 void haks_writer_event(struct haks_stream_writer *w, enum haks_event_kind kind, uint32_t unit,
                        uint32_t pages, uint64_t op, uint64_t time);
 /* The last event was the TOUCH of where unit's pages went: puts MOVED before it. Returns 0 if it

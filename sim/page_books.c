@@ -70,6 +70,12 @@ void haks_books_touch(struct haks_books *b, char *p, size_t bytes) {
     b->touch_bytes = bytes;
 }
 
+void haks_books_own(struct haks_books *b, uint64_t pages) {
+    haks_books_settle(b);
+    b->faults += pages;
+    haks_meter_add(&b->meter, pages);
+}
+
 void haks_books_taken(struct haks_books *b, char *p, size_t bytes) {
     uint8_t *page = pages_at(b, p, bytes);
     haks_books_settle(b);

@@ -36,6 +36,9 @@ void haks_books_listen(struct haks_books *b, struct haks_os_listener *l);
 /* [p, p + bytes) is in use; pages that are not resident fault. */
 void haks_books_touch(struct haks_books *b, char *p, size_t bytes);
 
+/* The allocator has touched `pages` more pages of its own records. */
+void haks_books_own(struct haks_books *b, uint64_t pages);
+
 /* The free span [p, p + bytes) goes into use: its lazy pages are no longer the kernel's to take. */
 void haks_books_taken(struct haks_books *b, char *p, size_t bytes);
 

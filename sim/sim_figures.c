@@ -1,4 +1,4 @@
-/* Names of the door's calls, and the comparison of figures. */
+/* Names of the door's calls (those of hakreplay's account pass), and the comparison of figures. */
 #include <stdio.h>
 
 #include "sim/sim.h"
@@ -6,15 +6,15 @@
 static const struct {
     const char *name, *detail;
 } calls[HAKS_CALLS] = {
-    [HAKS_RESERVE] = {"mmap", "PROT_NONE"},
+    [HAKS_RESERVE] = {"mmap", "ANON PROT_NONE"},
     [HAKS_COMMIT] = {"mprotect", "PROT_READ|PROT_WRITE"},
     [HAKS_DONTNEED] = {"madvise", "MADV_DONTNEED"},
     [HAKS_FREE] = {"madvise", "MADV_FREE"},
-    [HAKS_UNMAP] = {"mmap", "PROT_NONE|MAP_FIXED"},
+    [HAKS_UNMAP] = {"mmap", "FIXED ANON PROT_NONE"},
     [HAKS_RELEASE] = {"munmap", ""},
     [HAKS_POPULATE] = {"madvise", "MADV_POPULATE_WRITE"},
     [HAKS_HUGE] = {"madvise", "MADV_HUGEPAGE"},
-    [HAKS_MOVE] = {"mremap", "MREMAP_DONTUNMAP"},
+    [HAKS_MOVE] = {"mremap", ""},
 };
 
 const char *haks_call_name(enum haks_call call) {
@@ -40,6 +40,11 @@ static const char *say(char *buf, size_t len, const char *what, const char *deta
     return buf;
 }
 
+/* What tells a call from the others. */
+static const char *call_label(unsigned c) {
+    return calls[c].detail[0] != '\0' ? calls[c].detail : calls[c].name;
+}
+
 const char *haks_figures_differ(const struct haks_figures *a, const struct haks_figures *b,
                                 char *buf, size_t len) {
     const struct {
@@ -60,9 +65,9 @@ const char *haks_figures_differ(const struct haks_figures *a, const struct haks_
     };
     for (unsigned c = 0; c < HAKS_CALLS; c++) {
         if (a->calls[c] != b->calls[c])
-            return say(buf, len, "calls of", calls[c].detail, a->calls[c], b->calls[c]);
+            return say(buf, len, "calls of", call_label(c), a->calls[c], b->calls[c]);
         if (a->bytes[c] != b->bytes[c])
-            return say(buf, len, "bytes of", calls[c].detail, a->bytes[c], b->bytes[c]);
+            return say(buf, len, "bytes of", call_label(c), a->bytes[c], b->bytes[c]);
     }
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         if (fields[i].a != fields[i].b)
