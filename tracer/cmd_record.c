@@ -23,8 +23,8 @@
 
 #define TOOL "haktrace"
 
-#define SLEEP_BUSY_NS  100000  /* after a round that found something */
-#define SLEEP_IDLE_NS  4000000 /* reached by doubling over rounds that found nothing */
+#define SLEEP_BUSY_NS  100000   /* after a round that found something */
+#define SLEEP_IDLE_NS  20000000 /* reached by doubling over rounds that found nothing */
 #define LEVEL_DEFAULT  1 /* the collector has to keep up; 3 saves about 1 to 3 % of the file */
 #define REAP_EVERY_NS  50000000
 #define FLUSH_EVERY_NS 1000000000
@@ -172,8 +172,9 @@ struct session {
     struct hakt_launch launch;
     struct hakt_writer *writer;
     struct hakt_collect *collect;
-    struct hakc_err write_err; /* code != 0: the file ends there */
-    int status;                /* as from waitpid */
+    struct hakc_err write_err;  /* code != 0: the file ends there */
+    char replaced_by[PATH_MAX]; /* what the program executed in its own place */
+    int status;                 /* as from waitpid */
 };
 
 static uint64_t monotonic_ns(void) {
@@ -262,6 +263,7 @@ static void flush(struct session *s) {
 static void collect_all(struct session *s) {
     uint64_t nap = SLEEP_BUSY_NS, reaped = 0, flushed = monotonic_ns(), clocked = flushed;
     uint64_t written = 0;
+    char other[PATH_MAX];
 
     prctl(PR_SET_TIMERSLACK, 1000);
     for (;;) {
@@ -277,6 +279,8 @@ static void collect_all(struct session *s) {
             if (hakt_launch_ended(&s->launch, &s->status))
                 break;
             hakt_collect_reap(s->collect, s->launch.pid);
+            if (hakt_launch_replaced(&s->launch, other))
+                strcpy(s->replaced_by, other);
             reaped = now;
         }
         written += handled;
@@ -332,6 +336,11 @@ static void summary(const struct session *s, const struct hakt_collect_stats *st
                 ": %s: 0 records: the library was loaded, but the program never called the "
                 "malloc family through it (it allocates nothing, or brings a malloc of its own)\n",
                 s->program);
+    if (*s->replaced_by != '\0')
+        fprintf(stderr,
+                TOOL ": %s executed %s in its place, which was not recorded: to record that, give "
+                     "it as the program\n",
+                s->program, s->replaced_by);
     say_losses(st);
     if (s->opt->quiet)
         return;

@@ -126,7 +126,9 @@ const char *hakt_why_not_loaded(const char *program) {
 
 /* ---- signals ------------------------------------------------------------------------------ */
 
-static const int passed_on[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+/* SIGCHLD is there to end a sleep at once, and because it may have come to us ignored: then there
+ * would be no status to wait for. */
+static const int passed_on[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
 #define PASSED_ON (sizeof(passed_on) / sizeof(passed_on[0]))
 static struct sigaction before[PASSED_ON];
 static volatile pid_t program_pid;
@@ -223,6 +225,18 @@ static void gone(struct hakt_launch *l) {
     program_pid = 0;
 }
 
+static void read_executable(pid_t pid, char path[PATH_MAX]) {
+    char link[64];
+    snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
+    ssize_t n = readlink(link, path, PATH_MAX - 1);
+    path[n > 0 ? n : 0] = '\0';
+}
+
+int hakt_launch_replaced(const struct hakt_launch *l, char path[PATH_MAX]) {
+    read_executable(l->pid, path);
+    return *path != '\0' && *l->executable != '\0' && strcmp(path, l->executable) != 0;
+}
+
 int hakt_launch_go(struct hakt_launch *l, struct hakc_err *err) {
     int failed_errno = 0;
     ssize_t n;
@@ -233,6 +247,7 @@ int hakt_launch_go(struct hakt_launch *l, struct hakc_err *err) {
         continue;
     if (n <= 0 && failed_errno == 0) {
         close(l->status_fd);
+        read_executable(l->pid, l->executable);
         return 0;
     }
     gone(l);

@@ -45,6 +45,13 @@ if gcc -static -o static a.c 2>/dev/null; then
     "$STRESS/trace_check" t.zst >check || fail "the empty trace does not verify"
 fi
 
+expect 0 'executed .*sleep in its place, which was not recorded' haktrace -o t.zst -- sh -c 'exec sleep 0.5'
+
+# with SIGCHLD ignored from the start there is still a status, and the program has it ignored
+rc=0
+(trap '' CHLD; exec haktrace -q -o t.zst -- grep -q '^SigIgn:.*[13579bdf]....$' /proc/self/status) || rc=$?
+[ $rc = 0 ] || fail "SIGCHLD ignored: exit code $rc"
+
 # a signal meant for the program reaches it, and the recording is closed
 haktrace -o t.zst -- sh -c 'trap "exit 9" TERM; echo up >up; while :; do sleep 0.05; done' 2>err &
 tracer=$!
