@@ -98,10 +98,9 @@ static void enter_thread(uint32_t t) {
 
 /* Touches the stack below, so that it does not fault in the region. */
 static __attribute__((noinline)) void prefault_stack(size_t bytes) {
-    volatile char below[bytes];
-    for (size_t i = 0; i < bytes; i += 1024)
-        below[i] = 0;
-    (void)below[0];
+    char *below = __builtin_alloca(bytes);
+    memset(below, 0, bytes);
+    __asm__ volatile("" : : "r"(below) : "memory"); /* or the compiler drops it */
 }
 
 /* ---- the region -------------------------------------------------------------------------------

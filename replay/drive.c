@@ -123,7 +123,7 @@ always_inline void run(const struct hakr_drive *d, struct hakr_shm_thread *t, co
                        const int touch, const int account) {
     struct hakr_shm_thread *threads = hakr_threads(d->ctl);
     void **slots = d->slots;
-    uint64_t until = d->ctl->sample_every;
+    uint64_t until = t->first_sample;
     const uint64_t *w = words;
     for (;;) {
         uint64_t x = *w++;

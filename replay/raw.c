@@ -24,5 +24,5 @@ __asm__(".text\n"
         "    ret\n"
         ".size hakr_raw, . - hakr_raw\n");
 #else
-#error "hakreplay knows the system call convention of x86-64 only"
+_Static_assert(0, "hakreplay knows the system call convention of x86-64 only");
 #endif

@@ -6,7 +6,7 @@
 #include <string.h>
 #include "common/stats.h"
 #include "common/units.h"
-#include "replay/figures.h"
+#include "replay/run_figures.h"
 
 #define CONFIDENCE   0.95
 #define SIGNIFICANT  0.05
@@ -247,13 +247,10 @@ static int class_medians(const struct hakr_experiment *e, size_t v, unsigned k,
 
 static void syscalls(struct hakc_out *o, const struct hakr_experiment *e) {
     static const struct hakc_col cols[] = {
-        {"allocator", "allocator", HAKC_COL_STR, 0},
-        {"call", "call", HAKC_COL_STR, 0},
-        {"detail", "advice or kind", HAKC_COL_STR, 0},
-        {"calls", "calls", HAKC_COL_INT, 0},
-        {"errors", "errors", HAKC_COL_INT, 0},
-        {"bytes", "bytes", HAKC_COL_BYTES, 0},
-        {"kernel_ns", "in the kernel", HAKC_COL_DURATION, 0},
+        {"allocator", "allocator", HAKC_COL_STR, 0},     {"call", "call", HAKC_COL_STR, 0},
+        {"detail", "advice or kind", HAKC_COL_STR, 0},   {"calls", "calls", HAKC_COL_INT, 0},
+        {"errors", "errors", HAKC_COL_INT, 0},           {"bytes", "bytes", HAKC_COL_BYTES, 0},
+        {"kernel_ns", "in calls", HAKC_COL_DURATION, 0},
     };
     hakc_out_list(o, "syscalls", "Memory system calls", cols, sizeof cols / sizeof *cols);
     for (size_t v = 0; v < e->variants->n; v++) {

@@ -50,6 +50,7 @@ static uint64_t reserve(uint64_t *at, uint64_t bytes) {
 
 static void fill_ctl(struct hakr_ctl *c, const struct hakr_task *task) {
     const struct hakr_plan *p = task->plan;
+    uint64_t before = 0; /* ops of the threads before */
     c->magic = HAKR_CTL_MAGIC;
     c->plan_fd = p->fd;
     c->n_threads = p->n_threads;
@@ -70,6 +71,9 @@ static void fill_ctl(struct hakr_ctl *c, const struct hakr_task *task) {
         th->plan_words = p->threads[t].n_words;
         th->plan_ops = p->threads[t].ops;
         th->ends = (uint32_t)p->threads[t].ends;
+        /* As if the threads ran one after the other: so short threads take their share too. */
+        th->first_sample = c->sample_every - before % c->sample_every;
+        before += p->threads[t].ops;
     }
 }
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "db/metrics.h"
-#include "replay/figures.h"
+#include "replay/run_figures.h"
 
 /* 0 where the trace does not know: the store has no other word for it. */
 static uint64_t known(uint64_t v) {

@@ -55,6 +55,7 @@ struct hakr_shm_thread {
     /* The task. */
     uint64_t plan_offset, plan_words;
     uint64_t plan_ops;
+    uint64_t first_sample; /* ops until this thread takes its first one; then sample_every */
     uint32_t ends;
 };
 

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 
 #define EXPORT __attribute__((visibility("default")))
-#define RING   (UINT64_C(64) << 10)     /* of each thread; stays in the cache */
+#define RING   (UINT64_C(16) << 10)     /* of each thread; stays in the first-level cache */
 #define RINGS  (UINT64_C(16385) * RING) /* a thread more than a plan may have */
 #define BUMP   (UINT64_C(1) << 30)      /* for all that is allocated outside a region */
 #define LARGE  (UINT64_C(1) << 40)      /* where blocks above half a ring overlap */

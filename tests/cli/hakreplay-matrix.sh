@@ -52,6 +52,14 @@ assert sum(r["pass"] == "time" for r in d["runs"]) == 2 * (len(rows) - 1)
 END
 done
 
+# many short threads: each takes its share of the samples
+"$BIN/haktrace" gen -o many.zst handover 20000 200 7
+"$BIN/hakreplay" many.zst -a libc --passes=account --no-db --json |
+    python3 -c '
+import json, sys
+r = json.load(sys.stdin)["results"][0]
+assert r["mean_live_bytes"] > 0 and r["overhead"] > 0, r'
+
 # every object of the hand-over trace is consumed by another thread
 python3 -c '
 import json

@@ -1,4 +1,4 @@
-#include "replay/figures.h"
+#include "replay/run_figures.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
  * The figures of a run, and of a variant over its runs: what tables, JSON and database show. One
  * definition each. NAN = not measured.
  */
-#ifndef REPLAY_FIGURES_H
-#define REPLAY_FIGURES_H
+#ifndef REPLAY_RUN_FIGURES_H
+#define REPLAY_RUN_FIGURES_H
 
 #include "replay/experiment.h"
 
