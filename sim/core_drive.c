@@ -41,10 +41,11 @@ static int heap_of(struct haks_drive *d, uint32_t thread, struct hak_heap **h, c
         return corrupt(d, path, err, "is of a thread that skips a number:", thread);
     if (thread == d->room) {
         uint32_t room = d->room * 2 + 64;
-        struct hak_heap **p = realloc(d->heaps, room * sizeof *p);
+        struct hak_heap **p = realloc(d->heaps, room * sizeof(struct hak_heap *));
         if (p == NULL)
             return hakc_fail(err, HAKC_ENOMEM, "no memory for %u threads", room);
-        memset(p + d->room, 0, (room - d->room) * sizeof *p);
+        for (uint32_t i = d->room; i < room; i++)
+            p[i] = NULL;
         d->heaps = p;
         d->room = room;
     }

@@ -219,8 +219,8 @@ static int run_trace(struct core_pass *p) {
  */
 
 static int in_child(struct core_pass *p, int events_fd, int spans_fd) {
-    int rc, sys = 0;
-    if (!p->full && (sys = haks_writer_init(&p->writer, events_fd, spans_fd)) != 0)
+    int rc, sys;
+    if (!p->full && haks_writer_init(&p->writer, events_fd, spans_fd) != 0)
         return hakc_fail(p->err, HAKC_ENOMEM, "no memory for the stream of span events");
     rc = run_trace(p);
     if (!p->full) {

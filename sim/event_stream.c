@@ -136,8 +136,8 @@ static int map(int fd, const void **out, size_t *bytes, struct hakc_err *err) {
 
 int haks_stream_map(struct haks_stream **out, int events_fd, int spans_fd, struct hakc_err *err) {
     struct haks_stream *s = calloc(1, sizeof *s);
-    const void *events, *spans;
-    size_t bytes;
+    const void *events = NULL, *spans = NULL;
+    size_t bytes = 0;
     int rc;
 
     *out = NULL;

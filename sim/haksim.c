@@ -35,7 +35,8 @@ static const struct argp_option options[] = {
      0},
     {"check-full", OPT_CHECK, NULL, 0, "Do both, and fail where they differ in any figure", 0},
     {"jobs", 'j', "N", 0, "Policies evaluated at a time (default: one a core)", 0},
-    {"db", OPT_DB, "FILE", 0, "Add the results to this database (default: results.db)", 1},
+    {"db", OPT_DB, "FILE", 0, "Add the results to this database (default: $HAKDB, else results.db)",
+     1},
     {"no-db", OPT_NO_DB, NULL, 0, "Keep no results", 1},
     {"json", OPT_JSON, NULL, 0, "Print JSON", 2},
     {"csv", OPT_CSV, NULL, 0, "Print CSV", 2},
@@ -150,9 +151,11 @@ static int simulate(const struct config *c, int argc, char **argv, struct hakc_e
 
     if (c->check_full)
         full = haks_rows_new(c->policies, n, "full");
-    if (rows == NULL || (c->check_full && full == NULL))
+    if (rows == NULL || (c->check_full && full == NULL)) {
         rc = hakc_fail(err, HAKC_ENOMEM, "no memory for %zu policies", n);
-    if (rc == 0 && !c->full)
+        goto out;
+    }
+    if (!c->full)
         rc = haks_first_pass(c->trace, &pass, &stream, &stop, err);
     if (rc != 0)
         goto out;
@@ -190,7 +193,9 @@ out:
 
 int main(int argc, char **argv) {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    struct config c = {.db = "results.db", .jobs = cores > 0 ? (unsigned)cores : 1};
+    const char *db = getenv("HAKDB");
+    struct config c = {.db = db != NULL ? db : "results.db",
+                       .jobs = cores > 0 ? (unsigned)cores : 1};
     struct hakc_err err = {0};
     int rc;
 

@@ -13,12 +13,12 @@
  *
  * Glossary
  *   figures      what one policy would have cost over one trace (struct haks_figures).
- *   resident     pages of spans that were touched and not given back. The allocator's metadata and
- * the threads' heaps (128 bytes a 64 KiB unit, 4 KiB a thread) are not in it. Pages given to
- * MADV_FREE stay in it: nothing takes them in a system without pressure; lazy counts them. fault
- * the first touch of a page that is not resident. A program is taken to touch every page of what it
- * asked for, as hakreplay does. op           calls of the malloc family, counted from 0 in the
- * trace's order.
+ *   resident     pages of spans that were touched and not given back, and those of the
+ *                allocator's own records (own_pages.h). Pages given to MADV_FREE stay in it:
+ *                nothing takes them in a system without pressure; lazy counts them.
+ *   fault        the first touch of a page that is not resident. A program is taken to touch
+ *                every page of what it asked for, as hakreplay does.
+ *   op           a call of the malloc family, counted from 0 in the trace's order.
  *
  * Determinism: figures depend on trace and policy alone; integers throughout.
  */

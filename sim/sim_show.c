@@ -165,10 +165,9 @@ int haks_rows_show(FILE *f, enum hakc_out_format format, const char *trace,
     if (format == HAKC_OUT_JSON)
         show_all_calls(o, rows, checks, n);
     if (format == HAKC_OUT_TABLE) {
-        hakc_out_note(o, "Resident memory: pages of spans, without the allocator's own records.");
         hakc_out_note(o,
-                      "Mean: weighted by ops. Cost: kernel time by default constants, which were");
-        hakc_out_note(o, "not measured on this machine. --json shows more.");
+                      "Mean: by ops. Cost: kernel time by constants measured on another machine.");
+        hakc_out_note(o, "--json shows all figures and every call.");
     }
     show_notes(o, rows, n);
     return hakc_out_close(o, err);
