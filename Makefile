@@ -123,7 +123,7 @@ unit-run: unit ## build and run them
 
 # ---- checks ------------------------------------------------------------------------------------
 C_DIRS := $(addsuffix /,common alloc alloc/policy tracer tracer/format tracer/rt replay sim db \
-          tests/unit tests/bench tests/stress tests/fuzz)
+          tests/unit tests/bench tests/stress tests/fuzz tests/lint)
 C_FILES := $(sort $(wildcard $(foreach d,$(C_DIRS),$(d)*.c $(d)*.h)))
 SCRIPTS := $(sort .ci/run $(shell grep -lE '^\#!/bin/(ba)?sh' scripts/* tests/cli/run tests/bench/* \
           tests/stress/* 2>/dev/null))
@@ -138,10 +138,10 @@ format: ## lay out all C files by .clang-format
 format-check: ## fail where a C file is not laid out by .clang-format
 	clang-format --dry-run -Werror $(C_FILES)
 tidy: $(patsubst %.c,build/tidy/%.ok,$(filter %.c,$(C_FILES))) ## clang-tidy on all C files (.clang-tidy)
-build/tidy/%.ok: %.c $(filter %.h,$(C_FILES)) scripts/analyzer.h
+build/tidy/%.ok: %.c $(filter %.h,$(C_FILES)) tests/lint/analyzer.h
 	@mkdir -p $(@D)
 	@echo "clang-tidy $<"
-	@clang-tidy --quiet $< -- $(if $(filter common/err.c,$<),,-include scripts/analyzer.h) -std=gnu11 -D_GNU_SOURCE -DHAK_VERSION='"$(VERSION)"' -I. 2>$@.log || \
+	@clang-tidy --quiet $< -- $(if $(filter common/err.c,$<),,-include tests/lint/analyzer.h) -std=gnu11 -D_GNU_SOURCE -DHAK_VERSION='"$(VERSION)"' -I. 2>$@.log || \
 	  { cat $@.log; exit 1; }
 	@touch $@
 cppcheck: ## cppcheck on all C files

@@ -12,7 +12,7 @@
 
 enum hakc_code {
     HAKC_OK = 0,
-    HAKC_EIO = -1,          /* a system call failed: disk full, permission, ... */
+    HAKC_EIO = -1, /* a system call failed: disk full, permission, ... */
     HAKC_ENOMEM = -2,
     HAKC_EUSAGE = -3,       /* wrong option or argument */
     HAKC_ENOENT = -4,       /* the file, library, run, ... is not there */
@@ -26,12 +26,12 @@ enum hakc_code {
 };
 
 struct hakc_err {
-    int code;         /* enum hakc_code */
-    int sys_errno;    /* errno of the failed call, or 0 */
-    uint64_t offset;  /* byte offset in `file`; meaningful if has_offset */
+    int code;        /* enum hakc_code */
+    int sys_errno;   /* errno of the failed call, or 0 */
+    uint64_t offset; /* byte offset in `file`; meaningful if has_offset */
     int has_offset;
-    char file[256];   /* the file, or "" */
-    char msg[512];    /* one sentence for the user, without file and offset */
+    char file[256]; /* the file, or "" */
+    char msg[512];  /* one sentence for the user, without file and offset */
 };
 
 /* Fills *err (NULL is fine) and returns code, so `return hakc_fail(err, HAKC_EIO, "...")` works. */
@@ -43,8 +43,8 @@ int hakc_fail_errno(struct hakc_err *err, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* The same for a place in a file. */
-int hakc_fail_at(struct hakc_err *err, int code, const char *file, uint64_t offset,
-                 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+int hakc_fail_at(struct hakc_err *err, int code, const char *file, uint64_t offset, const char *fmt,
+                 ...) __attribute__((format(printf, 5, 6)));
 
 /* Prints "TOOL: FILE: byte N: message" to stderr. */
 void hakc_err_print(const char *tool, const struct hakc_err *err);

@@ -59,28 +59,28 @@ enum hakt_rec_flag {
 };
 
 struct hakt_rec {
-    uint64_t time;    /* ns since the start of the trace; 0 throughout without HAKT_HAS_TIMES */
-    uint64_t id;      /* the allocation that this record makes; 0 if none (free, failure,
-                         realloc to zero, markers) */
-    uint64_t old_id;  /* the allocation that free or realloc consumes; 0 = NULL or foreign.
-                         A realloc that succeeded always has a new id, in place or not. */
-    uint64_t size;    /* bytes asked for (calloc, reallocarray: the product; on overflow
-                         UINT64_MAX with HAKT_REC_FAILED); 0 for free and markers */
-    uint32_t thread;  /* dense thread number, 0 = first seen */
-    uint8_t op;       /* enum hakt_op */
+    uint64_t time;      /* ns since the start of the trace; 0 throughout without HAKT_HAS_TIMES */
+    uint64_t id;        /* the allocation that this record makes; 0 if none (free, failure,
+                           realloc to zero, markers) */
+    uint64_t old_id;    /* the allocation that free or realloc consumes; 0 = NULL or foreign.
+                           A realloc that succeeded always has a new id, in place or not. */
+    uint64_t size;      /* bytes asked for (calloc, reallocarray: the product; on overflow
+                           UINT64_MAX with HAKT_REC_FAILED); 0 for free and markers */
+    uint32_t thread;    /* dense thread number, 0 = first seen */
+    uint8_t op;         /* enum hakt_op */
     uint8_t align_log2; /* memalign family: log2 of the alignment asked for; else 0 */
-    uint8_t flags;    /* enum hakt_rec_flag */
+    uint8_t flags;      /* enum hakt_rec_flag */
     uint8_t pad;
 };
 
 enum hakt_fidelity {
-    HAKT_HAS_TIMES = 1u << 0,       /* time is real (else only the order is known) */
-    HAKT_HAS_THREADS = 1u << 1,     /* thread is real (else everything is thread 0) */
-    HAKT_EXACT_SIZES = 1u << 2,     /* sizes are what the program asked for */
-    HAKT_EXACT_IDS = 1u << 3,       /* each free is matched to its very allocation */
-    HAKT_GENERATED = 1u << 4,       /* made by a generator, not by a program */
-    HAKT_IMPORTED = 1u << 5,        /* converted from another tool's recording */
-    HAKT_WHOLE_LIFE = 1u << 6,      /* recorded from the first op of the process */
+    HAKT_HAS_TIMES = 1u << 0,   /* time is real (else only the order is known) */
+    HAKT_HAS_THREADS = 1u << 1, /* thread is real (else everything is thread 0) */
+    HAKT_EXACT_SIZES = 1u << 2, /* sizes are what the program asked for */
+    HAKT_EXACT_IDS = 1u << 3,   /* each free is matched to its very allocation */
+    HAKT_GENERATED = 1u << 4,   /* made by a generator, not by a program */
+    HAKT_IMPORTED = 1u << 5,    /* converted from another tool's recording */
+    HAKT_WHOLE_LIFE = 1u << 6,  /* recorded from the first op of the process */
 };
 
 /* What the file says about itself. Strings are owned by the reader (valid until close) or, for a
@@ -91,31 +91,31 @@ struct hakt_info {
     uint64_t start_unix_ns; /* wall clock at time 0; 0 = unknown */
     uint32_t page_size;     /* of the recording machine */
     uint32_t pid;
-    const char *command;    /* the program with its arguments, separated by spaces */
+    const char *command; /* the program with its arguments, separated by spaces */
     const char *host;
-    const char *clock;      /* "tsc", "monotonic", "none" */
-    const char *tool;       /* who wrote the file: "haktrace 0.1.0" */
-    const char *source;     /* for imports and generators: what it was made from */
+    const char *clock;  /* "tsc", "monotonic", "none" */
+    const char *tool;   /* who wrote the file: "haktrace 0.1.0" */
+    const char *source; /* for imports and generators: what it was made from */
 };
 
 /* Totals. A writer puts them in the trailer; a reader of a file without a trailer (a crash)
  * rebuilds what can be had from the chunks and sets `rebuilt`. */
 struct hakt_totals {
-    uint64_t records;       /* ops and markers */
-    uint64_t ops;           /* without markers */
-    uint64_t allocs;        /* successful allocations = highest id */
-    uint64_t frees;         /* objects consumed by free or realloc */
+    uint64_t records; /* ops and markers */
+    uint64_t ops;     /* without markers */
+    uint64_t allocs;  /* successful allocations = highest id */
+    uint64_t frees;   /* objects consumed by free or realloc */
     uint64_t threads;
     uint64_t chunks;
-    uint64_t end_time;      /* ns, of the last record */
-    uint64_t dropped;       /* ops the recorder lost (--on-full=drop) */
-    uint64_t foreign;       /* records with HAKT_REC_FOREIGN */
-    uint64_t peak_live_bytes;   /* of bytes asked for, in the trace's order */
+    uint64_t end_time;        /* ns, of the last record */
+    uint64_t dropped;         /* ops the recorder lost (--on-full=drop) */
+    uint64_t foreign;         /* records with HAKT_REC_FOREIGN */
+    uint64_t peak_live_bytes; /* of bytes asked for, in the trace's order */
     uint64_t peak_live_objects;
-    uint64_t live_at_end;   /* objects never freed */
+    uint64_t live_at_end; /* objects never freed */
     uint64_t ops_by_kind[HAKT_OP_COUNT];
-    uint32_t end_reason;    /* enum hakt_end */
-    uint32_t exit_status;   /* as from waitpid, where the recorder knew it; else UINT32_MAX */
+    uint32_t end_reason;  /* enum hakt_end */
+    uint32_t exit_status; /* as from waitpid, where the recorder knew it; else UINT32_MAX */
 };
 
 enum hakt_end {
@@ -130,8 +130,8 @@ enum hakt_end {
 
 struct hakt_writer;
 
-/* Creates `path` ("-" = stdout; an existing file is replaced) and writes the header. level is zstd's (0 = the default
- * of this library). On failure *w is NULL and nothing is left behind. */
+/* Creates `path` ("-" = stdout; an existing file is replaced) and writes the header. level is
+ * zstd's (0 = the default of this library). On failure *w is NULL and nothing is left behind. */
 int hakt_writer_open(struct hakt_writer **w, const char *path, const struct hakt_info *info,
                      int level, struct hakc_err *err);
 
@@ -151,8 +151,8 @@ int hakt_writer_flush(struct hakt_writer *w, struct hakc_err *err);
 uint64_t hakt_writer_bytes(const struct hakt_writer *w);
 
 /* Writes the last chunk, the index and the trailer (only dropped, end_reason and exit_status are
- * taken from *end, which may be NULL; the writer counts the rest itself), fsyncs and closes. Always frees
- * w, also when it fails. *totals (may be NULL) receives the final totals. */
+ * taken from *end, which may be NULL; the writer counts the rest itself), fsyncs and closes. Always
+ * frees w, also when it fails. *totals (may be NULL) receives the final totals. */
 int hakt_writer_close(struct hakt_writer *w, const struct hakt_totals *end,
                       struct hakt_totals *totals, struct hakc_err *err);
 
@@ -168,8 +168,8 @@ void hakt_reader_close(struct hakt_reader *r);
 
 const struct hakt_info *hakt_reader_info(const struct hakt_reader *r);
 
-/* Totals of the trace; *rebuilt (may be NULL) = 1 if the file has no valid trailer (then fields that the
- * chunk headers do not give are UINT64_MAX: unknown). */
+/* Totals of the trace; *rebuilt (may be NULL) = 1 if the file has no valid trailer (then fields
+ * that the chunk headers do not give are UINT64_MAX: unknown). */
 const struct hakt_totals *hakt_reader_totals(const struct hakt_reader *r, int *rebuilt);
 
 /* Decodes the next chunk: *recs points to *n records in the trace's order, owned by the reader
@@ -181,8 +181,8 @@ int hakt_reader_next(struct hakt_reader *r, const struct hakt_rec **recs, size_t
 int hakt_reader_rewind(struct hakt_reader *r, struct hakc_err *err);
 
 /* Positions on the chunk that holds record number `record` (from 0) or the first record at or
- * after `time_ns`; the next hakt_reader_next returns that whole chunk. *first (may be NULL) receives the
- * number of its first record. Past the end is not an error: next then gives 0. */
+ * after `time_ns`; the next hakt_reader_next returns that whole chunk. *first (may be NULL)
+ * receives the number of its first record. Past the end is not an error: next then gives 0. */
 int hakt_reader_seek_record(struct hakt_reader *r, uint64_t record, uint64_t *first,
                             struct hakc_err *err);
 int hakt_reader_seek_time(struct hakt_reader *r, uint64_t time_ns, uint64_t *first,
@@ -194,9 +194,9 @@ int hakt_file_hash(const char *path, char hex[65], struct hakc_err *err);
 
 /* ---- names and checks --------------------------------------------------------------------- */
 
-const char *hakt_op_name(unsigned op);       /* "malloc", ...; NULL if unknown */
-int hakt_op_from_name(const char *name);     /* enum hakt_op, or -1 */
-int hakt_op_allocates(unsigned op);          /* the family without free and markers */
+const char *hakt_op_name(unsigned op);   /* "malloc", ...; NULL if unknown */
+int hakt_op_from_name(const char *name); /* enum hakt_op, or -1 */
+int hakt_op_allocates(unsigned op);      /* the family without free and markers */
 
 /* Reads a whole trace and checks what the writer could not: every checksum, every old_id live
  * when consumed, totals equal to the trailer. Memory is bounded by the live set. */

@@ -5,7 +5,7 @@
 #include <argp.h>
 #include "common/err.h"
 
-#define hakc_fail(...) (hakc_fail(__VA_ARGS__), -1)
+#define hakc_fail(...)       (hakc_fail(__VA_ARGS__), -1)
 #define hakc_fail_errno(...) (hakc_fail_errno(__VA_ARGS__), -1)
-#define hakc_fail_at(...) (hakc_fail_at(__VA_ARGS__), -1)
-#define argp_error(...) (argp_error(__VA_ARGS__), __builtin_unreachable())
+#define hakc_fail_at(...)    (hakc_fail_at(__VA_ARGS__), -1)
+#define argp_error(...)      (argp_error(__VA_ARGS__), __builtin_unreachable())
