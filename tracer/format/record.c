@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define AHEAD 24 /* records between asking memory for a live object's slot and using it */
+
 static const char *const op_names[HAKT_OP_COUNT] = {
     "malloc",        "calloc",         "realloc", "reallocarray", "free",         "memalign",
     "aligned_alloc", "posix_memalign", "valloc",  "pvalloc",      "thread_start", "thread_end",
@@ -115,6 +117,8 @@ static void tally_allocate(struct hakt_tally *t, uint64_t id, uint64_t size, uin
 static int tally_keep(struct hakt_tally *t, uint64_t first_id, uint64_t ids) {
     int rc = 0;
     for (uint64_t i = 0; i < ids; i++) {
+        if (i + AHEAD < ids && t->fresh_live[i + AHEAD])
+            hakc_map_prefetch(&t->old, first_id + i + AHEAD);
         if (t->fresh_live[i] && rc == 0)
             rc = hakc_map_put(&t->old, first_id + i, t->fresh_size[i]);
         t->fresh_live[i] = 0;
@@ -131,6 +135,8 @@ int hakt_tally_chunk(struct hakt_tally *t, const struct hakt_rec *recs, size_t n
         return HAKC_ENOMEM;
     for (size_t i = 0; i < n; i++) {
         const struct hakt_rec *r = &recs[i];
+        if (i + AHEAD < n && recs[i + AHEAD].old_id != 0 && recs[i + AHEAD].old_id < first_id)
+            hakc_map_prefetch(&t->old, recs[i + AHEAD].old_id);
         tot->ops_by_kind[r->op]++;
         tot->foreign += (r->flags & HAKT_REC_FOREIGN) != 0;
         if (r->thread >= tot->threads)
