@@ -152,6 +152,7 @@ static void tell(struct hak_spans *s, enum hakp_event_kind kind, uint64_t span_p
         .dirty_pages = s->dirty_pages,
         .dirty_spans = s->dirty_spans,
         .active_pages = s->active_pages,
+        .page_size = s->page_size,
     };
     hakp_event(&s->policy, &ev, &s->target);
     if (s->dirty_pages > s->target.keep_pages || s->target.max_age_ns != UINT64_MAX)

@@ -40,6 +40,7 @@ struct hakp_spec {
     enum hakp_kind kind;
     enum hakp_how how;
     uint32_t n;         /* partial: how many dirty spans gather before a round; else 0 */
+    uint64_t max_bytes; /* partial: dirty bytes that start a round as well (0 = no such limit) */
     uint64_t min_bytes; /* spans of less address space than this are never given back, not even at
                            TRIM or OOM (0 = all may be) */
 };
@@ -62,6 +63,7 @@ struct hakp_event {
     uint64_t dirty_pages; /* after the event; only spans of at least min_bytes are counted */
     uint64_t dirty_spans;
     uint64_t active_pages; /* pages in spans that are in use */
+    uint64_t page_size;    /* bytes, constant */
 };
 
 /* What the policy wants. Valid until the next event. */

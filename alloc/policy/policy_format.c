@@ -1,4 +1,5 @@
-/* Specs to canonical policy strings: every parameter by its key, defaults of how and min left out.
+/* Specs to canonical policy strings: every parameter by its key, defaults of max, how and min left
+ * out.
  */
 #include "alloc/policy/policy_kinds.h"
 
@@ -47,6 +48,12 @@ int hakp_format(const struct hakp_spec *spec, char *buf, size_t len) {
         put_char(&o, sep);
         put(&o, "n=");
         put_number(&o, spec->n);
+        sep = ',';
+    }
+    if (spec->max_bytes != 0) {
+        put_char(&o, sep);
+        put(&o, "max=");
+        put_bytes(&o, spec->max_bytes);
         sep = ',';
     }
     if (spec->how != HAKP_DONTNEED) {

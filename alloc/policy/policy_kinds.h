@@ -12,7 +12,7 @@
 struct hakp_ops {
     const char *name;
     const char *help;   /* one line, for --help */
-    bool takes_n;       /* has the parameter n, which is then its main one */
+    bool takes_n;       /* has the parameters n, which is then its main one, and max */
     uint32_t default_n; /* 0 where takes_n is false */
 
     /* Answers an event with the number of dirty pages to keep. */

@@ -98,13 +98,13 @@ static int set_how(struct hakp_spec *spec, struct word value, struct why *why) {
     return fail(why, "how is ", value, ": it must be dontneed, free or unmap");
 }
 
-static int set_min(struct hakp_spec *spec, struct word value, struct why *why) {
-    if (parse_bytes(value, &spec->min_bytes))
+static int set_bytes(uint64_t *out, const char *before, struct word value, struct why *why) {
+    if (parse_bytes(value, out))
         return 0;
-    return fail(why, "min is ", value, ": it must be a size such as 64KiB, 1M or 4096");
+    return fail(why, before, value, ": it must be a size such as 64KiB, 1M or 4096");
 }
 
-enum { SEEN_N = 1, SEEN_HOW = 2, SEEN_MIN = 4 };
+enum { SEEN_N = 1, SEEN_HOW = 2, SEEN_MIN = 4, SEEN_MAX = 8 };
 
 /* One item between commas: key=value, or, as the first, the main parameter's value alone. */
 static int parse_item(struct hakp_spec *spec, struct word item, bool first, unsigned *seen,
@@ -125,17 +125,25 @@ static int parse_item(struct hakp_spec *spec, struct word item, bool first, unsi
     key.at = item.at;
     value.at = key.end + 1;
 
-    bit = is(key, "n") && ops->takes_n ? SEEN_N : is(key, "how") ? SEEN_HOW : 0;
-    bit = is(key, "min") ? SEEN_MIN : bit;
+    bit = is(key, "how") ? SEEN_HOW : is(key, "min") ? SEEN_MIN : 0;
+    if (ops->takes_n)
+        bit = is(key, "n") ? SEEN_N : is(key, "max") ? SEEN_MAX : bit;
     if (bit == 0)
         return fail(why, "unknown key ", key,
-                    ops->takes_n ? ": known are n, how, min" : ": known are how, min");
+                    ops->takes_n ? ": known are n, max, how, min" : ": known are how, min");
     if (*seen & bit)
         return fail(why, "key ", key, " is given twice");
     *seen |= bit;
-    return bit == SEEN_N     ? set_n(spec, value, why)
-           : bit == SEEN_HOW ? set_how(spec, value, why)
-                             : set_min(spec, value, why);
+    switch (bit) {
+    case SEEN_N:
+        return set_n(spec, value, why);
+    case SEEN_HOW:
+        return set_how(spec, value, why);
+    case SEEN_MAX:
+        return set_bytes(&spec->max_bytes, "max is ", value, why);
+    default:
+        return set_bytes(&spec->min_bytes, "min is ", value, why);
+    }
 }
 
 static int parse_name(struct hakp_spec *spec, struct word name, struct why *why) {

@@ -1,17 +1,21 @@
 /*
- * partial:N, hysteresis: nothing goes back until N dirty spans have gathered, then all of them in
- * one round. state[0] counts the spans that became dirty since the last round: without it, spans
- * that could not be given back would start a round at every free.
+ * partial:N, hysteresis: nothing goes back until N dirty spans have gathered, or max bytes are
+ * dirty, then all of them in one round. state[0] and state[1] count the spans and pages that became
+ * dirty since the last round: without them, spans that could not be given back would start a round
+ * at every free.
  */
 #include "alloc/policy/policy_kinds.h"
 
 static uint64_t keep(struct hakp_policy *p, const struct hakp_event *ev) {
-    uint64_t *gathered = &p->state[0];
+    uint64_t *spans = &p->state[0], *pages = &p->state[1];
+    uint64_t most = p->spec.max_bytes ? p->spec.max_bytes / ev->page_size : HAKP_KEEP_ALL;
 
     switch (ev->kind) {
     case HAKP_EV_DIRTY:
-        ++*gathered;
-        if (*gathered < p->spec.n || ev->dirty_spans < p->spec.n)
+        *spans += 1;
+        *pages += ev->span_pages;
+        if ((*spans < p->spec.n || ev->dirty_spans < p->spec.n) &&
+            (*pages <= most || ev->dirty_pages <= most))
             return HAKP_KEEP_ALL;
         break;
     case HAKP_EV_PRESSURE:
@@ -23,7 +27,7 @@ static uint64_t keep(struct hakp_policy *p, const struct hakp_event *ev) {
     case HAKP_EV_THREAD_EXIT:
         return HAKP_KEEP_ALL;
     }
-    *gathered = 0;
+    *spans = *pages = 0;
     return 0;
 }
 

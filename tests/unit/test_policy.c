@@ -39,6 +39,8 @@ static void test_canonical(void **state) {
         {"partial:100", "partial:n=100"},
         {"partial:n=7", "partial:n=7"},
         {"partial:7,how=free", "partial:n=7,how=free"},
+        {"partial:how=free,max=8192K,n=7", "partial:n=7,max=8MiB,how=free"},
+        {"partial:max=0", "partial:n=100"},
         {"partial:how=unmap,n=4294967295", "partial:n=4294967295,how=unmap"},
         {"eager:how=dontneed", "eager"},
         {"eager:min=65536", "eager:min=64KiB"},
@@ -60,6 +62,7 @@ static void test_canonical(void **state) {
         assert_int_equal(a.how, b.how);
         assert_int_equal(a.n, b.n);
         assert_int_equal(a.min_bytes, b.min_bytes);
+        assert_int_equal(a.max_bytes, b.max_bytes);
         hakp_format(&b, again, sizeof again);
         assert_string_equal(again, text);
     }
@@ -99,6 +102,9 @@ static void test_rejects(void **state) {
         {"partial:n=10,", "\"partial:n=10,\""},
         {"partial:n=10,,how=free", "\"partial:n=10,\""},
         {"partial:how=later", "\"later\""},
+        {"partial:max=1MiB,max=2MiB", "\"max\""},
+        {"partial:max=much", "\"much\""},
+        {"eager:max=1MiB", "\"max\""},
         {"partial:how=free,how=free", "\"how\""},
         {"partial:min=64Kib", "\"64Kib\""},
         {"partial:min=64 KiB", "\"64 KiB\""},
@@ -145,7 +151,8 @@ static void run_steps(const char *text, const struct step *steps, size_t n) {
                                 .span_pages = 16,
                                 .dirty_pages = steps[i].dirty_spans * 16,
                                 .dirty_spans = steps[i].dirty_spans,
-                                .active_pages = 1000};
+                                .active_pages = 1000,
+                                .page_size = 4096};
         memset(&t, 0x5a, sizeof t);
         hakp_event(&p, &ev, &t);
         if (t.keep_pages != steps[i].keep)
@@ -207,6 +214,13 @@ static void test_partial(void **state) {
     };
     static const struct step ones[] = {
         {HAKP_EV_DIRTY, 1, 0}, {HAKP_EV_REUSED, 0, ALL}, {HAKP_EV_DIRTY, 1, 0}};
+    static const struct step bytes[] = {
+        {HAKP_EV_DIRTY, 1, ALL}, /* 16 pages: exactly 64 KiB */
+        {HAKP_EV_DIRTY, 1, ALL}, /* 32 became dirty, but only 16 are there */
+        {HAKP_EV_DIRTY, 2, 0},   {HAKP_EV_DIRTY, 3, ALL}, /* the release failed */
+        {HAKP_EV_DIRTY, 4, 0},
+    };
+    RUN("partial:n=1000,max=64KiB", bytes);
     RUN("partial:3", steps);
     RUN("partial:3,how=unmap,min=1MiB", steps);
     RUN("partial:1", ones);
