@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <stdalign.h>
 #include <string.h>
 
@@ -143,6 +144,34 @@ static void *next(const char *name, void *absent) {
     return f != NULL ? f : absent;
 }
 
+/* Where the code of a library lies. */
+struct range {
+    uintptr_t start, end;
+};
+static struct range allocator, ours;
+
+int hakt_called_by_allocator(const void *address) {
+    uintptr_t a = (uintptr_t)address;
+    return a - allocator.start < allocator.end - allocator.start ||
+           a - ours.start < ours.end - ours.start;
+}
+
+static int note_range(struct dl_phdr_info *lib, size_t size, void *arg) {
+    (void)size;
+    (void)arg;
+    for (int i = 0; i < lib->dlpi_phnum; i++) {
+        const ElfW(Phdr) *ph = &lib->dlpi_phdr[i];
+        struct range r = {lib->dlpi_addr + ph->p_vaddr, lib->dlpi_addr + ph->p_vaddr + ph->p_memsz};
+        if (ph->p_type != PT_LOAD || (ph->p_flags & PF_X) == 0)
+            continue;
+        if ((uintptr_t)hakt_real.memalign - r.start < r.end - r.start)
+            allocator = r;
+        if ((uintptr_t)note_range - r.start < r.end - r.start)
+            ours = r;
+    }
+    return 0;
+}
+
 void hakt_real_resolve(void) {
     struct hakt_real r;
     int saved = errno;
@@ -167,6 +196,7 @@ void hakt_real_resolve(void) {
     void **to = (void **)&hakt_real, **from = (void **)&r;
     for (size_t i = 0; i < sizeof(r) / sizeof(void *); i++)
         __atomic_store_n(&to[i], from[i], __ATOMIC_RELEASE);
+    dl_iterate_phdr(note_range, NULL);
     hakt_early_start();
     errno = saved;
 }

@@ -35,6 +35,9 @@ extern HAKT_HIDDEN struct hakt_real hakt_real;
 /* Finds the real functions. Any thread, any number of times. */
 HAKT_HIDDEN void hakt_real_resolve(void);
 
+/* Does this return address lie in the library of the real functions, or in ours? */
+HAKT_HIDDEN int hakt_called_by_allocator(const void *address);
+
 /* Memory handed out while dlsym itself allocates. It is never given back. */
 #define HAKT_ARENA_BYTES 65536
 extern HAKT_HIDDEN char hakt_arena[HAKT_ARENA_BYTES];
