@@ -185,6 +185,7 @@ if [ "${1:-}" = --case ]; then # one case, in the current folder
     set -e
     size=$3
     mkdir out
+    PATH=/usr/bin:$PATH # the programs themselves, not some version manager's wrappers
     W=()
     if [ -n "${HAK_LIB:-}" ]; then
         W=(env "LD_PRELOAD=$HAK_LIB")
