@@ -26,11 +26,8 @@ static struct hak_arena *arena_of_unit(uint32_t unit) {
 }
 
 struct hak_slab *hak_slab_lookup(const void *p) {
-    struct hak_slab *s = hak_hot_lookup(p);
-    if (likely(s != NULL))
-        return s;
     unsigned n = atomic_load_explicit(&narenas, memory_order_acquire);
-    for (unsigned i = 1; i < n; i++) {
+    for (unsigned i = 0; i < n; i++) {
         uintptr_t unit = ((uintptr_t)p - arenas[i].base) >> HAK_UNIT_SHIFT;
         if (unit < __atomic_load_n(&arenas[i].top, __ATOMIC_RELAXED))
             return &arenas[i].meta[unit];
@@ -115,13 +112,16 @@ static struct hak_slab *arena_take(struct hak_arena *a, uint32_t units) {
     s->span.unit = a->first_unit + a->top;
     s->span.units = units;
     a->top += units;
-    if (a == &arenas[0]) {
-        __atomic_store_n(&hak_hot.base, a->base, __ATOMIC_RELAXED);
-        __atomic_store_n(&hak_hot.meta, a->meta, __ATOMIC_RELAXED);
-        /* Published last: a free of a block in these units is ordered behind its allocation. */
-        __atomic_store_n(&hak_hot.units, a->top, __ATOMIC_RELEASE);
-    }
+    if (a->base == hak_hot.base)
+        atomic_store_explicit(&hak_hot.units, a->top, memory_order_relaxed);
     return s;
+}
+
+void hak_arena_init(void) {
+    if (narenas || !arena_reserve(1))
+        return;
+    hak_hot.base = arenas[0].base;
+    hak_hot.meta = arenas[0].meta;
 }
 
 struct hak_slab *hak_arena_grow(uint32_t units) {

@@ -46,7 +46,7 @@ void hak_heap_flush(struct hak_heap *h) {
     hak_slab_collect(h);
 }
 
-void *hak_heap_alloc_slow(struct hak_heap *h, size_t size) {
+void *hak_heap_alloc_slow(size_t size, struct hak_heap *h) {
     if (unlikely(size > HAK_MEDIUM_MAX)) {
         bool zero;
         return hak_large_alloc(size, 1, &zero);
@@ -90,7 +90,7 @@ void *hak_heap_alloc_aligned(struct hak_heap *h, size_t align, size_t size) {
     return hak_large_alloc(size, align, &zero);
 }
 
-void hak_heap_free_slow(struct hak_heap *h, void *p) {
+void hak_heap_free_slow(void *p, struct hak_heap *h) {
     if (!p)
         return;
     struct hak_slab *s = hak_slab_lookup(p);

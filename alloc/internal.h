@@ -74,35 +74,29 @@ struct hak_heap {
 struct hak_arena {
     uintptr_t base; /* of unit number first_unit; aligned to HAK_SUPER */
     uint32_t first_unit;
-    uint32_t units;     /* reserved */
-    uint32_t top;       /* handed out so far, from the start */
-    uint32_t committed; /* usable so far */
+    uint32_t units;        /* reserved */
+    _Atomic(uint32_t) top; /* handed out so far, from the start */
+    uint32_t committed;    /* usable so far */
     struct hak_slab *meta;
     size_t meta_committed; /* bytes */
 };
 
-/* What free reads of the first arena, in one line; all other arenas take the slow path. */
+/* What free reads of the first arena, in one line; all other arenas take the slow path. base and
+ * meta are set once, by hak_core_init, before there is any block. */
 struct hak_hot {
     uintptr_t base;
-    uintptr_t units; /* with committed metadata */
     struct hak_slab *meta;
+    _Atomic(uintptr_t) units; /* handed out so far */
 };
 extern struct hak_hot hak_hot __attribute__((visibility("hidden")));
-
-/* The metadata of the unit that p lies in, if that is in the first arena; else NULL. */
-static inline struct hak_slab *hak_hot_lookup(const void *p) {
-    uintptr_t units = __atomic_load_n(&hak_hot.units, __ATOMIC_ACQUIRE); /* set last */
-    uintptr_t unit =
-        ((uintptr_t)p - __atomic_load_n(&hak_hot.base, __ATOMIC_RELAXED)) >> HAK_UNIT_SHIFT;
-    if (likely(unit < units))
-        return __atomic_load_n(&hak_hot.meta, __ATOMIC_RELAXED) + unit;
-    return NULL;
-}
 
 /* A heap that is always empty: what a thread has before its first slow path. Never written. */
 extern const struct hak_heap hak_empty_heap __attribute__((visibility("hidden")));
 
 /* ---- arena.c ---- */
+/* Reserves the first arena; under the pool lock. If the system refuses, hak_arena_grow tries again,
+ * and free is slower. */
+void hak_arena_init(void);
 /* The metadata of the unit that p lies in, or NULL if p is in no arena. Safe for any p. */
 struct hak_slab *hak_slab_lookup(const void *p);
 struct hak_slab *hak_unit_slab(uint32_t unit);
@@ -129,8 +123,8 @@ void hak_pool_push_retired(struct hak_heap *h);
 bool hak_pool_has_retired(void);
 
 /* ---- heap.c: bins, and the entry points that are not hot ---- */
-void *hak_heap_alloc_slow(struct hak_heap *h, size_t size);
-void hak_heap_free_slow(struct hak_heap *h, void *p);
+void *hak_heap_alloc_slow(size_t size, struct hak_heap *h);
+void hak_heap_free_slow(void *p, struct hak_heap *h);
 void hak_bin_overflow(struct hak_heap *h, struct hak_bin *bin);
 
 /* ---- slab.c: a heap's slabs ---- */

@@ -30,7 +30,7 @@ static __attribute__((noinline)) void *slow(enum slow_kind kind, void *p, size_t
         return no_memory();
     switch (kind) {
     case SLOW_MALLOC:
-        q = hak_heap_alloc_slow(h, size);
+        q = hak_heap_alloc_slow(size, h);
         break;
     case SLOW_CALLOC:
         q = hak_heap_calloc(h, size);
@@ -49,7 +49,7 @@ static __attribute__((noinline)) void *slow(enum slow_kind kind, void *p, size_t
     return q;
 }
 
-static void *malloc_slow(struct hak_heap *h, size_t size) {
+static void *malloc_slow(size_t size, struct hak_heap *h) {
     (void)h;
     return slow(SLOW_MALLOC, NULL, 0, size);
 }

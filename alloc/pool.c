@@ -50,6 +50,7 @@ static int release(void *ctx, const struct hak_release *r) {
 
 int hak_core_init(const struct hakp_spec *spec) {
     hak_pool_lock();
+    hak_arena_init();
     hak_spans_init(&spans, spec, hak_os_page_size(), release, NULL);
     hak_pool_unlock();
     return 0;
