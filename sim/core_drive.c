@@ -100,8 +100,11 @@ static int one_op(struct haks_drive *d, struct hak_heap *h, const struct hakt_re
         hak_heap_free(h, (void *)(uintptr_t)old);
     else if (old != 0)
         p = reallocate(h, (void *)(uintptr_t)old, r);
-    else if (r->id != 0)
+    else if (r->id != 0) {
+        d->zeroing = r->op == HAKT_CALLOC && r->size > HAK_MEDIUM_MAX;
         p = allocate(h, r);
+        d->zeroing = 0;
+    }
     if (r->id == 0)
         return 0;
     if (p == NULL)

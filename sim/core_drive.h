@@ -16,6 +16,7 @@ struct haks_drive {
     struct hakc_map blocks;  /* id to address, of what is live */
     struct hak_heap **heaps; /* by thread; NULL before its first op and after its end */
     uint32_t n_threads, room;
+    int zeroing;      /* the op under way is a calloc of a large object */
     uint64_t op;      /* number of the op under way */
     uint64_t records; /* done */
     /* Ends of threads that wait for the next op. Those at the end of the trace are the end of

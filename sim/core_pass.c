@@ -33,6 +33,7 @@ struct core_pass {
     struct haks_books books;          /* full run */
     struct haks_own_pages own;
     int full;
+    int zero; /* full run: the span that went into use last was zero */
     struct haks_pass *pass;
     struct hakc_err *err;
 };
@@ -71,7 +72,7 @@ static void record(void *ctx, enum hak_span_event ev, const struct hak_span *spa
         write_event(p, HAKS_EV_PUT, span->unit, 0);
         break;
     case HAK_SPAN_TOUCH:
-        write_event(p, HAKS_EV_TOUCH, span->unit, pages);
+        write_event(p, p->drive.zeroing ? HAKS_EV_ZERO : HAKS_EV_TOUCH, span->unit, pages);
         break;
     case HAK_SPAN_MOVED:
         if (!haks_writer_moved(&p->writer, span->unit))
@@ -94,12 +95,17 @@ static void keep_books(void *ctx, enum hak_span_event ev, const struct hak_span 
     uint64_t own = haks_own_total(&p->own);
     switch (ev) {
     case HAK_SPAN_TAKEN:
+        p->zero = span->state == HAK_SPAN_PURGED || span->state == HAK_SPAN_UNMAPPED;
         haks_books_taken(&p->books, at, (size_t)span->units << HAK_UNIT_SHIFT);
         break;
     case HAK_SPAN_TOUCH:
-        haks_books_touch(&p->books, at, pages * p->books.page_size);
+        if (p->drive.zeroing && p->zero)
+            haks_books_settle(&p->books); /* calloc leaves it alone */
+        else
+            haks_books_touch(&p->books, at, pages * p->books.page_size);
         break;
     case HAK_SPAN_FRESH:
+        p->zero = 1;
         haks_own_span(&p->own, span);
         haks_books_own(&p->books, haks_own_total(&p->own) - own);
         break;

@@ -1,6 +1,7 @@
 /*
- * One policy over the stream of span events. The span lists and the policy are the allocator's own
- * code; here are only the pages: each span's resident ones are its first used_pages.
+ * One policy over the stream of span events. The span lists and the policy are the allocator's
+ * own code; here are only the pages. Of a span's used_pages, which the allocator takes for
+ * resident, the first `resident` really are: the rest was handed out by calloc and not written.
  */
 #include <stdlib.h>
 
@@ -9,68 +10,104 @@
 #include "sim/event_stream.h"
 #include "sim/meter.h"
 
+struct record {
+    struct hak_span span;
+    uint32_t resident; /* pages; at most span.used_pages */
+    uint32_t zero;     /* in use: its contents were zero when it was taken */
+};
+
 struct eval {
     struct hak_spans spans;
     struct haks_meter meter;
     struct haks_figures *f;
     uint64_t page_size;
-    struct hak_span *rec;
+    struct record *rec;
+    const struct haks_stream *stream;
 };
 
 static const enum haks_call call_of_how[] = {
     [HAKP_DONTNEED] = HAKS_DONTNEED, [HAKP_FREE] = HAKS_FREE, [HAKP_UNMAP] = HAKS_UNMAP};
 
+/* Resident pages of the spans of a call, which lose them (or keep them as lazy ones). */
+static uint64_t give_back(struct eval *e, const struct hak_release *r) {
+    uint64_t pages = 0;
+    uint32_t unit = r->unit;
+    for (uint32_t i = 0; i < r->spans; i++) {
+        struct record *rec = &e->rec[e->stream->by_unit[unit]];
+        pages += rec->resident;
+        if (r->how != HAKP_FREE)
+            rec->resident = 0;
+        unit += rec->span.units;
+    }
+    return pages;
+}
+
 static int release(void *ctx, const struct hak_release *r) {
     struct eval *e = ctx;
     enum haks_call call = call_of_how[r->how];
+    uint64_t pages = give_back(e, r);
     e->f->calls[call]++;
     e->f->bytes[call] += r->pages * e->page_size;
-    e->f->released_bytes += r->dirty * e->page_size;
+    e->f->released_bytes += pages * e->page_size;
     if (r->how == HAKP_FREE)
-        haks_meter_add_lazy(&e->meter, r->dirty);
+        haks_meter_add_lazy(&e->meter, pages);
     else
-        e->meter.resident -= r->dirty;
+        e->meter.resident -= pages;
     return 0;
 }
 
+/* The first `pages` pages become resident; returns how many were not. */
+static uint64_t bring_in(struct eval *e, struct record *r, uint32_t pages) {
+    uint64_t came = pages > r->resident ? pages - r->resident : 0;
+    if (pages > r->span.used_pages)
+        r->span.used_pages = pages;
+    if (came > 0) {
+        r->resident = pages;
+        haks_meter_add(&e->meter, came);
+    }
+    return came;
+}
+
 /* As the allocator's pool does after it took a span. */
-static void goes_into_use(struct eval *e, struct hak_span *s, uint32_t pages) {
+static void goes_into_use(struct eval *e, struct record *r, uint32_t pages) {
+    struct hak_span *s = &r->span;
+    r->zero = s->state != HAK_SPAN_DIRTY && s->state != HAK_SPAN_LAZY;
     if (s->state == HAK_SPAN_UNMAPPED) {
         e->f->calls[HAKS_COMMIT]++;
         e->f->bytes[HAKS_COMMIT] += (uint64_t)s->units << HAK_UNIT_SHIFT;
     } else if (s->state == HAK_SPAN_LAZY) {
-        e->meter.lazy -= s->used_pages;
+        e->meter.lazy -= r->resident;
     }
     s->state = HAK_SPAN_USED;
     if (e->spans.target.populate) {
         e->f->calls[HAKS_POPULATE]++;
         e->f->bytes[HAKS_POPULATE] += pages * e->page_size;
-        if (pages > s->used_pages) {
-            e->f->populated_bytes += (pages - s->used_pages) * e->page_size;
-            haks_meter_add(&e->meter, pages - s->used_pages);
-            s->used_pages = pages;
-        }
+        e->f->populated_bytes += bring_in(e, r, pages) * e->page_size;
     }
 }
 
-static void touch(struct eval *e, struct hak_span *s, uint32_t pages) {
-    if (pages > s->used_pages) {
-        e->f->faults += pages - s->used_pages;
-        haks_meter_add(&e->meter, pages - s->used_pages);
-        s->used_pages = pages;
-    }
+static void zero(struct eval *e, struct record *r, uint32_t pages) {
+    if (!r->zero)
+        e->f->faults += bring_in(e, r, pages);
+    else if (pages > r->span.used_pages)
+        r->span.used_pages = pages;
 }
 
-/* The pages of `from` take the place of those that `to` had there. */
-static void move(struct eval *e, struct hak_span *from, struct hak_span *to) {
-    uint32_t both = from->used_pages < to->used_pages ? from->used_pages : to->used_pages;
+/* from's pages take the place of those that `to` had there. What is missing among them is touched
+ * with the rest, by the TOUCH that follows: realloc moves to where there is more room. */
+static void move(struct eval *e, struct record *from, struct record *to) {
+    uint32_t used = from->span.used_pages, missing = used - from->resident;
     e->f->calls[HAKS_MOVE]++;
-    e->f->bytes[HAKS_MOVE] += from->used_pages * e->page_size;
-    e->f->moved_bytes += from->used_pages * e->page_size;
-    e->meter.resident -= both;
-    if (to->used_pages < from->used_pages)
-        to->used_pages = from->used_pages;
-    from->used_pages = 0;
+    e->f->bytes[HAKS_MOVE] += used * e->page_size;
+    e->f->moved_bytes += from->resident * e->page_size;
+    e->meter.resident -= used < to->resident ? used : to->resident;
+    e->f->faults += missing;
+    haks_meter_add(&e->meter, missing);
+    if (to->resident < used)
+        to->resident = used;
+    if (to->span.used_pages < used)
+        to->span.used_pages = used;
+    from->span.used_pages = from->resident = 0;
 }
 
 /* Returns the index of the event at which placement was not as recorded, or n_events. */
@@ -84,28 +121,31 @@ static size_t run(struct eval *e, const struct haks_stream *stream) {
             time += (uint64_t)ev->span << 32;
             continue;
         }
-        struct hak_span *s = &e->rec[ev->span];
+        struct record *r = &e->rec[ev->span];
         if (op != e->meter.op || time != e->meter.time)
             haks_meter_at(&e->meter, op, time);
 
         switch (haks_event_kind(ev)) {
         case HAKS_EV_TOUCH:
-            touch(e, s, haks_event_pages(ev));
+            e->f->faults += bring_in(e, r, haks_event_pages(ev));
             break;
         case HAKS_EV_PUT:
-            hak_spans_put(&e->spans, s, time);
+            hak_spans_put(&e->spans, &r->span, time);
             break;
         case HAKS_EV_TAKEN:
-            if (hak_spans_take(&e->spans, s->kind, time) != s)
+            if (hak_spans_take(&e->spans, r->span.kind, time) != &r->span)
                 return i;
-            goes_into_use(e, s, haks_event_pages(ev));
+            goes_into_use(e, r, haks_event_pages(ev));
             break;
         case HAKS_EV_FRESH:
-            hak_spans_add_active(&e->spans, hak_span_kind_pages(s->kind, e->page_size));
-            goes_into_use(e, s, haks_event_pages(ev));
+            hak_spans_add_active(&e->spans, hak_span_kind_pages(r->span.kind, e->page_size));
+            goes_into_use(e, r, haks_event_pages(ev));
             break;
         case HAKS_EV_MOVED:
-            move(e, s, &e->rec[ev[1].span]);
+            move(e, r, &e->rec[ev[1].span]);
+            break;
+        case HAKS_EV_ZERO:
+            zero(e, r, haks_event_pages(ev));
             break;
         case HAKS_EV_EXIT:
             hak_spans_tell(&e->spans, HAKP_EV_THREAD_EXIT, time);
@@ -119,16 +159,16 @@ static size_t run(struct eval *e, const struct haks_stream *stream) {
 
 int haks_evaluate(const struct haks_stream *stream, const struct haks_pass *pass,
                   const struct hakp_spec *policy, struct haks_figures *out, struct hakc_err *err) {
-    struct eval e = {.f = out, .page_size = pass->page_size};
+    struct eval e = {.f = out, .page_size = pass->page_size, .stream = stream};
     size_t stopped;
 
     e.rec = malloc((stream->n_spans + 1) * sizeof *e.rec);
     if (e.rec == NULL)
         return hakc_fail(err, HAKC_ENOMEM, "no memory for %zu span records", stream->n_spans);
     for (size_t i = 0; i < stream->n_spans; i++)
-        e.rec[i] = (struct hak_span){.unit = stream->spans[i].unit,
-                                     .units = stream->spans[i].units,
-                                     .kind = (uint16_t)stream->spans[i].kind};
+        e.rec[i] = (struct record){.span = {.unit = stream->spans[i].unit,
+                                            .units = stream->spans[i].units,
+                                            .kind = (uint16_t)stream->spans[i].kind}};
     *out = pass->fixed;
     hak_spans_init(&e.spans, policy, e.page_size, release, &e);
     stopped = run(&e, stream);

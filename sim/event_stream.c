@@ -134,6 +134,16 @@ static int map(int fd, const void **out, size_t *bytes, struct hakc_err *err) {
     return 0;
 }
 
+static int index_units(struct haks_stream *s) {
+    uint32_t top = 0;
+    for (size_t i = 0; i < s->n_spans; i++)
+        top = s->spans[i].unit > top ? s->spans[i].unit : top;
+    s->by_unit = calloc((size_t)top + 1, sizeof *s->by_unit);
+    for (size_t i = 0; s->by_unit != NULL && i < s->n_spans; i++)
+        s->by_unit[s->spans[i].unit] = (uint32_t)i;
+    return s->by_unit != NULL ? 0 : HAKC_ENOMEM;
+}
+
 int haks_stream_map(struct haks_stream **out, int events_fd, int spans_fd, struct hakc_err *err) {
     struct haks_stream *s = calloc(1, sizeof *s);
     const void *events = NULL, *spans = NULL;
@@ -155,6 +165,11 @@ int haks_stream_map(struct haks_stream **out, int events_fd, int spans_fd, struc
     }
     s->spans = spans;
     s->n_spans = bytes / sizeof *s->spans;
+    rc = index_units(s);
+    if (rc != 0) {
+        haks_stream_close(s);
+        return hakc_fail(err, rc, "no memory for the index of spans");
+    }
     *out = s;
     return 0;
 }
@@ -166,5 +181,6 @@ void haks_stream_close(struct haks_stream *s) {
         munmap((void *)(uintptr_t)s->events, s->n_events * sizeof *s->events);
     if (s->spans != NULL)
         munmap((void *)(uintptr_t)s->spans, s->n_spans * sizeof *s->spans);
+    free(s->by_unit);
     free(s);
 }

@@ -14,6 +14,7 @@ enum haks_event_kind {
     HAKS_EV_TOUCH = 3, /* its first `pages` pages are in use */
     HAKS_EV_MOVED = 4, /* its resident pages move to the span of the next event, a TOUCH */
     HAKS_EV_EXIT = 5,  /* a thread has handed back its caches */
+    HAKS_EV_ZERO = 7,  /* TOUCH for a calloc: touches nothing where the span is zero as it is */
     /* HAKS_EV_TOUCH of span 0, which is never free: the pages of the allocator's own records */
     HAKS_EV_SKIP = 6, /* nothing but time: span holds the upper 32 bits of its nanoseconds */
 };
@@ -47,6 +48,7 @@ struct haks_stream {
     const struct haks_span_info *spans;
     const struct haks_event *events;
     size_t n_spans, n_events;
+    uint32_t *by_unit; /* index of the span that starts there */
 };
 
 /* Writing: one descriptor for spans, one for events, buffered. Errors are kept until the end. */

@@ -17,7 +17,7 @@
  *                allocator's own records (own_pages.h). Pages given to MADV_FREE stay in it:
  *                nothing takes them in a system without pressure; lazy counts them.
  *   fault        the first touch of a page that is not resident. A program is taken to touch
- *                every page of what it asked for, as hakreplay does.
+ *                every page of what it asked for, but of a calloc's, as hakreplay does.
  *   op           a call of the malloc family, counted from 0 in the trace's order.
  *
  * Determinism: figures depend on trace and policy alone; integers throughout.

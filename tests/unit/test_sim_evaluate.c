@@ -179,6 +179,43 @@ static void test_move(void **state) {
     haks_stream_close(s);
 }
 
+/* calloc of 40 pages: on a span that is zero as it is nothing is touched, else all is written. */
+static void test_zeroed(void **state) {
+    (void)state;
+    struct author a;
+    struct haks_pass pass = {.ops = 20, .page_size = PAGE};
+    unsigned kind = hak_span_kind(40, PAGE, NULL);
+    begin(&a);
+    fresh(&a, 1, kind, 0, 0);
+    event(&a, HAKS_EV_ZERO, 1, 40, 0, 0); /* fresh: zero */
+    event(&a, HAKS_EV_PUT, 1, 0, 1, 0);
+    event(&a, HAKS_EV_TAKEN, 1, 0, 2, 0);
+    event(&a, HAKS_EV_TOUCH, 1, 30, 2, 0); /* a malloc */
+    event(&a, HAKS_EV_PUT, 1, 0, 3, 0);
+    event(&a, HAKS_EV_TAKEN, 1, 0, 4, 0);
+    event(&a, HAKS_EV_ZERO, 1, 40, 4, 0);
+    event(&a, HAKS_EV_PUT, 1, 0, 5, 0);
+    struct haks_stream *s = end(&a);
+
+    struct haks_figures f = evaluate(s, &pass, "never");
+    assert_int_equal(f.faults, 30 + 10);
+    assert_int_equal(f.end_resident_bytes, 40 * PAGE);
+
+    f = evaluate(s, &pass, "eager"); /* the allocator does not know that nothing was written */
+    assert_int_equal(f.calls[HAKS_DONTNEED], 3);
+    assert_int_equal(f.bytes[HAKS_DONTNEED], (40 + 30 + 40) * PAGE);
+    assert_int_equal(f.released_bytes, 30 * PAGE);
+    assert_int_equal(f.faults, 30);
+    assert_int_equal(f.peak_resident_bytes, 30 * PAGE);
+    assert_int_equal(f.end_resident_bytes, 0);
+
+    f = evaluate(s, &pass, "eager:how=free");
+    assert_int_equal(f.faults, 30 + 10);
+    assert_int_equal(f.released_bytes, (30 + 40) * PAGE);
+    assert_int_equal(f.peak_lazy_bytes, 40 * PAGE);
+    haks_stream_close(s);
+}
+
 /* Deltas beyond 32 bits, in time and in ops. */
 static void test_long_gaps(void **state) {
     (void)state;
@@ -273,6 +310,7 @@ int main(void) {
         cmocka_unit_test(test_madv_free),
         cmocka_unit_test(test_without_times),
         cmocka_unit_test(test_move),
+        cmocka_unit_test(test_zeroed),
         cmocka_unit_test(test_long_gaps),
         cmocka_unit_test(test_placement_is_verified),
         cmocka_unit_test(test_writer_buffer),
