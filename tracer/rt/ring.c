@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SPIN_PAUSES   2000
+#define SPIN_PAUSES   100     /* short: the collector may need this very CPU */
 #define WAIT_NS       5000000 /* one futex wait; then the collector's pulse is felt */
 #define STALLED_WAITS 2000    /* waits without a heartbeat before a living collector is given up */
 
