@@ -164,7 +164,7 @@ int haks_stream_map(struct haks_stream **out, int events_fd, int spans_fd, struc
         return rc;
     }
     s->spans = spans;
-    s->n_spans = bytes / sizeof *s->spans;
+    s->n_spans = spans != NULL ? bytes / sizeof *s->spans : 0;
     rc = index_units(s);
     if (rc != 0) {
         haks_stream_close(s);

@@ -13,7 +13,7 @@ for n in (100, 1500, 30):
     b = bytearray()
     for i in range(1000):
         b += b"y" * 700
-kept = [bytearray(70000 * (i % 40 + 1)) for i in range(60)]  # callocs, never written
+kept = [bytes(70000 * (i % 40 + 1)) for i in range(60)]  # callocs, never written
 END
 # (python3 may be a script that starts the real one: that one is recorded)
 python=$(python3 -c 'import sys; print(sys.executable)')
