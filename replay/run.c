@@ -240,8 +240,8 @@ static void explain_signal(const struct hakr_task *task, struct hakr_ctl *c, int
     if (sig == SIGSYS && task->pass == HAKR_PASS_ACCOUNT) {
         r->status = HAKR_FAILED;
         snprintf(e, len,
-                 "a thread that blocks SIGSYS made a memory system call (background threads of an "
-                 "allocator do): such a run cannot be accounted by seccomp");
+                 "a thread that blocks SIGSYS made a memory system call: such a run cannot be "
+                 "accounted by seccomp");
         return;
     }
     snprintf(e, len, "signal %d (%s)", sig, strsignal(sig));

@@ -74,6 +74,31 @@ static void on_sigsys(int sig, siginfo_t *si, void *context) {
         book(c, bytes, nr == SYS_mmap && booked >= 0 ? (uint64_t)ret : a[0], booked, t0, t1);
 }
 
+/* These two stand before the C library's, for a preloaded allocator too: whoever blocks all signals
+ * (jemalloc does, for its background threads) must leave SIGSYS open, or the kernel kills the
+ * process at the thread's first trapped call. From the program's start, because threads inherit the
+ * mask. The C library's own two signals are kept open as it does itself. */
+int pthread_sigmask(int how, const sigset_t *set, sigset_t *old) {
+    const unsigned long internal = 3ul << 31; /* 32 and 33 */
+    unsigned long mask;
+    if (set != NULL) {
+        memcpy(&mask, set, sizeof mask);
+        mask &= ~internal;
+        if (how != SIG_UNBLOCK)
+            mask &= ~(1ul << (SIGSYS - 1));
+    }
+    return -(int)hakr_raw(SYS_rt_sigprocmask, how, set != NULL ? (long)&mask : 0, (long)old,
+                          sizeof mask, 0, 0);
+}
+
+int sigprocmask(int how, const sigset_t *set, sigset_t *old) {
+    int rc = pthread_sigmask(how, set, old);
+    if (rc == 0)
+        return 0;
+    errno = rc;
+    return -1;
+}
+
 static int install_handler(void) {
     struct sigaction sa;
     memset(&sa, 0, sizeof sa);

@@ -18,6 +18,7 @@ cat >bad.c <<'END'
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 void *__libc_malloc(size_t);
 void *__libc_calloc(size_t, size_t);
@@ -36,6 +37,11 @@ void *malloc(size_t size)
 #elif defined ABORT
         abort();
 #elif defined MASK
+        unsigned long all = -1ul, none = 0;
+        syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, 8);
+        munmap(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096);
+        syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
+#elif defined BLOCK
         sigset_t all;
         sigfillset(&all);
         sigprocmask(SIG_BLOCK, &all, NULL);
@@ -53,7 +59,7 @@ void *realloc(void *p, size_t size) { return __libc_realloc(p, size); }
 void *aligned_alloc(size_t a, size_t size) { return __libc_memalign(a, size); }
 void free(void *p) { __libc_free(p); }
 END
-for kind in CRASH HANG ABORT MASK EMPTY; do
+for kind in CRASH HANG ABORT MASK BLOCK EMPTY; do
     gcc -O1 -fno-builtin -shared -fPIC -D$kind -o $kind.so bad.c
 done
 echo 'int hakreplay_test_nothing;' >none.c
@@ -106,6 +112,14 @@ try abort ABORT.so crashed "signal 6 .*thread 0 at op"
 try hang HANG.so timeout "not done after 2 s: thread 0 at op [0-9]+ of" --timeout 2
 try none none.so wrong-library "malloc resolves into .*libc.*asked for: .*none.so"
 try mask MASK.so failed "SIGSYS"
+
+# who blocks all signals by the C library's functions is accounted all the same
+"$BIN/hakreplay" t.zst -a "block=$PWD/BLOCK.so" --passes=account --no-db --json >out.json || fail "block: $?"
+python3 -c '
+import json
+d = json.load(open("out.json"))
+assert d["results"][0]["status"] == "ok", d
+assert [s["calls"] for s in d["syscalls"] if s["call"] == "munmap"] == [1], d["syscalls"]'
 
 # a failed allocation is counted, not fatal
 "$BIN/hakreplay" t.zst -a "empty=$PWD/EMPTY.so" -r 2 --no-db --json >out.json || fail "empty: $?"
