@@ -13,6 +13,7 @@
 #define likely(x)     __builtin_expect(!!(x), 1)
 #define unlikely(x)   __builtin_expect(!!(x), 0)
 #define WAIT_YIELDS   4
+#define AHEAD         1024 /* bytes: the hardware does not fetch across pages */
 #define WAIT_SLEEP_NS 500000
 
 /* Sleeps until thread p has published position `target`. The producer looks at `waiters` without a
@@ -81,18 +82,6 @@ static __attribute__((noinline)) void *rare_alloc(const struct hakr_drive *d, un
     }
 }
 
-/* realloc and reallocarray of the object in *slot. On failure the object stays. */
-always_inline void *resize(const struct hakr_drive *d, struct hakr_shm_thread *t, void **slot,
-                           unsigned kind, uint64_t size) {
-    void *p = kind == HAKR_REALLOC ? realloc(*slot, size) : d->rare.reallocarray(*slot, 1, size);
-    if (unlikely(p == NULL)) {
-        t->failed++;
-        return NULL;
-    }
-    *slot = p;
-    return p;
-}
-
 always_inline void account_op(const struct hakr_drive *d, struct hakr_shm_thread *t, unsigned kind,
                               uint32_t slot, uint64_t size, uint64_t *until) {
     uint64_t live = t->live;
@@ -119,71 +108,98 @@ always_inline void account_op(const struct hakr_drive *d, struct hakr_shm_thread
     }
 }
 
+/* What an op that makes an object does once it has it: touch, book, publish. */
+always_inline void made(const struct hakr_drive *d, struct hakr_shm_thread *t, uint64_t x,
+                        uint64_t size, void *p, uint64_t pos, const int touch, const int account,
+                        uint64_t *until) {
+    unsigned kind = hakr_word_kind(x);
+    if (likely(p != NULL))
+        touch_block(p, size, touch, kind == HAKR_CALLOC);
+    else
+        t->failed++;
+    if (account)
+        account_op(d, t, kind, hakr_word_slot(x), size, until);
+    if (unlikely(x & HAKR_PUBLISH))
+        publish(t, pos);
+}
+
+/* All ops but the plain malloc and free: runs word x, which stands before w. Returns the word after
+ * it, or NULL at the end. */
+static __attribute__((noinline)) const uint64_t *
+run_other(const struct hakr_drive *d, struct hakr_shm_thread *t, uint64_t x, const uint64_t *w,
+          const uint64_t *words, const int touch, const int account, uint64_t *until) {
+    struct hakr_shm_thread *threads = hakr_threads(d->ctl);
+    unsigned kind = hakr_word_kind(x), align = 0;
+    uint32_t slot = hakr_word_slot(x);
+    uint64_t size = hakr_word_size(x);
+    void **at = &d->slots[slot], *p;
+    if (x & HAKR_WIDE) {
+        size = hakr_wide_size(*w);
+        align = hakr_wide_align(*w++);
+    }
+    switch (kind) {
+    case HAKR_END:
+        return NULL;
+    case HAKR_WAIT:
+        if (__atomic_load_n(&threads[slot].progress, __ATOMIC_ACQUIRE) < *w)
+            wait_for(d, t, &threads[slot], *w);
+        return w + 1;
+    case HAKR_FREE_NULL:
+        free(NULL);
+        break;
+    case HAKR_REALLOC_ZERO:
+        p = realloc(*at, 0);
+        if (p != NULL)
+            free(p);
+        break;
+    case HAKR_MALLOC:
+        p = *at = malloc(size);
+        goto made;
+    case HAKR_CALLOC:
+        p = *at = calloc(1, size);
+        goto made;
+    case HAKR_REALLOC:
+    case HAKR_REALLOCARRAY:
+        p = kind == HAKR_REALLOC ? realloc(*at, size) : d->rare.reallocarray(*at, 1, size);
+        if (p != NULL) /* else the object stays where it is */
+            *at = p;
+        goto made;
+    case HAKR_REALLOC_NEW:
+        p = *at = realloc(NULL, size);
+        goto made;
+    default:
+        p = *at = rare_alloc(d, kind, size, align);
+    made:
+        made(d, t, x, size, p, (uint64_t)(w - words), touch, account, until);
+        return w;
+    }
+    if (account)
+        account_op(d, t, kind, slot, 0, until);
+    return w;
+}
+
 always_inline void run(const struct hakr_drive *d, struct hakr_shm_thread *t, const uint64_t *words,
                        const int touch, const int account) {
-    struct hakr_shm_thread *threads = hakr_threads(d->ctl);
     void **slots = d->slots;
     uint64_t until = t->first_sample;
     const uint64_t *w = words;
-    for (;;) {
+    while (w != NULL) {
         uint64_t x = *w++;
         __atomic_store_n(&t->cursor, (uint64_t)(uintptr_t)w, __ATOMIC_RELAXED);
-        unsigned kind = hakr_word_kind(x), align = 0;
+        __builtin_prefetch((const char *)w + AHEAD);
         uint32_t slot = hakr_word_slot(x);
-        uint64_t size = hakr_word_size(x);
-        void *p;
-        if (unlikely(x & HAKR_WIDE)) {
-            size = hakr_wide_size(*w);
-            align = hakr_wide_align(*w++);
-        }
-        switch (kind) {
-        case HAKR_FREE:
-            if (account) /* before the slot's bytes can be another's */
-                account_op(d, t, kind, slot, size, &until);
+        if (hakr_word_kind(x) == HAKR_FREE) {
+            if (account)
+                account_op(d, t, HAKR_FREE, slot, 0, &until);
             free(slots[slot]);
-            continue;
-        case HAKR_MALLOC:
-            p = slots[slot] = malloc(size);
-            break;
-        case HAKR_CALLOC:
-            p = slots[slot] = calloc(1, size);
-            break;
-        case HAKR_REALLOC:
-        case HAKR_REALLOCARRAY:
-            p = resize(d, t, &slots[slot], kind, size);
-            if (p == NULL)
-                goto done;
-            break;
-        case HAKR_REALLOC_NEW:
-            p = slots[slot] = realloc(NULL, size);
-            break;
-        case HAKR_WAIT:
-            if (__atomic_load_n(&threads[slot].progress, __ATOMIC_ACQUIRE) < *w)
-                wait_for(d, t, &threads[slot], *w);
-            w++;
-            continue;
-        case HAKR_FREE_NULL:
-            free(NULL);
-            goto done;
-        case HAKR_REALLOC_ZERO:
-            p = realloc(slots[slot], 0);
-            if (p != NULL)
-                free(p);
-            goto done;
-        case HAKR_END:
-            return;
-        default:
-            p = slots[slot] = rare_alloc(d, kind, size, align);
+        } else if (likely((x & (HAKR_KIND_MASK | HAKR_WIDE)) == HAKR_MALLOC)) {
+            uint64_t size = hakr_word_size(x);
+            void *p = malloc(size);
+            slots[slot] = p;
+            made(d, t, x, size, p, (uint64_t)(w - words), touch, account, &until);
+        } else {
+            w = run_other(d, t, x, w, words, touch, account, &until);
         }
-        if (likely(p != NULL))
-            touch_block(p, size, touch, kind == HAKR_CALLOC);
-        else
-            t->failed++;
-    done:
-        if (account)
-            account_op(d, t, kind, slot, size, &until);
-        if (unlikely(x & HAKR_PUBLISH))
-            publish(t, (uint64_t)(w - words));
     }
 }
 
