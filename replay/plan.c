@@ -240,7 +240,7 @@ static int produce(struct hakr_plan *p, const struct hakt_rec *r, uint32_t slot,
 
 static int plan_release(struct hakr_plan *p, const struct hakt_rec *r, unsigned kind,
                         struct hakc_err *err) {
-    uint32_t slot;
+    uint32_t slot = 0;
     int rc = consume(p, r, &slot, err);
     if (rc != 0)
         return rc;
@@ -250,7 +250,7 @@ static int plan_release(struct hakr_plan *p, const struct hakt_rec *r, unsigned 
 
 static int plan_alloc(struct hakr_plan *p, const struct hakt_rec *r, unsigned kind,
                       struct hakc_err *err) {
-    uint32_t slot;
+    uint32_t slot = 0;
     uint64_t size = r->size;
     int rc;
     if (kind == HAKR_REALLOC || kind == HAKR_REALLOCARRAY) {
@@ -378,7 +378,7 @@ int hakr_plan_finish(struct hakr_plan *p, struct hakc_err *err) {
         struct hakr_plan_thread *th = &p->threads[t];
         if (th->words == NULL) /* a thread number that no record bears */
             rc = open_stream(p, t, err);
-        if (rc != 0)
+        if (rc != 0 || th->words == NULL)
             break;
         th->words[th->n_words++] = HAKR_END;
         uint64_t used = (th->n_words * 8 + PAGE - 1) & ~(PAGE - 1);
