@@ -10,8 +10,12 @@ static int continues(const char *piece) {
     return piece[n] == '=';
 }
 
+/* Equal specs have equal canonical strings. */
 static int same(const struct hakp_spec *a, const struct hakp_spec *b) {
-    return a->kind == b->kind && a->how == b->how && a->n == b->n && a->min_bytes == b->min_bytes;
+    char x[256], y[256];
+    hakp_format(a, x, sizeof x);
+    hakp_format(b, y, sizeof y);
+    return strcmp(x, y) == 0;
 }
 
 static int append(const char *text, struct hakp_spec **list, size_t *n, struct hakc_err *err) {

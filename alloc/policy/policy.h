@@ -39,10 +39,11 @@ enum hakp_how {
 struct hakp_spec {
     enum hakp_kind kind;
     enum hakp_how how;
-    uint32_t n;         /* partial: how many dirty spans gather before a round; else 0 */
-    uint64_t max_bytes; /* partial: dirty bytes that start a round as well (0 = no such limit) */
-    uint64_t min_bytes; /* spans of less address space than this are never given back, not even at
-                           TRIM or OOM (0 = all may be) */
+    uint32_t n;          /* partial: how many dirty spans gather before a round; else 0 */
+    uint64_t max_bytes;  /* partial: dirty bytes that start a round as well (0 = no such limit) */
+    uint64_t keep_bytes; /* partial: dirty bytes that a round leaves, the youngest */
+    uint64_t min_bytes;  /* spans of less address space than this are never given back, not even at
+                            TRIM or OOM (0 = all may be) */
 };
 
 /* What the host tells. */

@@ -1,5 +1,5 @@
-/* Specs to canonical policy strings: every parameter by its key, defaults of max, how and min left
- * out.
+/* Specs to canonical policy strings: every parameter by its key, defaults of max, keep, how and min
+ * left out.
  */
 #include "alloc/policy/policy_kinds.h"
 
@@ -54,6 +54,12 @@ int hakp_format(const struct hakp_spec *spec, char *buf, size_t len) {
         put_char(&o, sep);
         put(&o, "max=");
         put_bytes(&o, spec->max_bytes);
+        sep = ',';
+    }
+    if (spec->keep_bytes != 0) {
+        put_char(&o, sep);
+        put(&o, "keep=");
+        put_bytes(&o, spec->keep_bytes);
         sep = ',';
     }
     if (spec->how != HAKP_DONTNEED) {

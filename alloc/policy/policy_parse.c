@@ -104,7 +104,7 @@ static int set_bytes(uint64_t *out, const char *before, struct word value, struc
     return fail(why, before, value, ": it must be a size such as 64KiB, 1M or 4096");
 }
 
-enum { SEEN_N = 1, SEEN_HOW = 2, SEEN_MIN = 4, SEEN_MAX = 8 };
+enum { SEEN_N = 1, SEEN_HOW = 2, SEEN_MIN = 4, SEEN_MAX = 8, SEEN_KEEP = 16 };
 
 /* One item between commas: key=value, or, as the first, the main parameter's value alone. */
 static int parse_item(struct hakp_spec *spec, struct word item, bool first, unsigned *seen,
@@ -127,10 +127,10 @@ static int parse_item(struct hakp_spec *spec, struct word item, bool first, unsi
 
     bit = is(key, "how") ? SEEN_HOW : is(key, "min") ? SEEN_MIN : 0;
     if (ops->takes_n)
-        bit = is(key, "n") ? SEEN_N : is(key, "max") ? SEEN_MAX : bit;
+        bit = is(key, "n") ? SEEN_N : is(key, "max") ? SEEN_MAX : is(key, "keep") ? SEEN_KEEP : bit;
     if (bit == 0)
         return fail(why, "unknown key ", key,
-                    ops->takes_n ? ": known are n, max, how, min" : ": known are how, min");
+                    ops->takes_n ? ": known are n, max, keep, how, min" : ": known are how, min");
     if (*seen & bit)
         return fail(why, "key ", key, " is given twice");
     *seen |= bit;
@@ -139,6 +139,8 @@ static int parse_item(struct hakp_spec *spec, struct word item, bool first, unsi
         return set_n(spec, value, why);
     case SEEN_HOW:
         return set_how(spec, value, why);
+    case SEEN_KEEP:
+        return set_bytes(&spec->keep_bytes, "keep is ", value, why);
     case SEEN_MAX:
         return set_bytes(&spec->max_bytes, "max is ", value, why);
     default:

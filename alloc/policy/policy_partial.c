@@ -1,8 +1,8 @@
 /*
  * partial:N, hysteresis: nothing goes back until N dirty spans have gathered, or max bytes are
- * dirty, then all of them in one round. state[0] and state[1] count the spans and pages that became
- * dirty since the last round: without them, spans that could not be given back would start a round
- * at every free.
+ * dirty, then all but the youngest keep bytes of them in one round. state[0] and state[1] count the
+ * spans and pages that became dirty since the last round: without them, spans that could not be
+ * given back would start a round at every free.
  */
 #include "alloc/policy/policy_kinds.h"
 
@@ -28,7 +28,7 @@ static uint64_t keep(struct hakp_policy *p, const struct hakp_event *ev) {
         return HAKP_KEEP_ALL;
     }
     *spans = *pages = 0;
-    return 0;
+    return p->spec.keep_bytes / ev->page_size;
 }
 
 const struct hakp_ops hakp_partial = {

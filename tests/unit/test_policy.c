@@ -41,6 +41,7 @@ static void test_canonical(void **state) {
         {"partial:7,how=free", "partial:n=7,how=free"},
         {"partial:how=free,max=8192K,n=7", "partial:n=7,max=8MiB,how=free"},
         {"partial:max=0", "partial:n=100"},
+        {"partial:keep=1M,max=2M", "partial:n=100,max=2MiB,keep=1MiB"},
         {"partial:how=unmap,n=4294967295", "partial:n=4294967295,how=unmap"},
         {"eager:how=dontneed", "eager"},
         {"eager:min=65536", "eager:min=64KiB"},
@@ -63,6 +64,7 @@ static void test_canonical(void **state) {
         assert_int_equal(a.n, b.n);
         assert_int_equal(a.min_bytes, b.min_bytes);
         assert_int_equal(a.max_bytes, b.max_bytes);
+        assert_int_equal(a.keep_bytes, b.keep_bytes);
         hakp_format(&b, again, sizeof again);
         assert_string_equal(again, text);
     }
@@ -220,7 +222,12 @@ static void test_partial(void **state) {
         {HAKP_EV_DIRTY, 2, 0},   {HAKP_EV_DIRTY, 3, ALL}, /* the release failed */
         {HAKP_EV_DIRTY, 4, 0},
     };
+    static const struct step kept[] = {{HAKP_EV_DIRTY, 1, ALL},
+                                       {HAKP_EV_DIRTY, 2, 2}, /* 8 KiB stay */
+                                       {HAKP_EV_PRESSURE, 2, 2},
+                                       {HAKP_EV_TRIM, 2, 0}};
     RUN("partial:n=1000,max=64KiB", bytes);
+    RUN("partial:n=2,keep=8KiB", kept);
     RUN("partial:3", steps);
     RUN("partial:3,how=unmap,min=1MiB", steps);
     RUN("partial:1", ones);
