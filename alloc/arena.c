@@ -29,7 +29,7 @@ struct hak_slab *hak_slab_lookup(const void *p) {
     unsigned n = atomic_load_explicit(&narenas, memory_order_acquire);
     for (unsigned i = 0; i < n; i++) {
         uintptr_t unit = ((uintptr_t)p - arenas[i].base) >> HAK_UNIT_SHIFT;
-        if (unit < __atomic_load_n(&arenas[i].top, __ATOMIC_RELAXED))
+        if (unit < atomic_load_explicit(&arenas[i].top, memory_order_relaxed))
             return &arenas[i].meta[unit];
     }
     return NULL;
