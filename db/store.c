@@ -154,8 +154,10 @@ int hakd_migrate(struct hakd *db, const struct hakd_migration *list, struct hakc
 static int check_owner(struct hakd *db, struct hakc_err *err) {
     int64_t id, objects;
     int rc;
-    if ((rc = hakd_query_int(db, "PRAGMA application_id", &id, err)) ||
-        (rc = hakd_query_int(db, "SELECT count(*) FROM sqlite_schema", &objects, err)))
+    /* In this order: a process that makes the database commits both at once, so whoever has seen
+     * its tables then sees its mark. */
+    if ((rc = hakd_query_int(db, "SELECT count(*) FROM sqlite_schema", &objects, err)) ||
+        (rc = hakd_query_int(db, "PRAGMA application_id", &id, err)))
         return rc;
     if (id == HAKD_APPLICATION_ID || (id == 0 && objects == 0 && db->mode == HAKD_WRITE))
         return HAKC_OK;
