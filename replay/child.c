@@ -182,7 +182,7 @@ static void run_region(void) {
     struct rusage before, after;
     int account = ctl->pass == HAKR_PASS_ACCOUNT;
     if (account) {
-        int rc = hakr_trap_on(ctl);
+        int rc = hakr_trap_on(ctl, drive.sizes);
         if (rc != 0)
             snprintf(ctl->message, sizeof ctl->message,
                      "system calls are not measured: seccomp: %s", strerror(-rc));
@@ -196,7 +196,7 @@ static void run_region(void) {
         hakr_raw(SYS_close, HAKR_MARK_START, 0, 0, 0, 0, 0);
     drive.start_ns = hakr_now();
     if (account)
-        hakr_trap_start(drive.start_ns);
+        hakr_trap_start();
     bump(&go);
     run_stream(0);
     finish_threads();

@@ -31,6 +31,7 @@ struct options {
     size_t n_policies;
     unsigned passes; /* bits by enum hakr_pass */
     uint32_t repeats, account_repeats;
+    uint32_t why;
     const char *db;
     int no_db, no_control, no_warm_up, marks;
     uint64_t seed, timeout_ns;
@@ -53,6 +54,7 @@ enum {
     OPT_NO_CONTROL,
     OPT_NO_WARM_UP,
     OPT_MARKS,
+    OPT_WHY,
 };
 
 static const struct argp_option option_table[] = {
@@ -76,6 +78,10 @@ static const struct argp_option option_table[] = {
     {"no-warm-up", OPT_NO_WARM_UP, NULL, 0, "keep the first run of each variant", 0},
     {"db", OPT_DB, "FILE", 0, "add the results to FILE (default: $HAKDB, else results.db)", 0},
     {"no-db", OPT_NO_DB, NULL, 0, "store nothing", 0},
+    {"why", OPT_WHY, "N", OPTION_ARG_OPTIONAL,
+     "show the N dearest causes of memory system calls of each variant: op, size and call (default "
+     "10)",
+     0},
     {"json", OPT_JSON, NULL, 0, "print JSON", 0},
     {"csv", OPT_CSV, NULL, 0, "print CSV", 0},
     {"region-marks", OPT_MARKS, NULL, OPTION_HIDDEN, NULL, 0},
@@ -181,6 +187,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
     case OPT_NO_WARM_UP:
         o->no_warm_up = 1;
         break;
+    case OPT_WHY:
+        v = 10;
+        if (arg != NULL)
+            parse_number(state, "why", arg, 1, 10000, &v);
+        o->why = (uint32_t)v;
+        break;
     case OPT_MARKS:
         o->marks = 1;
         break;
@@ -192,6 +204,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
     case ARGP_KEY_END:
         if (o->trace == NULL)
             argp_error(state, "which trace?");
+        if (o->why != 0 && (o->passes & 1u << HAKR_PASS_ACCOUNT) == 0)
+            argp_error(state, "--why reads the account pass, which --passes leaves out");
         break;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -298,6 +312,7 @@ static int run_all(struct options *o, const char *args, struct hakc_err *err) {
     e.marks = o->marks;
     e.stop = &stop;
     report.experiment = &e;
+    report.why = o->why;
     report.trace_path = o->trace;
     report.sha256 = sha256;
     report.info = hakt_reader_info(reader);

@@ -441,6 +441,8 @@ int hakr_report_print(const struct hakr_report *r, FILE *f, enum hakc_out_format
     comparison(o, e, table);
     if (e->repeats[HAKR_PASS_ACCOUNT] != 0)
         syscalls(o, e);
+    if (r->why != 0)
+        hakr_report_why(o, e, r->why, table);
     if (!table)
         raw_runs(o, e);
     if (table)

@@ -16,9 +16,13 @@ struct hakr_report {
     const struct hakt_totals *totals;
     int rebuilt;         /* the trace has no trailer */
     const char *db_path; /* where the rows went, or NULL */
+    uint32_t why;        /* causes of system calls to show for each variant; 0 = none */
 };
 
 int hakr_report_print(const struct hakr_report *r, FILE *f, enum hakc_out_format format,
                       struct hakc_err *err);
+
+/* The causes of memory system calls, `most` of each variant: one list and its note. */
+void hakr_report_why(struct hakc_out *o, const struct hakr_experiment *e, uint32_t most, int table);
 
 #endif

@@ -16,9 +16,6 @@
 
 #define SAMPLES     256
 #define STACK_BYTES (UINT64_C(256) << 10)
-#define LOG_ALL     (UINT64_C(1) << 18) /* entries of all threads together */
-#define LOG_MOST    (UINT64_C(1) << 16)
-#define LOG_LEAST   64u
 #define ARG_LEN     16
 
 extern char **environ;
@@ -81,15 +78,13 @@ static void fill_ctl(struct hakr_ctl *c, const struct hakr_task *task) {
 static int make_ctl(const struct hakr_task *task, struct hakr_ctl **out, int *fd,
                     struct hakc_err *err) {
     uint64_t n = task->plan->n_threads, at = sizeof(struct hakr_ctl);
-    uint64_t cap = task->pass == HAKR_PASS_ACCOUNT ? LOG_ALL / n : 0;
-    if (task->pass == HAKR_PASS_ACCOUNT)
-        cap = cap > LOG_MOST ? LOG_MOST : cap < LOG_LEAST ? LOG_LEAST : cap;
+    uint64_t causes = task->pass == HAKR_PASS_ACCOUNT ? HAKR_CAUSE_CELLS : 0;
     uint64_t samples = SAMPLES + n + 8;
-    struct hakr_ctl head = {.log_cap = (uint32_t)cap, .max_samples = (uint32_t)samples};
+    struct hakr_ctl head = {.max_samples = (uint32_t)samples};
     head.off_threads = reserve(&at, n * sizeof(struct hakr_shm_thread));
     head.off_samples = reserve(&at, samples * sizeof(struct hakr_sample));
     head.off_totals = reserve(&at, (n + 1) * HAKR_SYS_COUNT * sizeof(struct hakr_sys_total));
-    head.off_logs = reserve(&at, n * cap * sizeof(struct hakr_call));
+    head.off_causes = reserve(&at, causes * sizeof(struct hakr_cause));
     head.bytes = at;
     *fd = memfd_create("hakreplay-run", MFD_CLOEXEC);
     if (*fd < 0 || ftruncate(*fd, (off_t)at) != 0)
@@ -364,10 +359,12 @@ static int collect(struct hakr_ctl *c, struct hakr_result *r, struct hakc_err *e
         const struct hakr_shm_thread *th = &hakr_threads(c)[t];
         r->failed += th->failed;
         r->blocked += th->blocked;
-        r->log_lost += th->log_n > c->log_cap ? th->log_n - c->log_cap : 0;
     }
     sum_totals(c, r);
-    return copy_samples(c, r, err);
+    int rc = 0;
+    if (c->pass == HAKR_PASS_ACCOUNT)
+        rc = hakr_why_collect(hakr_causes(c), &r->why, &r->n_why, err);
+    return rc != 0 ? rc : copy_samples(c, r, err);
 }
 
 int hakr_run(const struct hakr_task *task, const volatile int *stop, struct hakr_result *r,
@@ -400,6 +397,9 @@ int hakr_run(const struct hakr_task *task, const volatile int *stop, struct hakr
 
 void hakr_result_free(struct hakr_result *r) {
     free(r->samples);
+    free(r->why);
     r->samples = NULL;
+    r->why = NULL;
     r->n_samples = 0;
+    r->n_why = 0;
 }

@@ -46,7 +46,8 @@ struct hakr_result {
     int counted; /* totals are valid */
     struct hakr_sys_total totals[HAKR_SYS_COUNT];
     struct hakr_sys_total foreign; /* of them: by threads that are not the trace's */
-    uint64_t log_lost;             /* calls that the detailed log had no room for */
+    struct hakr_why *why;          /* owned; dearest first */
+    size_t n_why;
     uint64_t baseline, peak, at_end, lazy_free;
     double mean_resident, mean_live; /* over the ops */
     uint64_t peak_live;              /* of the samples */

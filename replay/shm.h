@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "replay/sysclass.h"
+#include "replay/why.h"
 
 #define HAKR_CTL_MAGIC UINT64_C(0x314c54434b4148) /* "HAKCTL1" */
 
@@ -51,7 +52,6 @@ struct hakr_shm_thread {
     uint64_t blocked;             /* waits that had to wait */
     uint64_t minflt, majflt;
     uint64_t end_ns; /* the stream's end, after the start of the region */
-    uint64_t log_n;  /* entries wanted to log; more than log_cap = the log is not whole */
     /* The task. */
     uint64_t plan_offset, plan_words;
     uint64_t plan_ops;
@@ -61,17 +61,6 @@ struct hakr_shm_thread {
 
 struct hakr_sample {
     uint64_t op, time_ns, resident, live;
-};
-
-/* One memory system call of a thread. */
-struct hakr_call {
-    uint64_t word; /* position in the thread's stream: hakr_plan_locate gives the op */
-    uint64_t bytes;
-    uint64_t arg;     /* address */
-    uint64_t time_ns; /* since the start of the region */
-    uint32_t kernel_ns;
-    uint16_t class_; /* enum hakr_sysclass */
-    uint16_t error;  /* errno, 0 = fine */
 };
 
 struct hakr_sys_total {
@@ -94,8 +83,7 @@ struct hakr_ctl {
     uint64_t stack_bytes;  /* of each thread but the first, which runs on the process's own */
     uint64_t sample_every; /* ops of a thread between two samples */
     uint32_t max_samples;
-    uint32_t log_cap; /* entries of each thread's call log */
-    uint64_t off_threads, off_samples, off_totals, off_logs;
+    uint64_t off_threads, off_samples, off_totals, off_causes;
 
     /* Results. */
     uint32_t state; /* enum hakr_state */
@@ -126,8 +114,9 @@ static inline struct hakr_sample *hakr_samples(struct hakr_ctl *c) {
 static inline struct hakr_sys_total *hakr_totals(struct hakr_ctl *c, uint32_t t) {
     return (struct hakr_sys_total *)((char *)c + c->off_totals) + (size_t)t * HAKR_SYS_COUNT;
 }
-static inline struct hakr_call *hakr_log(struct hakr_ctl *c, uint32_t t) {
-    return (struct hakr_call *)((char *)c + c->off_logs) + (size_t)t * c->log_cap;
+/* By hakr_cause_index; in the account pass alone. */
+static inline struct hakr_cause *hakr_causes(struct hakr_ctl *c) {
+    return (struct hakr_cause *)((char *)c + c->off_causes);
 }
 
 #endif

@@ -21,10 +21,40 @@ __thread struct hakr_shm_thread *hakr_self;
 
 static struct hakr_ctl *ctl;
 static int counting;
-static uint64_t region_start;
+static const uint64_t *sizes_by_slot;
 
-static void book(enum hakr_sysclass class_, uint64_t bytes, uint64_t addr, long ret, uint64_t t0,
-                 uint64_t t1) {
+/* The cell of a call by what the thread is doing; *word is its place in the stream, plus 1. */
+static struct hakr_cause *cause_of(const struct hakr_shm_thread *self, enum hakr_sysclass class_,
+                                   uint64_t *word) {
+    unsigned kind = HAKR_CAUSE_FOREIGN;
+    uint64_t size = 0;
+    *word = 0;
+    if (self != NULL && self->cursor > self->base) {
+        const uint64_t *w = (const uint64_t *)(uintptr_t)self->cursor - 1;
+        *word = (self->cursor - self->base) / 8;
+        kind = hakr_word_kind(*w);
+        if (kind == HAKR_FREE || kind == HAKR_REALLOC_ZERO)
+            size = sizes_by_slot[hakr_word_slot(*w)];
+        else if (hakr_why_has_size(kind))
+            size = *w & HAKR_WIDE ? hakr_wide_size(w[1]) : hakr_word_size(*w);
+    }
+    return &hakr_causes(ctl)[hakr_cause_index(kind, hakr_size_class(size), class_)];
+}
+
+static void book_cause(const struct hakr_shm_thread *self, uint32_t t, enum hakr_sysclass class_,
+                       uint64_t bytes, int failed, uint64_t ns) {
+    uint64_t word;
+    struct hakr_cause *c = cause_of(self, class_, &word);
+    if (__atomic_fetch_add(&c->calls, 1, __ATOMIC_RELAXED) == 0) {
+        c->thread = t;
+        c->word = word;
+    }
+    __atomic_fetch_add(&c->errors, (uint64_t)failed, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&c->bytes, bytes, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&c->kernel_ns, ns, __ATOMIC_RELAXED);
+}
+
+static void book(enum hakr_sysclass class_, uint64_t bytes, long ret, uint64_t ns) {
     struct hakr_shm_thread *self = hakr_self;
     uint32_t t = self != NULL ? (uint32_t)(self - hakr_threads(ctl)) : ctl->n_threads;
     struct hakr_sys_total *sum = &hakr_totals(ctl, t)[class_];
@@ -33,19 +63,8 @@ static void book(enum hakr_sysclass class_, uint64_t bytes, uint64_t addr, long 
     __atomic_fetch_add(&sum->calls, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&sum->errors, (uint64_t)failed, __ATOMIC_RELAXED);
     __atomic_fetch_add(&sum->bytes, bytes, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&sum->kernel_ns, t1 - t0, __ATOMIC_RELAXED);
-    if (self == NULL || self->log_n++ >= ctl->log_cap)
-        return;
-    uint64_t ns = t1 - t0;
-    hakr_log(ctl, t)[self->log_n - 1] = (struct hakr_call){
-        .word = (self->cursor - self->base) / 8,
-        .bytes = bytes,
-        .arg = addr,
-        .time_ns = t0 - region_start,
-        .kernel_ns = ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns,
-        .class_ = (uint16_t)class_,
-        .error = (uint16_t)(failed ? -ret : 0),
-    };
+    __atomic_fetch_add(&sum->kernel_ns, ns, __ATOMIC_RELAXED);
+    book_cause(self, t, class_, bytes, failed, ns);
 }
 
 static void on_sigsys(int sig, siginfo_t *si, void *context) {
@@ -71,7 +90,7 @@ static void on_sigsys(int sig, siginfo_t *si, void *context) {
         __atomic_store_n(&ctl->brk_now, (uint64_t)ret, __ATOMIC_RELAXED);
     }
     if (count)
-        book(c, bytes, nr == SYS_mmap && booked >= 0 ? (uint64_t)ret : a[0], booked, t0, t1);
+        book(c, bytes, booked, t1 - t0);
 }
 
 /* These two stand before the C library's, for a preloaded allocator too: whoever blocks all signals
@@ -134,9 +153,10 @@ static unsigned build_filter(struct sock_filter *f) {
     return n;
 }
 
-int hakr_trap_on(struct hakr_ctl *c) {
+int hakr_trap_on(struct hakr_ctl *c, const uint64_t *sizes) {
     struct sock_filter f[FILTER_MAX];
     ctl = c;
+    sizes_by_slot = sizes;
     int rc = install_handler();
     if (rc != 0)
         return rc;
@@ -154,8 +174,7 @@ int hakr_trap_on(struct hakr_ctl *c) {
     return 0;
 }
 
-void hakr_trap_start(uint64_t start_ns) {
-    region_start = start_ns;
+void hakr_trap_start(void) {
     __atomic_store_n(&counting, 1, __ATOMIC_RELEASE);
 }
 

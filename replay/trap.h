@@ -16,10 +16,11 @@
 /* The calling thread's entry, for the handler; NULL in threads that are not ours. */
 extern __thread struct hakr_shm_thread *hakr_self;
 
-/* Installs filter and handler for all threads of the process and starts counting from time
- * start_ns (hakr_now). 0, or a negative errno: then nothing is counted and ctl->counted is 0. */
-int hakr_trap_on(struct hakr_ctl *ctl);
-void hakr_trap_start(uint64_t start_ns);
+/* Installs filter and handler for all threads of the process. sizes: of the objects by slot, so
+ * that a free has a size too. 0, or a negative errno: then nothing is counted and ctl->counted is
+ * 0. Counting goes from hakr_trap_start to hakr_trap_stop. */
+int hakr_trap_on(struct hakr_ctl *ctl, const uint64_t *sizes);
+void hakr_trap_start(void);
 void hakr_trap_stop(void);
 
 #endif
