@@ -97,13 +97,15 @@ enum hak_span_event {
     HAK_SPAN_TAKEN, /* a free span goes into use again; span->state still says what it was */
     HAK_SPAN_PUT,   /* about to become free; span->used_pages is current */
     HAK_SPAN_TOUCH, /* its first span->used_pages pages may be resident from now on */
+    HAK_SPAN_LOOK,  /* no span (NULL): the pool looks at the clock, whether or not the policy wants
+                     * it to */
     HAK_SPAN_MOVED, /* its pages were moved to the span of the TOUCH before (realloc): it is clean
                      */
 };
 
-/* On slow paths only, under the pool lock except for TOUCH. pages: TOUCH's; of FRESH and TAKEN,
- * what was asked for; else 0. Nothing of it but span->state and used_pages depends on the policy.
- * NULL = off. Set before the first allocation. */
+/* On slow paths only, under the pool lock except for TOUCH and LOOK. pages: TOUCH's; of FRESH and
+ * TAKEN, what was asked for; else 0. Nothing of it but span->state and used_pages depends on the
+ * policy. NULL = off. Set before the first allocation. */
 typedef void hak_observe_fn(void *ctx, enum hak_span_event ev, const struct hak_span *span,
                             uint32_t pages);
 void hak_core_observe(hak_observe_fn *fn, void *ctx);

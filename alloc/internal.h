@@ -69,6 +69,7 @@ struct hak_heap {
     struct hak_heap *next;              /* all heaps */
     struct hak_heap *next_retired;
     enum hak_heap_state state;
+    uint32_t refills; /* since the pool looked at the clock last */
 };
 
 struct hak_arena {
@@ -113,6 +114,9 @@ void hak_pool_unlock(void);
 /* A span for `pages` pages: the head of its units, state used. *zero: its contents are zero. */
 struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bool *zero);
 void hak_pool_put(struct hak_slab *head);
+/* For slow paths that do not come to the pool: tells the policy where its time has come. Cheap, but
+ * it reads the clock if the policy goes by time. */
+void hak_pool_look(void);
 /* head's first `pages` pages may be resident from now on. */
 void hak_pool_touch(struct hak_slab *head, uint32_t pages);
 /* from's pages have been moved to the same place in `to`, both used spans' heads. */

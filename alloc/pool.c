@@ -8,7 +8,8 @@
 
 static pthread_mutex_t lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 static struct hak_spans spans;
-static uint64_t virtual_now = UINT64_MAX;
+static _Atomic(uint64_t) virtual_now = UINT64_MAX;
+static _Atomic(uint64_t) next_tick = UINT64_MAX; /* the target's, for those without the lock */
 
 static hak_observe_fn *observer;
 static void *observer_ctx;
@@ -23,11 +24,13 @@ void hak_pool_lock(void) {
 }
 
 void hak_pool_unlock(void) {
+    atomic_store_explicit(&next_tick, spans.target.next_tick_ns, memory_order_relaxed);
     pthread_mutex_unlock(&lock);
 }
 
 static uint64_t now(void) {
-    return virtual_now == UINT64_MAX ? hak_os_now() : virtual_now;
+    uint64_t ns = atomic_load_explicit(&virtual_now, memory_order_relaxed);
+    return ns == UINT64_MAX ? hak_os_now() : ns;
 }
 
 static void observe(enum hak_span_event ev, const struct hak_span *span, uint32_t pages) {
@@ -62,9 +65,7 @@ void hak_core_observe(hak_observe_fn *fn, void *ctx) {
 }
 
 void hak_core_set_clock(uint64_t now_ns) {
-    hak_pool_lock();
-    virtual_now = now_ns;
-    hak_pool_unlock();
+    atomic_store_explicit(&virtual_now, now_ns, memory_order_relaxed);
 }
 
 /* ---- spans --------------------------------------------------------------------------------- */
@@ -113,8 +114,11 @@ struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bo
         observe(HAK_SPAN_FRESH, span, (uint32_t)pages);
     }
     span->state = HAK_SPAN_USED;
-    if (spans.target.populate)
+    if (spans.target.populate) {
         hak_os_populate(hak_unit_addr(span->unit), pages * hak_os_page_size());
+        if (span->used_pages < pages)
+            span->used_pages = (uint32_t)pages;
+    }
 out:
     hak_pool_unlock();
     return s;
@@ -124,6 +128,16 @@ void hak_pool_put(struct hak_slab *head) {
     hak_pool_lock();
     observe(HAK_SPAN_PUT, &head->span, 0);
     hak_spans_put(&spans, &head->span, now());
+    hak_pool_unlock();
+}
+
+void hak_pool_look(void) {
+    uint64_t tick = atomic_load_explicit(&next_tick, memory_order_relaxed), ns;
+    observe(HAK_SPAN_LOOK, NULL, 0);
+    if (tick == UINT64_MAX || (ns = now()) < tick)
+        return;
+    hak_pool_lock();
+    hak_spans_look(&spans, ns);
     hak_pool_unlock();
 }
 

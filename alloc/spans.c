@@ -143,20 +143,53 @@ static void carry_out(struct hak_spans *s, uint64_t now_ns) {
     s->released.rounds += any;
 }
 
-static void tell(struct hak_spans *s, enum hakp_event_kind kind, uint64_t span_pages,
+/* Of a kind's dirty spans only the youngest stay, so many as the target says. The others stand
+ * right below them in its stack, with few clean ones in between: deeper ones went before. */
+static void trim_kind(struct hak_spans *s, unsigned kind) {
+    enum { CLEAN_MOST = 4 };
+    struct hak_span *batch[HAK_SPAN_BATCH], *at = s->free[kind];
+    unsigned n = 0, clean = 0;
+    for (uint64_t i = 0; at != NULL && i < s->target.kind_spans; i++)
+        at = at->next_free;
+    for (; at != NULL && n < HAK_SPAN_BATCH && clean < CLEAN_MOST; at = at->next_free) {
+        if (at->listed)
+            batch[n++] = at;
+        else
+            clean++;
+    }
+    if (n == 0)
+        return;
+    release_batch(s, batch, n);
+    s->released.rounds++;
+}
+
+/* span: what DIRTY and REUSED are about, else NULL. */
+static void tell(struct hak_spans *s, enum hakp_event_kind kind, const struct hak_span *span,
                  uint64_t now_ns) {
     struct hakp_event ev = {
         .kind = kind,
         .now_ns = now_ns,
-        .span_pages = span_pages,
+        .span_pages = span != NULL ? span->used_pages : 0,
         .dirty_pages = s->dirty_pages,
         .dirty_spans = s->dirty_spans,
         .active_pages = s->active_pages,
+        .peak_pages = s->peak_pages,
+        .oldest_ns = s->oldest != NULL ? s->oldest->freed_ns : UINT64_MAX,
+        .since_ns = kind == HAKP_EV_REUSED ? span->freed_ns : 0,
         .page_size = s->page_size,
     };
+    s->peak_pages = s->active_pages;
     hakp_event(&s->policy, &ev, &s->target);
     if (s->dirty_pages > s->target.keep_pages || s->target.max_age_ns != UINT64_MAX)
         carry_out(s, now_ns);
+    if (kind == HAKP_EV_DIRTY && s->target.kind_spans != UINT64_MAX)
+        trim_kind(s, span->kind);
+}
+
+static void add_active(struct hak_spans *s, uint64_t pages) {
+    s->active_pages += pages;
+    if (s->active_pages > s->peak_pages)
+        s->peak_pages = s->active_pages;
 }
 
 /* ---- the interface -------------------------------------------------------------------------- */
@@ -164,30 +197,35 @@ static void tell(struct hak_spans *s, enum hakp_event_kind kind, uint64_t span_p
 void hak_spans_init(struct hak_spans *s, const struct hakp_spec *spec, uint64_t page_size,
                     hak_release_fn *release, void *ctx) {
     *s = (struct hak_spans){.page_size = page_size, .release = release, .ctx = ctx};
-    s->target = (struct hakp_target){.keep_pages = UINT64_MAX,
-                                     .max_age_ns = UINT64_MAX,
-                                     .how = spec->how,
-                                     .next_tick_ns = UINT64_MAX,
-                                     .cache_bytes = UINT64_MAX};
     hakp_init(&s->policy, spec);
+    tell(s, HAKP_EV_START, NULL, 0);
+}
+
+void hak_spans_look(struct hak_spans *s, uint64_t now_ns) {
+    if (now_ns >= s->target.next_tick_ns)
+        tell(s, HAKP_EV_TICK, NULL, now_ns);
 }
 
 struct hak_span *hak_spans_take(struct hak_spans *s, unsigned kind, uint64_t now_ns) {
     struct hak_span *span = s->free[kind];
-    if (span == NULL)
+    if (span == NULL) {
+        hak_spans_look(s, now_ns);
         return NULL;
+    }
     s->free[kind] = span->next_free;
     span->next_free = NULL;
-    s->active_pages += hak_span_kind_pages(kind, s->page_size);
+    add_active(s, hak_span_kind_pages(kind, s->page_size));
     if (span->listed) {
         list_remove(s, span);
-        tell(s, HAKP_EV_REUSED, span->used_pages, now_ns);
+        tell(s, HAKP_EV_REUSED, span, now_ns);
+    } else {
+        hak_spans_look(s, now_ns);
     }
     return span;
 }
 
 void hak_spans_add_active(struct hak_spans *s, uint64_t pages) {
-    s->active_pages += pages;
+    add_active(s, pages);
 }
 
 void hak_spans_put(struct hak_spans *s, struct hak_span *span, uint64_t now_ns) {
@@ -203,14 +241,16 @@ void hak_spans_put(struct hak_spans *s, struct hak_span *span, uint64_t now_ns) 
         span->state = HAK_SPAN_DIRTY;
     else if (span->state != HAK_SPAN_UNMAPPED) /* else: taken, but could not be committed */
         span->state = HAK_SPAN_PURGED;
-    if (span->used_pages == 0 || pages * s->page_size < s->policy.spec.min_bytes)
+    if (span->used_pages == 0 || pages * s->page_size < s->policy.spec.min_bytes) {
+        hak_spans_look(s, now_ns);
         return;
+    }
     list_add(s, span);
-    tell(s, HAKP_EV_DIRTY, span->used_pages, now_ns);
+    tell(s, HAKP_EV_DIRTY, span, now_ns);
 }
 
 uint64_t hak_spans_tell(struct hak_spans *s, enum hakp_event_kind kind, uint64_t now_ns) {
     uint64_t before = s->released.pages;
-    tell(s, kind, 0, now_ns);
+    tell(s, kind, NULL, now_ns);
     return s->released.pages - before;
 }

@@ -15,6 +15,11 @@
  * adjacent share one call. Such a call runs over the clean tail of every span but its last; that
  * tail belongs to a free span of the same batch, so nobody uses it. Spans that cannot be given back
  * stay dirty, keep their age and are not tried again in that round; younger ones go instead.
+ * Spans above a kind's limit (target.kind_spans) go in a round of their own, after the others.
+ *
+ * Time comes with each call. The policy hears TICK where its target asked for it and the call
+ * brings no other event: hak_spans_take and hak_spans_put, with whatever outcome, and
+ * hak_spans_look.
  *
  * Threads: not synchronised; the caller holds its pool lock.
  */
@@ -78,6 +83,7 @@ struct hak_spans {
     struct hak_span *oldest, *youngest; /* dirty spans by age */
     uint64_t dirty_pages, dirty_spans;  /* of the listed ones */
     uint64_t active_pages;              /* address space of the spans in use */
+    uint64_t peak_pages;                /* the most of it since the policy's last event */
     uint64_t page_size;
     hak_release_fn *release;
     void *ctx;
@@ -102,7 +108,7 @@ void hak_spans_init(struct hak_spans *s, const struct hakp_spec *spec, uint64_t 
 /* Takes the most recently freed span of a kind, or NULL. Its state tells what it was: DIRTY or
  * LAZY (contents arbitrary), PURGED (zero), UNMAPPED (the caller must commit it first). The caller
  * then sets state = HAK_SPAN_USED. Counts its pages as active. If it was dirty, tells the policy
- * (REUSED) and carries out its target. */
+ * (REUSED) and carries out its target; else looks at the clock. */
 struct hak_span *hak_spans_take(struct hak_spans *s, unsigned kind, uint64_t now_ns);
 
 /* Counts address space as active: hak_span_kind_pages() of a fresh span (never free before) that
@@ -116,7 +122,10 @@ void hak_spans_add_active(struct hak_spans *s, uint64_t pages);
  * its target; a span smaller than the policy's min_bytes stays dirty and out of its sight. */
 void hak_spans_put(struct hak_spans *s, struct hak_span *span, uint64_t now_ns);
 
-/* Any other event (TICK, PRESSURE, OOM, THREAD_EXIT, TRIM). Returns the pages released that may
+/* Looks at the clock: tells the policy (TICK) if it asked for that, and carries out its target. */
+void hak_spans_look(struct hak_spans *s, uint64_t now_ns);
+
+/* Any other event (PRESSURE, OOM, THREAD_EXIT, TRIM). Returns the pages released that may
  * have been resident. */
 uint64_t hak_spans_tell(struct hak_spans *s, enum hakp_event_kind kind, uint64_t now_ns);
 

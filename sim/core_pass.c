@@ -59,11 +59,14 @@ static void write_own(struct core_pass *p) {
 static void record(void *ctx, enum hak_span_event ev, const struct hak_span *span, uint32_t pages) {
     struct core_pass *p = ctx;
     switch (ev) {
-    case HAK_SPAN_FRESH:
-        if (haks_own_span(&p->own, span))
-            write_own(p);
+    case HAK_SPAN_FRESH: /* (before the own pages: the policy may act on it first) */
         haks_writer_span(&p->writer, &(struct haks_span_info){span->unit, span->units, span->kind});
         write_event(p, HAKS_EV_FRESH, span->unit, pages);
+        if (haks_own_span(&p->own, span))
+            write_own(p);
+        break;
+    case HAK_SPAN_LOOK:
+        write_event(p, HAKS_EV_LOOK, HAKS_OWN_UNIT, 0);
         break;
     case HAK_SPAN_TAKEN:
         write_event(p, HAKS_EV_TAKEN, span->unit, pages);
@@ -91,9 +94,11 @@ static void record_thread_end(void *ctx) {
 static void keep_books(void *ctx, enum hak_span_event ev, const struct hak_span *span,
                        uint32_t pages) {
     struct core_pass *p = ctx;
-    char *at = hak_unit_addr(span->unit);
+    char *at = span != NULL ? hak_unit_addr(span->unit) : NULL;
     uint64_t own = haks_own_total(&p->own);
     switch (ev) {
+    case HAK_SPAN_LOOK:
+        break;
     case HAK_SPAN_TAKEN:
         p->zero = span->state == HAK_SPAN_PURGED || span->state == HAK_SPAN_UNMAPPED;
         haks_books_taken(&p->books, at, (size_t)span->units << HAK_UNIT_SHIFT);

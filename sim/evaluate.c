@@ -137,7 +137,8 @@ static size_t run(struct eval *e, const struct haks_stream *stream) {
                 return i;
             goes_into_use(e, r, haks_event_pages(ev));
             break;
-        case HAKS_EV_FRESH:
+        case HAKS_EV_FRESH: /* the allocator looked for a free span first */
+            hak_spans_look(&e->spans, time);
             hak_spans_add_active(&e->spans, hak_span_kind_pages(r->span.kind, e->page_size));
             goes_into_use(e, r, haks_event_pages(ev));
             break;
@@ -146,6 +147,9 @@ static size_t run(struct eval *e, const struct haks_stream *stream) {
             break;
         case HAKS_EV_ZERO:
             zero(e, r, haks_event_pages(ev));
+            break;
+        case HAKS_EV_LOOK:
+            hak_spans_look(&e->spans, time);
             break;
         case HAKS_EV_EXIT:
             hak_spans_tell(&e->spans, HAKP_EV_THREAD_EXIT, time);

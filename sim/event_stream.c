@@ -65,7 +65,7 @@ static void skip(struct haks_stream_writer *w, uint64_t op, uint64_t time) {
         uint64_t d_op = op - w->last_op < UINT32_MAX ? 0 : UINT32_MAX;
         uint64_t d_time = time - w->last_time;
         push(w, (struct haks_event){.span = (uint32_t)(d_time >> 32),
-                                    .kind_pages = (uint32_t)HAKS_EV_SKIP << 29,
+                                    .kind_pages = (uint32_t)HAKS_EV_SKIP << HAKS_EVENT_KIND_SHIFT,
                                     .d_op = (uint32_t)d_op,
                                     .d_time = (uint32_t)d_time});
         w->last_op += d_op;
@@ -78,7 +78,7 @@ void haks_writer_event(struct haks_stream_writer *w, enum haks_event_kind kind, 
     uint32_t span = 0;
     if (w->failed != 0)
         return;
-    if (kind != HAKS_EV_EXIT) {
+    if (kind != HAKS_EV_EXIT && kind != HAKS_EV_LOOK) {
         if (unit >= w->index_len || w->index[unit] == 0 || pages > HAKS_EVENT_PAGES_MAX) {
             w->failed = EINVAL;
             return;
@@ -87,7 +87,7 @@ void haks_writer_event(struct haks_stream_writer *w, enum haks_event_kind kind, 
     }
     skip(w, op, time);
     push(w, (struct haks_event){.span = span,
-                                .kind_pages = (uint32_t)kind << 29 | pages,
+                                .kind_pages = (uint32_t)kind << HAKS_EVENT_KIND_SHIFT | pages,
                                 .d_op = (uint32_t)(op - w->last_op),
                                 .d_time = (uint32_t)(time - w->last_time)});
     w->last_op = op;
@@ -101,7 +101,7 @@ int haks_writer_moved(struct haks_stream_writer *w, uint32_t unit) {
         return 0;
     struct haks_event touch = w->buf[w->fill - 1], *moved = &w->buf[w->fill - 1];
     moved->span = w->index[unit] - 1;
-    moved->kind_pages = (uint32_t)HAKS_EV_MOVED << 29;
+    moved->kind_pages = (uint32_t)HAKS_EV_MOVED << HAKS_EVENT_KIND_SHIFT;
     touch.d_op = touch.d_time = 0;
     push(w, touch);
     return 1;

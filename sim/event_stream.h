@@ -14,6 +14,7 @@ enum haks_event_kind {
     HAKS_EV_TOUCH = 3, /* its first `pages` pages are in use */
     HAKS_EV_MOVED = 4, /* its resident pages move to the span of the next event, a TOUCH */
     HAKS_EV_EXIT = 5,  /* a thread has handed back its caches */
+    HAKS_EV_LOOK = 8,  /* the host looks at the clock; no span */
     HAKS_EV_ZERO = 7,  /* TOUCH for a calloc: touches nothing where the span is zero as it is */
     /* HAKS_EV_TOUCH of span 0, which is never free: the pages of the allocator's own records */
     HAKS_EV_SKIP = 6, /* nothing but time: span holds the upper 32 bits of its nanoseconds */
@@ -21,17 +22,18 @@ enum haks_event_kind {
 
 struct haks_event {
     uint32_t span;         /* index into the stream's spans */
-    uint32_t kind_pages;   /* kind << 29 | pages */
+    uint32_t kind_pages;   /* kind << HAKS_EVENT_KIND_SHIFT | pages */
     uint32_t d_op, d_time; /* since the event before; time in ns */
 };
 
 /* No span starts at unit 0. */
 #define HAKS_OWN_UNIT 0
 
-#define HAKS_EVENT_PAGES_MAX ((1u << 29) - 1)
+#define HAKS_EVENT_KIND_SHIFT 28
+#define HAKS_EVENT_PAGES_MAX  ((1u << HAKS_EVENT_KIND_SHIFT) - 1)
 
 static inline enum haks_event_kind haks_event_kind(const struct haks_event *e) {
-    return (enum haks_event_kind)(e->kind_pages >> 29);
+    return (enum haks_event_kind)(e->kind_pages >> HAKS_EVENT_KIND_SHIFT);
 }
 
 static inline uint32_t haks_event_pages(const struct haks_event *e) {

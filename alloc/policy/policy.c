@@ -2,9 +2,10 @@
 #include "alloc/policy/policy_kinds.h"
 
 static const struct hakp_ops *const table[HAKP_KIND_COUNT] = {
-    [HAKP_EAGER] = &hakp_eager,
-    [HAKP_NEVER] = &hakp_never,
-    [HAKP_PARTIAL] = &hakp_partial,
+    [HAKP_EAGER] = &hakp_eager,     [HAKP_NEVER] = &hakp_never,
+    [HAKP_PARTIAL] = &hakp_partial, [HAKP_DECAY] = &hakp_decay,
+    [HAKP_DELAY] = &hakp_delay,     [HAKP_DEMAND] = &hakp_demand,
+    [HAKP_BOUNCE] = &hakp_bounce,   [HAKP_REPORT_2025] = &hakp_report_2025,
 };
 
 const struct hakp_ops *hakp_ops_of(unsigned kind) {
@@ -24,6 +25,13 @@ const char *hakp_how_name(unsigned how) {
     return how < sizeof names / sizeof names[0] ? names[how] : NULL;
 }
 
+uint64_t hakp_keep_within(const struct hakp_policy *p, const struct hakp_event *ev, uint64_t keep) {
+    uint64_t least = p->spec.keep_bytes / ev->page_size, most = p->spec.max_bytes / ev->page_size;
+    if (p->spec.max_bytes != 0 && ev->dirty_pages > most && keep > most / 2)
+        keep = most / 2;
+    return keep < least ? least : keep;
+}
+
 void hakp_init(struct hakp_policy *p, const struct hakp_spec *spec) {
     p->spec = *spec;
     for (size_t i = 0; i < sizeof p->state / sizeof p->state[0]; i++)
@@ -31,15 +39,14 @@ void hakp_init(struct hakp_policy *p, const struct hakp_spec *spec) {
 }
 
 void hakp_event(struct hakp_policy *p, const struct hakp_event *ev, struct hakp_target *out) {
-    uint64_t keep = table[p->spec.kind]->keep(p, ev);
+    *out = (struct hakp_target){.keep_pages = HAKP_KEEP_ALL,
+                                .max_age_ns = UINT64_MAX,
+                                .kind_spans = UINT64_MAX,
+                                .how = p->spec.how,
+                                .next_tick_ns = UINT64_MAX,
+                                .cache_bytes = UINT64_MAX};
+    table[p->spec.kind]->answer(p, ev, out);
     /* Survival, and the program's own wish, stand above every policy. */
     if (ev->kind == HAKP_EV_OOM || ev->kind == HAKP_EV_TRIM)
-        keep = 0;
-    out->keep_pages = keep;
-    out->max_age_ns = UINT64_MAX;
-    out->how = p->spec.how;
-    out->next_tick_ns = UINT64_MAX;
-    out->populate = false;
-    out->huge_pages = false;
-    out->cache_bytes = UINT64_MAX;
+        out->keep_pages = 0;
 }

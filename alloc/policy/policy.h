@@ -26,6 +26,11 @@ enum hakp_kind {
     HAKP_EAGER = 0,   /* give back at once */
     HAKP_NEVER = 1,   /* give nothing back */
     HAKP_PARTIAL = 2, /* hysteresis: let n spans gather, then give all back in one round */
+    HAKP_DECAY = 3,   /* what may stay dirty falls along a curve over ns since it became dirty */
+    HAKP_DELAY = 4,   /* give a span back when it has been dirty for ns */
+    HAKP_DEMAND = 5,  /* keep what the peak of use over the last ns would need */
+    HAKP_BOUNCE = 6,  /* keep the last n spans of each kind, give the others back at once */
+    HAKP_REPORT_2025 = 7, /* the first HAKMEM: populate at acquisition, unmap at once when free */
     HAKP_KIND_COUNT
 };
 
@@ -35,26 +40,29 @@ enum hakp_how {
     HAKP_UNMAP = 2,    /* the mapping goes too */
 };
 
-/* A policy with its parameters, as one string names it: "partial:n=100,how=free". */
+/* A policy with its parameters, as one string names it: "partial:n=100,how=free". Which policy
+ * takes which of them stands in policy_keys.c; what a policy does not take is 0. */
 struct hakp_spec {
     enum hakp_kind kind;
     enum hakp_how how;
-    uint32_t n;          /* partial: how many dirty spans gather before a round; else 0 */
-    uint64_t max_bytes;  /* partial: dirty bytes that start a round as well (0 = no such limit) */
-    uint64_t keep_bytes; /* partial: dirty bytes that a round leaves, the youngest */
+    uint64_t n;          /* spans: partial, to gather; bounce, to keep of a kind */
+    uint64_t ns;         /* decay, delay, demand: the time that stands in their description */
+    uint64_t max_bytes;  /* more dirty bytes than this start a round as well (0 = no such limit) */
+    uint64_t keep_bytes; /* dirty bytes that stay, the youngest */
     uint64_t min_bytes;  /* spans of less address space than this are never given back, not even at
                             TRIM or OOM (0 = all may be) */
 };
 
 /* What the host tells. */
 enum hakp_event_kind {
-    HAKP_EV_DIRTY,       /* a span became dirty (it is counted in dirty_*) */
-    HAKP_EV_REUSED,      /* a dirty span was taken again (it is no longer counted) */
-    HAKP_EV_TICK,        /* the time asked for by next_tick_ns has come */
-    HAKP_EV_PRESSURE,    /* the system is short of memory */
-    HAKP_EV_OOM,         /* a map call failed: every policy answers keep_pages 0 */
+    HAKP_EV_DIRTY,    /* a span became dirty (it is counted in dirty_*) */
+    HAKP_EV_REUSED,   /* a dirty span was taken again (it is no longer counted) */
+    HAKP_EV_TICK,     /* the time asked for by next_tick_ns has come, and no other event tells it */
+    HAKP_EV_PRESSURE, /* the system is short of memory */
+    HAKP_EV_OOM,      /* a map call failed: every policy answers keep_pages 0 */
     HAKP_EV_THREAD_EXIT, /* a thread has handed back its caches */
     HAKP_EV_TRIM,        /* the program asked (malloc_trim): keep_pages 0 as well */
+    HAKP_EV_START,       /* the host begins: the first target */
 };
 
 struct hakp_event {
@@ -64,6 +72,9 @@ struct hakp_event {
     uint64_t dirty_pages; /* after the event; only spans of at least min_bytes are counted */
     uint64_t dirty_spans;
     uint64_t active_pages; /* pages in spans that are in use */
+    uint64_t peak_pages;   /* the most that active_pages was since the event before this one */
+    uint64_t oldest_ns;    /* when the oldest dirty span became so; UINT64_MAX: there is none */
+    uint64_t since_ns;     /* REUSED: when the span became dirty; else 0 */
     uint64_t page_size;    /* bytes, constant */
 };
 
@@ -71,21 +82,27 @@ struct hakp_event {
 struct hakp_target {
     uint64_t keep_pages; /* release oldest first while more than this is dirty */
     uint64_t max_age_ns; /* release what has been dirty for longer (UINT64_MAX = no limit) */
+    uint64_t kind_spans; /* DIRTY: of the spans of its kind, release all but the last so many that
+                            became free (UINT64_MAX = no limit) */
     enum hakp_how how;
-    uint64_t next_tick_ns; /* call with HAKP_EV_TICK at or after this time (UINT64_MAX = never) */
+    uint64_t next_tick_ns; /* to be told of an event at or after this time, of TICK if there is no
+                              other (UINT64_MAX = never) */
     bool populate;         /* MADV_POPULATE_WRITE a span at acquisition */
     bool huge_pages;       /* MADV_HUGEPAGE on new SuperSlabs */
     uint64_t cache_bytes;  /* what each thread may cache of a size class's free blocks
                                 (UINT64_MAX = the host's own default) */
 };
 
+#define HAKP_STATE 72
+
 struct hakp_policy {
     struct hakp_spec spec;
-    uint64_t state[8]; /* the kind's own */
+    uint64_t state[HAKP_STATE]; /* the kind's own */
 };
 
 /* Parses "NAME", "NAME:VALUE" (the policy's main parameter) or "NAME:key=value,key=value". Bytes
- * take B, KiB, MiB, GiB, kB, MB, GB and bare K, M, G (1024). Returns 0, or -1 with a sentence in
+ * take B, KiB, MiB, GiB, kB, MB, GB and bare K, M, G (1024); durations ns, us, ms, s, m, h, and a
+ * bare number is milliseconds. Returns 0, or -1 with a sentence in
  * why (may be NULL) that names the wrong word; *spec is then unchanged. */
 int hakp_parse(const char *text, struct hakp_spec *spec, char *why, size_t why_len);
 

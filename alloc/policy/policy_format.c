@@ -1,6 +1,5 @@
-/* Specs to canonical policy strings: every parameter by its key, defaults of max, keep, how and min
- * left out.
- */
+/* Specs to canonical policy strings: the keys in the order of their table, each main parameter, and
+ * of the others what is not the default. */
 #include "alloc/policy/policy_kinds.h"
 
 struct out {
@@ -38,40 +37,48 @@ static void put_bytes(struct out *o, uint64_t v) {
     put(o, units[u]);
 }
 
+/* Milliseconds where they are whole, else the largest unit that is. */
+static void put_duration(struct out *o, uint64_t ns) {
+    if (ns % 1000000 == 0) {
+        put_number(o, ns / 1000000);
+    } else {
+        put_number(o, ns % 1000 == 0 ? ns / 1000 : ns);
+        put(o, ns % 1000 == 0 ? "us" : "ns");
+    }
+}
+
+static void put_value(struct out *o, enum hakp_type type, uint64_t v) {
+    switch (type) {
+    case HAKP_T_COUNT:
+        put_number(o, v);
+        break;
+    case HAKP_T_BYTES:
+        put_bytes(o, v);
+        break;
+    case HAKP_T_DURATION:
+        put_duration(o, v);
+        break;
+    case HAKP_T_HOW:
+        put(o, hakp_how_name((unsigned)v));
+        break;
+    }
+}
+
 int hakp_format(const struct hakp_spec *spec, char *buf, size_t len) {
-    const struct hakp_ops *ops = hakp_ops_of(spec->kind);
     struct out o = {buf, len, 0};
+    const struct hakp_key *k;
     char sep = ':';
 
-    put(&o, ops->name);
-    if (ops->takes_n) {
+    put(&o, hakp_ops_of(spec->kind)->name);
+    for (unsigned i = 0; (k = hakp_key_at(i)) != NULL; i++) {
+        uint64_t v = hakp_key_get(k, spec);
+        if (!hakp_key_of(k, spec->kind) || (!k->main && v == k->standard))
+            continue;
         put_char(&o, sep);
-        put(&o, "n=");
-        put_number(&o, spec->n);
+        put(&o, k->name);
+        put_char(&o, '=');
+        put_value(&o, k->type, v);
         sep = ',';
-    }
-    if (spec->max_bytes != 0) {
-        put_char(&o, sep);
-        put(&o, "max=");
-        put_bytes(&o, spec->max_bytes);
-        sep = ',';
-    }
-    if (spec->keep_bytes != 0) {
-        put_char(&o, sep);
-        put(&o, "keep=");
-        put_bytes(&o, spec->keep_bytes);
-        sep = ',';
-    }
-    if (spec->how != HAKP_DONTNEED) {
-        put_char(&o, sep);
-        put(&o, "how=");
-        put(&o, hakp_how_name(spec->how));
-        sep = ',';
-    }
-    if (spec->min_bytes != 0) {
-        put_char(&o, sep);
-        put(&o, "min=");
-        put_bytes(&o, spec->min_bytes);
     }
     if (len > 0)
         buf[o.used < len ? o.used : len - 1] = '\0';

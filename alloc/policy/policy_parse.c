@@ -58,101 +58,136 @@ static bool number(const char **p, const char *end, uint64_t *out) {
     return true;
 }
 
-static bool parse_bytes(struct word w, uint64_t *out) {
-    static const struct {
-        const char *name;
-        uint64_t factor;
-    } units[] = {
-        {"", 1},         {"B", 1},          {"K", 1ull << 10},  {"KiB", 1ull << 10},
-        {"kB", 1000},    {"M", 1u << 20},   {"MiB", 1u << 20},  {"MB", 1000000},
-        {"G", 1u << 30}, {"GiB", 1u << 30}, {"GB", 1000000000},
-    };
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+
+static const struct unit byte_units[] = {
+    {"", 1},         {"B", 1},          {"K", 1ull << 10},  {"KiB", 1ull << 10},
+    {"kB", 1000},    {"M", 1u << 20},   {"MiB", 1u << 20},  {"MB", 1000000},
+    {"G", 1u << 30}, {"GiB", 1u << 30}, {"GB", 1000000000}, {NULL, 0},
+};
+
+/* The key is called ms: a bare number means that. */
+static const struct unit duration_units[] = {
+    {"", 1000000},     {"ns", 1},           {"us", 1000},          {"ms", 1000000},
+    {"s", 1000000000}, {"m", 60000000000u}, {"h", 3600000000000u}, {NULL, 0},
+};
+
+static const struct unit count_units[] = {{"", 1}, {NULL, 0}};
+
+static bool parse_unit(struct word w, const struct unit *u, uint64_t *out) {
     uint64_t v;
     if (!number(&w.at, w.end, &v))
         return false;
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (is(w, units[i].name)) {
-            *out = v * units[i].factor;
-            return v <= UINT64_MAX / units[i].factor;
+    for (; u->name != NULL; u++) {
+        if (is(w, u->name)) {
+            *out = v * u->factor;
+            return v <= UINT64_MAX / u->factor;
         }
     }
     return false;
 }
 
-static int set_n(struct hakp_spec *spec, struct word value, struct why *why) {
-    uint64_t v;
-    const char *p = value.at;
-    if (!number(&p, value.end, &v) || p != value.end || v == 0 || v > UINT32_MAX)
-        return fail(why, "n is ", value, ": it must be a whole number from 1 to 4294967295");
-    spec->n = (uint32_t)v;
-    return 0;
-}
-
-static int set_how(struct hakp_spec *spec, struct word value, struct why *why) {
+static bool parse_how(struct word w, uint64_t *out) {
     for (unsigned how = 0; hakp_how_name(how) != NULL; how++) {
-        if (is(value, hakp_how_name(how))) {
-            spec->how = (enum hakp_how)how;
-            return 0;
+        if (is(w, hakp_how_name(how))) {
+            *out = how;
+            return true;
         }
     }
-    return fail(why, "how is ", value, ": it must be dontneed, free or unmap");
+    return false;
 }
 
-static int set_bytes(uint64_t *out, const char *before, struct word value, struct why *why) {
-    if (parse_bytes(value, out))
+static int set(struct hakp_spec *spec, const struct hakp_key *k, struct word value,
+               struct why *why) {
+    uint64_t v = 0;
+    bool ok = false;
+    switch (k->type) {
+    case HAKP_T_COUNT:
+        ok = parse_unit(value, count_units, &v);
+        break;
+    case HAKP_T_BYTES:
+        ok = parse_unit(value, byte_units, &v);
+        break;
+    case HAKP_T_DURATION:
+        ok = parse_unit(value, duration_units, &v);
+        break;
+    case HAKP_T_HOW:
+        ok = parse_how(value, &v);
+        break;
+    }
+    if (ok && v >= k->least && v <= k->most) {
+        hakp_key_set(k, spec, v);
         return 0;
-    return fail(why, before, value, ": it must be a size such as 64KiB, 1M or 4096");
+    }
+    say(why, k->name);
+    fail(why, " is ", value, ": ");
+    say(why, k->must);
+    return -1;
 }
 
-enum { SEEN_N = 1, SEEN_HOW = 2, SEEN_MIN = 4, SEEN_MAX = 8, SEEN_KEEP = 16 };
+/* The row of the policy's key of that name, or its main one (name NULL); *bit: which row. */
+static const struct hakp_key *find(unsigned kind, const struct word *name, uint32_t *bit) {
+    const struct hakp_key *k;
+    for (unsigned i = 0; (k = hakp_key_at(i)) != NULL; i++) {
+        if (hakp_key_of(k, kind) && (name != NULL ? is(*name, k->name) : k->main)) {
+            *bit = 1u << i;
+            return k;
+        }
+    }
+    return NULL;
+}
+
+static int unknown_key(unsigned kind, struct word key, struct why *why) {
+    const struct hakp_key *k;
+    const char *sep = "";
+    fail(why, "unknown key ", key, ": known are ");
+    for (unsigned i = 0; (k = hakp_key_at(i)) != NULL; i++) {
+        if (!hakp_key_of(k, kind))
+            continue;
+        say(why, sep);
+        say(why, k->name);
+        sep = ", ";
+    }
+    return -1;
+}
 
 /* One item between commas: key=value, or, as the first, the main parameter's value alone. */
-static int parse_item(struct hakp_spec *spec, struct word item, bool first, unsigned *seen,
+static int parse_item(struct hakp_spec *spec, struct word item, bool first, uint32_t *seen,
                       struct why *why) {
-    const struct hakp_ops *ops = hakp_ops_of(spec->kind);
     struct word key = item, value = item;
-    unsigned bit;
+    const struct hakp_key *k;
+    uint32_t bit = 0;
 
-    while (key.at < item.end && *key.at != '=')
-        key.at++;
-    if (key.at == item.end && first && ops->takes_n) {
-        *seen |= SEEN_N;
-        return set_n(spec, item, why);
+    key.end = item.at;
+    while (key.end < item.end && *key.end != '=')
+        key.end++;
+    if (key.end == item.end) {
+        k = first ? find(spec->kind, NULL, &bit) : NULL;
+        if (k == NULL)
+            return fail(why, "", item, " is not of the form key=value");
+    } else {
+        value.at = key.end + 1;
+        k = find(spec->kind, &key, &bit);
+        if (k == NULL)
+            return unknown_key(spec->kind, key, why);
+        if (*seen & bit)
+            return fail(why, "key ", key, " is given twice");
     }
-    if (key.at == item.end)
-        return fail(why, "", item, " is not of the form key=value");
-    key.end = key.at;
-    key.at = item.at;
-    value.at = key.end + 1;
-
-    bit = is(key, "how") ? SEEN_HOW : is(key, "min") ? SEEN_MIN : 0;
-    if (ops->takes_n)
-        bit = is(key, "n") ? SEEN_N : is(key, "max") ? SEEN_MAX : is(key, "keep") ? SEEN_KEEP : bit;
-    if (bit == 0)
-        return fail(why, "unknown key ", key,
-                    ops->takes_n ? ": known are n, max, keep, how, min" : ": known are how, min");
-    if (*seen & bit)
-        return fail(why, "key ", key, " is given twice");
     *seen |= bit;
-    switch (bit) {
-    case SEEN_N:
-        return set_n(spec, value, why);
-    case SEEN_HOW:
-        return set_how(spec, value, why);
-    case SEEN_KEEP:
-        return set_bytes(&spec->keep_bytes, "keep is ", value, why);
-    case SEEN_MAX:
-        return set_bytes(&spec->max_bytes, "max is ", value, why);
-    default:
-        return set_bytes(&spec->min_bytes, "min is ", value, why);
-    }
+    return set(spec, k, value, why);
 }
 
 static int parse_name(struct hakp_spec *spec, struct word name, struct why *why) {
+    const struct hakp_key *k;
     for (unsigned kind = 0; kind < HAKP_KIND_COUNT; kind++) {
         if (is(name, hakp_name(kind))) {
             *spec = (struct hakp_spec){.kind = (enum hakp_kind)kind};
-            spec->n = hakp_ops_of(kind)->default_n;
+            for (unsigned i = 0; (k = hakp_key_at(i)) != NULL; i++)
+                if (hakp_key_of(k, kind))
+                    hakp_key_set(k, spec, k->standard);
             return 0;
         }
     }
@@ -168,7 +203,7 @@ int hakp_parse(const char *text, struct hakp_spec *spec, char *why_buf, size_t w
     struct why why = {why_buf, why_buf != NULL ? why_len : 0, 0};
     struct hakp_spec out;
     struct word w = {text, text};
-    unsigned seen = 0;
+    uint32_t seen = 0;
 
     while (*w.end != '\0' && *w.end != ':')
         w.end++;

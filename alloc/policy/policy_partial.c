@@ -6,7 +6,7 @@
  */
 #include "alloc/policy/policy_kinds.h"
 
-static uint64_t keep(struct hakp_policy *p, const struct hakp_event *ev) {
+static void answer(struct hakp_policy *p, const struct hakp_event *ev, struct hakp_target *out) {
     uint64_t *spans = &p->state[0], *pages = &p->state[1];
     uint64_t most = p->spec.max_bytes ? p->spec.max_bytes / ev->page_size : HAKP_KEEP_ALL;
 
@@ -16,7 +16,7 @@ static uint64_t keep(struct hakp_policy *p, const struct hakp_event *ev) {
         *pages += ev->span_pages;
         if ((*spans < p->spec.n || ev->dirty_spans < p->spec.n) &&
             (*pages <= most || ev->dirty_pages <= most))
-            return HAKP_KEEP_ALL;
+            return;
         break;
     case HAKP_EV_PRESSURE:
     case HAKP_EV_OOM:
@@ -25,16 +25,15 @@ static uint64_t keep(struct hakp_policy *p, const struct hakp_event *ev) {
     case HAKP_EV_REUSED:
     case HAKP_EV_TICK:
     case HAKP_EV_THREAD_EXIT:
-        return HAKP_KEEP_ALL;
+    case HAKP_EV_START:
+        return;
     }
     *spans = *pages = 0;
-    return p->spec.keep_bytes / ev->page_size;
+    out->keep_pages = p->spec.keep_bytes / ev->page_size;
 }
 
 const struct hakp_ops hakp_partial = {
     .name = "partial",
     .help = "let N free spans gather, then give all of them back in one round",
-    .takes_n = true,
-    .default_n = 100,
-    .keep = keep,
+    .answer = answer,
 };

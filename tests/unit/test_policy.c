@@ -51,6 +51,20 @@ static void test_canonical(void **state) {
         {"never:min=3M", "never:min=3MiB"},
         {"never:min=2048G", "never:min=2048GiB"},
         {"never:min=5kB", "never:min=5000B"},
+        {"decay", "decay:ms=1000"},
+        {"decay:10", "decay:ms=10"},
+        {"decay:10ms,how=unmap", "decay:ms=10,how=unmap"},
+        {"decay:ms=2s,keep=1MiB,max=8M", "decay:ms=2000,max=8MiB,keep=1MiB"},
+        {"delay:1500us", "delay:ms=1500us"},
+        {"delay:3000us,max=1K", "delay:ms=3,max=1KiB"},
+        {"delay:1001ns", "delay:ms=1001ns"},
+        {"demand:2m", "demand:ms=120000"},
+        {"demand:ms=1h,min=1M", "demand:ms=3600000,min=1MiB"},
+        {"bounce", "bounce:n=4"},
+        {"bounce:7,max=3MiB", "bounce:n=7,max=3MiB"},
+        {"report-2025", "report-2025"},
+        {"report-2025:how=unmap", "report-2025"},
+        {"report-2025:how=dontneed", "report-2025:how=dontneed"},
         {"eager:min=18446744073709551615B", "eager:min=18446744073709551615B"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -65,6 +79,7 @@ static void test_canonical(void **state) {
         assert_int_equal(a.min_bytes, b.min_bytes);
         assert_int_equal(a.max_bytes, b.max_bytes);
         assert_int_equal(a.keep_bytes, b.keep_bytes);
+        assert_int_equal(a.ns, b.ns);
         hakp_format(&b, again, sizeof again);
         assert_string_equal(again, text);
     }
@@ -115,6 +130,19 @@ static void test_rejects(void **state) {
         {"partial:=3", "\"\""},
         {"partial:ms=3", "\"ms\""},
         {"partial:n=3=4", "\"3=4\""},
+        {"decay:0", "\"0\""},
+        {"decay:999ns", "\"999ns\""},
+        {"decay:1.5ms", "\"1.5ms\""},
+        {"decay:10 ms", "\"10 ms\""},
+        {"decay:ms=3d", "\"3d\""},
+        {"decay:n=3", "\"n\""},
+        {"delay:keep=1MiB", "\"keep\""},
+        {"delay:99999999999h", "\"99999999999h\""},
+        {"delay:700000h", "\"700000h\""},
+        {"bounce:keep=1MiB", "\"keep\""},
+        {"bounce:4294967296", "\"4294967296\""},
+        {"bounce:1s", "\"1s\""},
+        {"report-2025:3", "\"3\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct hakp_spec spec, before;
@@ -161,6 +189,7 @@ static void run_steps(const char *text, const struct step *steps, size_t n) {
             fail_msg("%s, step %zu: keeps %llu pages", text, i, (unsigned long long)t.keep_pages);
         assert_int_equal(t.how, spec.how);
         assert_int_equal(t.max_age_ns, ALL);
+        assert_int_equal(t.kind_spans, ALL);
         assert_int_equal(t.next_tick_ns, ALL);
         assert_int_equal(t.cache_bytes, ALL);
         assert_false(t.populate);
@@ -233,12 +262,278 @@ static void test_partial(void **state) {
     RUN("partial:1", ones);
 }
 
+static void test_bounds_by_bytes(void **state) {
+    (void)state;
+    static const struct step bounce[] = {
+        {HAKP_EV_START, 0, ALL},  {HAKP_EV_TICK, 9, ALL}, {HAKP_EV_REUSED, 9, ALL},
+        {HAKP_EV_PRESSURE, 9, 0}, {HAKP_EV_OOM, 9, 0},    {HAKP_EV_TRIM, 9, 0},
+    };
+    RUN("bounce:3", bounce);
+}
+
+/* ---- time -------------------------------------------------------------------------------------
+ */
+
+/* A host with spans of one page each: what is dirty is what the policy leaves. */
+struct host {
+    struct hakp_policy p;
+    struct hakp_target t;
+    uint64_t now, dirty, active, peak, oldest;
+};
+
+static void host_start(struct host *h, const char *text) {
+    struct hakp_spec spec = parsed(text);
+    *h = (struct host){.now = 5000000000u, .oldest = ALL};
+    hakp_init(&h->p, &spec);
+}
+
+static void host_tell(struct host *h, enum hakp_event_kind kind, uint64_t pages, uint64_t since) {
+    struct hakp_event ev = {.kind = kind,
+                            .now_ns = h->now,
+                            .span_pages = pages,
+                            .dirty_pages = h->dirty,
+                            .dirty_spans = h->dirty,
+                            .active_pages = h->active,
+                            .peak_pages = h->peak > h->active ? h->peak : h->active,
+                            .oldest_ns = h->dirty > 0 ? h->oldest : ALL,
+                            .since_ns = since,
+                            .page_size = 4096};
+    h->peak = h->active;
+    hakp_event(&h->p, &ev, &h->t);
+    if (h->dirty > h->t.keep_pages)
+        h->dirty = h->t.keep_pages;
+}
+
+static void becomes_dirty(struct host *h, uint64_t pages) {
+    if (h->dirty == 0)
+        h->oldest = h->now;
+    h->dirty += pages;
+    if (h->active > h->peak)
+        h->peak = h->active;
+    h->active -= pages < h->active ? pages : h->active;
+    host_tell(h, HAKP_EV_DIRTY, pages, 0);
+}
+
+static void is_reused(struct host *h, uint64_t pages, uint64_t since) {
+    h->dirty -= pages;
+    h->active += pages;
+    host_tell(h, HAKP_EV_REUSED, pages, since);
+}
+
+/* As a host that looks at the clock all the time: goes to `at` from tick to tick. */
+static void go_to(struct host *h, uint64_t at) {
+    while (h->t.next_tick_ns <= at) {
+        assert_true(h->t.next_tick_ns > h->now);
+        h->now = h->t.next_tick_ns;
+        host_tell(h, HAKP_EV_TICK, 0, 0);
+    }
+    h->now = at;
+}
+
+/* The curve of docs/policies.md. */
+static double smoothstep(double age, double n) {
+    double x = age >= n ? 0 : 1 - age / n;
+    return x * x * (3 - 2 * x);
+}
+
+static void expect_near(double got, double want, double of, const char *what, double age) {
+    if (got < want - 0.05 * of || got > want + 0.05 * of)
+        fail_msg("%s, at age %.3f: %.0f pages dirty, the curve says %.1f", what, age, got, want);
+}
+
+static void test_decay_curve(void **state) {
+    (void)state;
+    static const char *const policies[] = {"decay:1000", "decay:7ms", "decay:100us", "decay:1h"};
+    for (size_t i = 0; i < sizeof policies / sizeof policies[0]; i++) {
+        uint64_t n = parsed(policies[i]).ns;
+        for (uint64_t offset = 0; offset < 8; offset++) { /* where in an epoch it begins */
+            struct host h;
+            host_start(&h, policies[i]);
+            h.now += offset * n / 512;
+            uint64_t begin = h.now;
+            becomes_dirty(&h, 100000);
+            assert_int_equal(h.dirty, 100000);
+            for (unsigned k = 1; k <= 200; k++) {
+                go_to(&h, begin + n / 200 * k);
+                expect_near((double)h.dirty, 100000 * smoothstep(k, 200), 100000, policies[i],
+                            k / 200.0);
+            }
+            go_to(&h, begin + n + n / 32);
+            assert_int_equal(h.dirty, 0);
+            assert_int_equal(h.t.next_tick_ns, ALL); /* nothing to wait for */
+        }
+    }
+}
+
+/* Pages of several ages: their curves add up. */
+static void test_decay_ages(void **state) {
+    (void)state;
+    struct host h;
+    uint64_t ms = 1000000, begin;
+    host_start(&h, "decay:100");
+    begin = h.now;
+    becomes_dirty(&h, 40000);
+    go_to(&h, begin + 30 * ms);
+    becomes_dirty(&h, 60000);
+    go_to(&h, begin + 45 * ms);
+    becomes_dirty(&h, 10000);
+    for (unsigned at = 46; at < 150; at++) {
+        go_to(&h, begin + at * ms);
+        expect_near((double)h.dirty,
+                    40000 * smoothstep(at, 100) + 60000 * smoothstep(at - 30, 100) +
+                        10000 * smoothstep(at - 45, 100),
+                    110000, "three ages", at);
+    }
+    assert_int_equal(h.dirty, 0);
+}
+
+/* What comes and goes does not keep alive what lies below it. */
+static void test_decay_reuse(void **state) {
+    (void)state;
+    struct host h;
+    uint64_t ms = 1000000, begin, since;
+    host_start(&h, "decay:100");
+    begin = h.now;
+    becomes_dirty(&h, 50000);
+    for (unsigned at = 0; at < 120; at++) {
+        go_to(&h, begin + at * ms);
+        since = h.now;
+        becomes_dirty(&h, 2000);
+        h.now += ms / 2;
+        is_reused(&h, 2000, since);
+        expect_near((double)h.dirty, 50000 * smoothstep(at + 0.5, 100), 50000, "churn", at);
+    }
+    assert_int_equal(h.dirty, 0);
+}
+
+/* A host that does not look for a long time finds the level of that time. */
+static void test_decay_late(void **state) {
+    (void)state;
+    struct host h;
+    host_start(&h, "decay:100");
+    becomes_dirty(&h, 1000);
+    h.now += 50000000;
+    host_tell(&h, HAKP_EV_THREAD_EXIT, 0, 0);
+    expect_near((double)h.dirty, 500, 1000, "late", 0.5);
+    h.now += 1000000000;
+    host_tell(&h, HAKP_EV_TICK, 0, 0);
+    assert_int_equal(h.dirty, 0);
+    becomes_dirty(&h, 1000);
+    host_tell(&h, HAKP_EV_PRESSURE, 0, 0);
+    assert_int_equal(h.dirty, 0);
+    becomes_dirty(&h, 1000);
+    assert_int_equal(h.dirty, 1000);
+    host_tell(&h, HAKP_EV_TRIM, 0, 0);
+    assert_int_equal(h.dirty, 0);
+}
+
+/* keep= is a floor; where more than max= is dirty, half of it stays. */
+static void test_decay_bounds(void **state) {
+    (void)state;
+    struct host h;
+    host_start(&h, "decay:100,keep=400KiB,max=4000KiB");
+    becomes_dirty(&h, 1000);
+    assert_int_equal(h.dirty, 1000);
+    becomes_dirty(&h, 1);
+    assert_int_equal(h.dirty, 500);
+    go_to(&h, h.now + 10000000000u);
+    assert_int_equal(h.dirty, 100);
+}
+
+static void test_delay(void **state) {
+    (void)state;
+    struct host h;
+    host_start(&h, "delay:30,max=400KiB");
+    host_tell(&h, HAKP_EV_START, 0, 0);
+    assert_int_equal(h.t.next_tick_ns, ALL);
+    uint64_t begin = h.now;
+    becomes_dirty(&h, 10);
+    assert_int_equal(h.t.keep_pages, ALL);
+    assert_int_equal(h.t.max_age_ns, 29999999); /* the host releases what is older */
+    assert_int_equal(h.t.next_tick_ns, begin + 30000000);
+    h.now += 1000;
+    becomes_dirty(&h, 10); /* the oldest counts */
+    assert_int_equal(h.t.next_tick_ns, begin + 30000000);
+    becomes_dirty(&h, 81);
+    assert_int_equal(h.dirty, 50);
+    host_tell(&h, HAKP_EV_PRESSURE, 0, 0);
+    assert_int_equal(h.dirty, 0);
+}
+
+static void test_demand(void **state) {
+    (void)state;
+    struct host h;
+    uint64_t ms = 1000000, begin;
+    host_start(&h, "demand:160");
+    begin = h.now;
+    h.active = 1000;
+    becomes_dirty(&h, 300); /* the peak was 1000: all may come again */
+    assert_int_equal(h.active, 700);
+    assert_int_equal(h.dirty, 300);
+    h.active = 500; /* spans that go out of use clean, or were too small */
+    h.now += 20 * ms;
+    host_tell(&h, HAKP_EV_TICK, 0, 0);
+    assert_int_equal(h.dirty, 300);
+    h.now += 20 * ms;
+    h.active = 600;
+    h.peak = 800; /* between events */
+    host_tell(&h, HAKP_EV_TICK, 0, 0);
+    go_to(&h, begin + 160 * ms);
+    assert_int_equal(h.dirty, 300); /* 1000 is within the window */
+    go_to(&h, begin + 171 * ms);
+    assert_int_equal(h.dirty, 200); /* 800 is */
+    go_to(&h, begin + 199 * ms);
+    assert_int_equal(h.dirty, 200);
+    go_to(&h, begin + 211 * ms);
+    assert_int_equal(h.dirty, 0); /* 600 all the time */
+    go_to(&h, begin + 221 * ms);
+    assert_int_equal(h.t.next_tick_ns, ALL);
+    becomes_dirty(&h, 100);
+    assert_int_equal(h.dirty, 100);
+    host_tell(&h, HAKP_EV_PRESSURE, 0, 0);
+    assert_int_equal(h.dirty, 0);
+    becomes_dirty(&h, 100);
+    h.now += 1000000 * ms; /* a long rest: what was active then counts, the peak does not */
+    host_tell(&h, HAKP_EV_TICK, 0, 0);
+    assert_int_equal(h.dirty, 0);
+}
+
+static void test_bounce_asks_by_kind(void **state) {
+    (void)state;
+    struct host h;
+    host_start(&h, "bounce:3,max=400KiB");
+    becomes_dirty(&h, 10);
+    assert_int_equal(h.t.kind_spans, 3);
+    assert_int_equal(h.t.keep_pages, ALL);
+    becomes_dirty(&h, 91);
+    assert_int_equal(h.t.keep_pages, 50);
+    host_tell(&h, HAKP_EV_TICK, 0, 0);
+    assert_int_equal(h.t.kind_spans, ALL); /* only a span that became dirty has a kind */
+}
+
+static void test_report_2025(void **state) {
+    (void)state;
+    struct host h;
+    host_start(&h, "report-2025");
+    host_tell(&h, HAKP_EV_START, 0, 0);
+    assert_true(h.t.populate); /* from the first span on */
+    assert_int_equal(h.t.how, HAKP_UNMAP);
+    becomes_dirty(&h, 16);
+    assert_int_equal(h.dirty, 0);
+    assert_true(h.t.populate);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),   cmocka_unit_test(test_canonical),
-        cmocka_unit_test(test_rejects), cmocka_unit_test(test_format_truncates),
-        cmocka_unit_test(test_eager),   cmocka_unit_test(test_never),
-        cmocka_unit_test(test_partial),
+        cmocka_unit_test(test_names),        cmocka_unit_test(test_canonical),
+        cmocka_unit_test(test_rejects),      cmocka_unit_test(test_format_truncates),
+        cmocka_unit_test(test_eager),        cmocka_unit_test(test_never),
+        cmocka_unit_test(test_partial),      cmocka_unit_test(test_bounds_by_bytes),
+        cmocka_unit_test(test_decay_curve),  cmocka_unit_test(test_decay_ages),
+        cmocka_unit_test(test_decay_reuse),  cmocka_unit_test(test_decay_late),
+        cmocka_unit_test(test_decay_bounds), cmocka_unit_test(test_delay),
+        cmocka_unit_test(test_demand),       cmocka_unit_test(test_bounce_asks_by_kind),
+        cmocka_unit_test(test_report_2025),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,9 +114,24 @@ static void write_trace(const struct shape *shape) {
     assert_int_equal(hakt_writer_close(p.w, NULL, NULL, &err), 0);
 }
 
-static const char *const policies[] = {
-    "never",          "eager",           "partial:3",           "partial:40",
-    "eager:how=free", "eager:how=unmap", "partial:7,how=unmap", "partial:5,how=free,min=128KiB"};
+static const char *const policies[] = {"never",
+                                       "eager",
+                                       "partial:3",
+                                       "partial:40",
+                                       "eager:how=free",
+                                       "eager:how=unmap",
+                                       "partial:7,how=unmap",
+                                       "partial:5,how=free,min=128KiB",
+                                       "decay:2ms",
+                                       "decay:300us,how=unmap",
+                                       "delay:1ms",
+                                       "delay:50us,how=free",
+                                       "demand:1ms",
+                                       "demand:200us,max=1MiB,keep=256KiB",
+                                       "bounce:3",
+                                       "bounce:1,how=unmap,max=1MiB",
+                                       "report-2025",
+                                       "report-2025:how=dontneed"};
 
 static void check_shape(const struct shape *shape, uint64_t *releases) {
     struct haks_pass pass, full;

@@ -475,20 +475,120 @@ static void test_model(void **state) {
     }
 }
 
+/* One random stream through spans.c alone, by a clock that runs unevenly. Writes down the unit of
+ * each span taken; returns how many. *releases: calls that went well. */
+static unsigned run_stream(const char *policy, uint32_t seed, uint64_t fail_mask, uint32_t *taken,
+                           uint64_t *releases) {
+    static struct hak_span v[SPANS];
+    static struct call_log log;
+    static const unsigned kinds[KINDS] = {HAK_KIND_SMALL, HAK_KIND_SMALL, HAK_KIND_MEDIUM, 5};
+    struct hak_spans s;
+    unsigned n = 0, fresh = 0;
+    uint32_t x = seed, unit = 0;
+    uint64_t now = 1000000000, counted = 0;
+
+    start(&s, policy, &log);
+    log.fail_mask = fail_mask;
+    for (unsigned i = 0; i < SPANS; i++) {
+        v[i] = used_span(&s, kinds[rnd(&x) % KINDS], unit, 0);
+        unit += v[i].units + (rnd(&x) % 4 == 0);
+    }
+    for (unsigned step = 0; step < 8000; step++) {
+        uint32_t r = rnd(&x), pick = rnd(&x), pages = rnd(&x);
+        unsigned i = pick % SPANS;
+        now += r % 128 == 0 ? 3000000 : pages % 20000;
+        if (fresh < SPANS && r % 3 == 0)
+            i = fresh++; /* a fresh span lives and dies */
+        else if (r % 50 == 49)
+            hak_spans_look(&s, now);
+        if (r % 16 < (step / 300 % 2 == 0 ? 9 : 5)) {
+            struct hak_span *got = hak_spans_take(&s, kinds[pick % KINDS], now);
+            if (got != NULL) {
+                taken[n++] = got->unit;
+                got->state = HAK_SPAN_USED;
+            }
+        } else if (i < fresh && v[i].state == HAK_SPAN_USED) {
+            uint32_t touched = pages % ((uint32_t)hak_span_kind_pages(v[i].kind, PAGE) + 1);
+            if (touched > v[i].used_pages)
+                v[i].used_pages = touched;
+            hak_spans_put(&s, &v[i], now);
+        }
+    }
+    for (const struct hak_span *d = s.oldest; d != NULL; d = d->younger)
+        counted += d->used_pages;
+    assert_int_equal(s.dirty_pages, counted);
+    *releases = s.released.calls;
+    return n;
+}
+
 /* Which span is reused does not depend on the policy, nor on releases that fail. */
 static void test_placement_invariance(void **state) {
     (void)state;
-    static const char *const others[] = {"eager", "partial:7", "partial:100,how=free",
-                                         "eager:how=unmap,min=128KiB"};
+    static const char *const others[] = {"eager",
+                                         "partial:7",
+                                         "partial:100,how=free",
+                                         "eager:how=unmap,min=128KiB",
+                                         "decay:1",
+                                         "decay:20,how=unmap,max=2MiB",
+                                         "delay:1",
+                                         "delay:20,how=free",
+                                         "demand:1",
+                                         "demand:10,max=1MiB,keep=256KiB",
+                                         "bounce:2",
+                                         "bounce:7,how=free,max=2MiB",
+                                         "report-2025"};
     static uint32_t base[20000], taken[20000];
+    bool kinds[HAKP_KIND_COUNT] = {[HAKP_NEVER] = true};
     for (uint32_t seed = 11; seed <= 20; seed++) {
-        unsigned n = run_model("never", seed, 0, base, 8000);
+        uint64_t releases;
+        unsigned n = run_stream("never", seed, 0, base, &releases);
         assert_true(n > 1000);
+        assert_int_equal(releases, 0);
         for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-            assert_int_equal(run_model(others[i], seed, i % 2 ? 0x1111 : 0, taken, 8000), n);
+            kinds[parsed(others[i]).kind] = true;
+            assert_int_equal(run_stream(others[i], seed, i % 2 ? 0x1111 : 0, taken, &releases), n);
             assert_memory_equal(taken, base, n * sizeof base[0]);
+            if (releases < 10)
+                fail_msg("%s released nearly nothing: the test says nothing of it", others[i]);
         }
     }
+    for (unsigned k = 0; k < HAKP_KIND_COUNT; k++)
+        if (!kinds[k])
+            fail_msg("%s is missing here", hakp_name(k));
+}
+
+/* bounce: of each kind the youngest n stay; deeper ones go, also past a clean one. */
+static void test_kind_limit(void **state) {
+    (void)state;
+    static struct call_log log;
+    struct hak_spans s;
+    start(&s, "bounce:2", &log);
+    struct hak_span v[6], big = used_span(&s, HAK_KIND_MEDIUM, 100, 50);
+    for (uint32_t i = 0; i < 6; i++)
+        v[i] = used_span(&s, 0, 2 * i, i == 2 ? 0 : 10);
+    hak_spans_put(&s, &v[0], 1);
+    hak_spans_put(&s, &v[1], 2);
+    hak_spans_put(&s, &big, 3); /* another kind, with a limit of its own */
+    assert_int_equal(log.n, 0);
+    hak_spans_put(&s, &v[2], 4); /* clean: no event; 0 is the third now */
+    assert_int_equal(log.n, 0);
+    hak_spans_put(&s, &v[3], 5); /* 0 and 1 lie below 3 and the clean 2 */
+    assert_int_equal(log.n, 2);
+    expect_call(&log, 0, 0, 1, 10, 10);
+    expect_call(&log, 1, 2, 1, 10, 10);
+    hak_spans_put(&s, &v[4], 6);
+    assert_int_equal(log.n, 2);
+    hak_spans_put(&s, &v[5], 7);
+    assert_int_equal(log.n, 3);
+    expect_call(&log, 2, 6, 1, 10, 10);
+    assert_int_equal(s.dirty_spans, 3);
+    assert_int_equal(s.dirty_pages, 70);
+    for (unsigned i = 0; i < 20; i++) { /* what comes and goes costs nothing */
+        struct hak_span *a = hak_spans_take(&s, 0, 8), *b = hak_spans_take(&s, HAK_KIND_MEDIUM, 8);
+        hak_spans_put(&s, a, 9);
+        hak_spans_put(&s, b, 9);
+    }
+    assert_int_equal(log.n, 3);
 }
 
 /* partial:N starts at most one round for N spans that became dirty. */
@@ -535,6 +635,7 @@ int main(void) {
         cmocka_unit_test(test_many_batches),
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_placement_invariance),
+        cmocka_unit_test(test_kind_limit),
         cmocka_unit_test(test_partial_rounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,7 +44,10 @@ static void start(struct hak_spans *s) {
     memset(released, 0, sizeof released);
     calls = 0;
     fail_call = 1000;
-    answer = (struct hakp_target){.keep_pages = UINT64_MAX, .max_age_ns = UINT64_MAX};
+    answer = (struct hakp_target){.keep_pages = UINT64_MAX,
+                                  .max_age_ns = UINT64_MAX,
+                                  .kind_spans = UINT64_MAX,
+                                  .next_tick_ns = UINT64_MAX};
     hak_spans_init(s, &spec, 4096, release, NULL);
     for (uint32_t i = 0; i < 8; i++) {
         hak_spans_add_active(s, 16);
@@ -133,11 +136,53 @@ static void test_failure_passes_over(void **state) {
     assert_int_equal(released[8], 0);
 }
 
+/* TICK comes with the first call at or after its time that brings no other event. */
+static void test_ticks(void **state) {
+    (void)state;
+    struct hak_spans s;
+    struct hak_span clean = {.unit = 40, .units = 1};
+    start(&s);
+    hak_spans_look(&s, 5000);
+    assert_int_equal(heard.kind, HAKP_EV_DIRTY); /* not asked for */
+    answer.next_tick_ns = 3000;
+    hak_spans_tell(&s, HAKP_EV_PRESSURE, 2000);
+    hak_spans_look(&s, 2999);
+    assert_int_equal(heard.kind, HAKP_EV_PRESSURE);
+    hak_spans_take(&s, 0, 3000); /* REUSED tells the time */
+    assert_int_equal(heard.kind, HAKP_EV_REUSED);
+    assert_int_equal(heard.since_ns, 1007);
+    assert_int_equal(heard.oldest_ns, 1000);
+    answer.next_tick_ns = 4000;
+    hak_spans_look(&s, 3000);
+    assert_int_equal(heard.kind, HAKP_EV_TICK);
+    assert_int_equal(heard.since_ns, 0);
+    hak_spans_add_active(&s, 16);
+    hak_spans_put(&s, &clean, 4001); /* no event of its own */
+    assert_int_equal(heard.kind, HAKP_EV_TICK);
+    assert_int_equal(heard.now_ns, 4001);
+    assert_int_equal(heard.active_pages, 16);
+    assert_int_equal(heard.peak_pages, 32);
+    assert_null(hak_spans_take(&s, 7, 4002)); /* nor has this; the answer is still in the past */
+    assert_int_equal(heard.now_ns, 4002);
+    assert_int_equal(heard.peak_pages, 16);
+    answer.next_tick_ns = UINT64_MAX;
+    assert_ptr_equal(hak_spans_take(&s, 0, 4003), &clean);
+    assert_int_equal(heard.now_ns, 4003);
+    assert_int_equal(heard.kind, HAKP_EV_TICK);
+    hak_spans_look(&s, UINT64_MAX - 1);
+    assert_int_equal(heard.now_ns, 4003);
+    answer.keep_pages = 0;
+    hak_spans_tell(&s, HAKP_EV_PRESSURE, 5000);
+    hak_spans_tell(&s, HAKP_EV_PRESSURE, 5001);
+    assert_int_equal(heard.oldest_ns, UINT64_MAX);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_keep_pages),
         cmocka_unit_test(test_max_age),
+        cmocka_unit_test(test_ticks),
         cmocka_unit_test(test_failure_passes_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
