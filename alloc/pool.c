@@ -65,7 +65,12 @@ void hak_core_observe(hak_observe_fn *fn, void *ctx) {
 }
 
 void hak_core_set_clock(uint64_t now_ns) {
-    atomic_store_explicit(&virtual_now, now_ns, memory_order_relaxed);
+    uint64_t before = atomic_exchange_explicit(&virtual_now, now_ns, memory_order_relaxed);
+    if ((before == UINT64_MAX) == (now_ns == UINT64_MAX) || !spans.page_size)
+        return;
+    hak_pool_lock();
+    hak_spans_restart(&spans, now());
+    hak_pool_unlock();
 }
 
 /* ---- spans --------------------------------------------------------------------------------- */

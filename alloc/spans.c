@@ -206,6 +206,14 @@ void hak_spans_look(struct hak_spans *s, uint64_t now_ns) {
         tell(s, HAKP_EV_TICK, NULL, now_ns);
 }
 
+void hak_spans_restart(struct hak_spans *s, uint64_t now_ns) {
+    const struct hakp_spec spec = s->policy.spec;
+    for (struct hak_span *span = s->oldest; span != NULL; span = span->younger)
+        span->freed_ns = now_ns;
+    hakp_init(&s->policy, &spec);
+    tell(s, HAKP_EV_START, NULL, now_ns);
+}
+
 struct hak_span *hak_spans_take(struct hak_spans *s, unsigned kind, uint64_t now_ns) {
     struct hak_span *span = s->free[kind];
     if (span == NULL) {

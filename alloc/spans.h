@@ -125,6 +125,10 @@ void hak_spans_put(struct hak_spans *s, struct hak_span *span, uint64_t now_ns);
 /* Looks at the clock: tells the policy (TICK) if it asked for that, and carries out its target. */
 void hak_spans_look(struct hak_spans *s, uint64_t now_ns);
 
+/* Another clock, which may stand anywhere: the policy begins anew (START), and every dirty span
+ * counts as freed just now. */
+void hak_spans_restart(struct hak_spans *s, uint64_t now_ns);
+
 /* Any other event (PRESSURE, OOM, THREAD_EXIT, TRIM). Returns the pages released that may
  * have been resident. */
 uint64_t hak_spans_tell(struct hak_spans *s, enum hakp_event_kind kind, uint64_t now_ns);

@@ -62,7 +62,8 @@ enum hakp_event_kind {
     HAKP_EV_OOM,      /* a map call failed: every policy answers keep_pages 0 */
     HAKP_EV_THREAD_EXIT, /* a thread has handed back its caches */
     HAKP_EV_TRIM,        /* the program asked (malloc_trim): keep_pages 0 as well */
-    HAKP_EV_START,       /* the host begins: the first target */
+    HAKP_EV_START,       /* the host begins, or its clock is another one: the first target; now_ns
+                            may be 0 */
 };
 
 struct hakp_event {

@@ -90,9 +90,11 @@ static void answer(struct hakp_policy *p, const struct hakp_event *ev, struct ha
     case HAKP_EV_TRIM:
         forget(state);
         break;
+    case HAKP_EV_START: /* what is dirty already begins to decay now */
+        state[RING + epoch % EPOCHS] = ev->dirty_pages;
+        break;
     case HAKP_EV_TICK:
     case HAKP_EV_THREAD_EXIT:
-    case HAKP_EV_START:
         break;
     }
     if (ev->dirty_pages == 0)

@@ -177,13 +177,27 @@ static void test_ticks(void **state) {
     assert_int_equal(heard.oldest_ns, UINT64_MAX);
 }
 
+/* Another clock: the policy begins anew, and ages count from there. */
+static void test_restart(void **state) {
+    (void)state;
+    struct hak_spans s;
+    start(&s);
+    hak_spans_restart(&s, 100);
+    assert_int_equal(heard.kind, HAKP_EV_START);
+    assert_int_equal(heard.now_ns, 100);
+    assert_int_equal(heard.oldest_ns, 100);
+    assert_int_equal(heard.dirty_pages, 80);
+    answer.max_age_ns = 50;
+    assert_int_equal(hak_spans_tell(&s, HAKP_EV_TICK, 150), 0);
+    assert_int_equal(hak_spans_tell(&s, HAKP_EV_TICK, 151), 80);
+    expect_gone(8);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_events),
-        cmocka_unit_test(test_keep_pages),
-        cmocka_unit_test(test_max_age),
-        cmocka_unit_test(test_ticks),
-        cmocka_unit_test(test_failure_passes_over),
+        cmocka_unit_test(test_events),  cmocka_unit_test(test_keep_pages),
+        cmocka_unit_test(test_max_age), cmocka_unit_test(test_ticks),
+        cmocka_unit_test(test_restart), cmocka_unit_test(test_failure_passes_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
