@@ -183,8 +183,9 @@ static uint64_t monotonic_ns(void) {
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-static int to_writer(void *ctx, const struct hakt_rec *rec, struct hakc_err *err) {
-    return hakt_write(ctx, rec, err);
+static int to_writer(void *ctx, const struct hakt_rec *rec, uint64_t old_size,
+                     struct hakc_err *err) {
+    return hakt_write_sized(ctx, rec, old_size, err);
 }
 
 static char *join_command(char **argv) {

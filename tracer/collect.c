@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define PUBLISH_EVERY  1024 /* records: room is given back in pieces of this */
-#define PREFETCH_AHEAD 8    /* records */
+#define PREFETCH_AHEAD 16   /* records */
 #define HELD_NS_MAX                                                                                \
     50000000           /* a held record is given its due after that, whatever the others do        \
                         */
@@ -269,7 +269,7 @@ static uint64_t run_ring(struct hakt_collect *c, struct ring *r) {
             heap_push(c, r);
             break;
         }
-        hakc_map_prefetch(
+        hakt_live_prefetch(
             &c->res.live,
             __atomic_load_n(&record_at(c, r, r->cursor + PREFETCH_AHEAD)->ptr, __ATOMIC_RELAXED));
         if (hakt_resolve(&c->res, &r->origin, rec, r->force, &awaited)) {

@@ -28,9 +28,10 @@
 struct hakt_collect;
 
 struct hakt_collect_sink {
-    /* Takes the next record. A negative code ends the recording: from then on the rings are only
-     * emptied, so that the program goes on. */
-    int (*put)(void *ctx, const struct hakt_rec *rec, struct hakc_err *err);
+    /* Takes the next record; old_size is the size of the object that it consumes (0 if none), as
+     * hakt_write_sized wants it. A negative code ends the recording: from then on the rings are
+     * only emptied, so that the program goes on. */
+    int (*put)(void *ctx, const struct hakt_rec *rec, uint64_t old_size, struct hakc_err *err);
     void *ctx;
 };
 

@@ -17,18 +17,18 @@ int hakt_resolver_init(struct hakt_resolver *r, const struct hakt_clock *clock,
     r->clock = clock;
     r->sink = sink;
     r->next_id = 1;
-    int rc = hakc_map_init(&r->live, 1 << 16);
+    int rc = hakt_live_init(&r->live);
     return rc == 0 ? 0 : hakc_fail(err, rc, "no memory for the table of live addresses");
 }
 
 void hakt_resolver_fini(struct hakt_resolver *r) {
-    hakc_map_fini(&r->live);
+    hakt_live_fini(&r->live);
 }
 
-static void put(struct hakt_resolver *r, const struct hakt_rec *rec) {
+static void put(struct hakt_resolver *r, const struct hakt_rec *rec, uint64_t old_size) {
     if (r->err.code != 0)
         return;
-    int rc = r->sink.put(r->sink.ctx, rec, &r->err);
+    int rc = r->sink.put(r->sink.ctx, rec, old_size, &r->err);
     if (rc != 0)
         r->err.code = rc;
     else
@@ -47,44 +47,48 @@ static uint64_t ordered_ns(struct hakt_resolver *r, uint64_t raw) {
 }
 
 static void emit(struct hakt_resolver *r, struct hakt_origin *o, struct hakt_rec *rec,
-                 uint64_t raw) {
+                 uint64_t old_size, uint64_t raw) {
     rec->time = ordered_ns(r, raw);
     if (!o->seen) {
         struct hakt_rec start = {.time = rec->time, .op = HAKT_THREAD_START};
         o->seen = 1;
         o->number = start.thread = (uint32_t)r->stats.threads++;
-        put(r, &start);
+        put(r, &start, 0);
     }
     rec->thread = o->number;
     r->stats.ops++;
     r->stats.foreign += (rec->flags & HAKT_REC_FOREIGN) != 0;
-    put(r, rec);
-}
-
-static void set_live(struct hakt_resolver *r, uint64_t addr, uint64_t id) {
-    int rc = hakc_map_put(&r->live, addr, id);
-    if (rc != 0 && r->err.code == 0)
-        hakc_fail(&r->err, rc, "no memory for the table of live addresses (%zu objects)",
-                  hakc_map_count(&r->live));
+    put(r, rec, old_size);
 }
 
 /* The program got an address that counts as live. */
-static void imply_free(struct hakt_resolver *r, struct hakt_origin *o, uint64_t id, uint64_t raw) {
-    struct hakt_rec rec = {.op = HAKT_FREE, .old_id = id, .flags = HAKT_REC_IMPLIED};
+static void imply_free(struct hakt_resolver *r, struct hakt_origin *o, uint64_t addr,
+                       uint64_t raw) {
+    struct hakt_rec rec = {.op = HAKT_FREE, .flags = HAKT_REC_IMPLIED};
+    uint64_t size = 0;
+    hakt_live_take(&r->live, addr, &rec.old_id, &size);
     r->stats.implied++;
-    emit(r, o, &rec, raw);
+    emit(r, o, &rec, size, raw);
 }
 
-/* Makes the address of a new object ready: 0, or 1 if it must wait. */
-static int vacate(struct hakt_resolver *r, struct hakt_origin *o, uint64_t addr, uint64_t raw,
-                  int force) {
-    uint64_t id = 0;
-    if (hakc_map_find(&r->live, addr) == NULL)
+/* Notes a live object. 0, or 1: its address is taken and it must wait (never with force). */
+static int set_live(struct hakt_resolver *r, struct hakt_origin *o, uint64_t addr, uint64_t id,
+                    uint64_t size, uint64_t raw, int force) {
+    int rc = hakt_live_add(&r->live, addr, id, size);
+    if (rc == 0)
         return 0;
-    if (!force)
-        return 1;
-    hakc_map_take(&r->live, addr, &id);
-    imply_free(r, o, id, raw);
+    if (rc > 0) {
+        if (!force)
+            return 1;
+        imply_free(r, o, addr, raw);
+        rc = hakt_live_add(&r->live, addr, id, size);
+    }
+    if (rc == HAKC_EUNSUPPORTED && r->err.code == 0)
+        hakc_fail(&r->err, rc, "more than %llu allocations in one recording",
+                  (unsigned long long)HAKT_LIVE_ID_LIMIT - 1);
+    else if (rc != 0 && r->err.code == 0)
+        hakc_fail(&r->err, rc, "no memory for the table of live addresses (%zu objects)",
+                  r->live.count);
     return 0;
 }
 
@@ -94,24 +98,24 @@ static int on_alloc(struct hakt_resolver *r, struct hakt_origin *o, const struct
     if (in->ptr == 0) {
         rec.flags = HAKT_REC_FAILED;
     } else {
-        if (vacate(r, o, in->ptr, in->time, force))
+        if (set_live(r, o, in->ptr, r->next_id, in->size, in->time, force))
             return 1;
         rec.id = r->next_id++;
-        set_live(r, in->ptr, rec.id);
     }
-    emit(r, o, &rec, in->time);
+    emit(r, o, &rec, 0, in->time);
     return 0;
 }
 
 static int on_free(struct hakt_resolver *r, struct hakt_origin *o, const struct hakt_shm_rec *in,
                    int force) {
     struct hakt_rec rec = {.op = HAKT_FREE};
-    if (in->ptr != 0 && !hakc_map_take(&r->live, in->ptr, &rec.old_id)) {
+    uint64_t size = 0;
+    if (in->ptr != 0 && !hakt_live_take(&r->live, in->ptr, &rec.old_id, &size)) {
         if (!force)
             return 1;
         rec.flags = HAKT_REC_FOREIGN;
     }
-    emit(r, o, &rec, in->time);
+    emit(r, o, &rec, size, in->time);
     return 0;
 }
 
@@ -122,20 +126,21 @@ static void give_up_pending(struct hakt_resolver *r, struct hakt_origin *o, unsi
                            .old_id = p->id,
                            .size = p->size,
                            .flags = (uint8_t)(p->flags | HAKT_REC_UNFINISHED)};
-    emit(r, o, &rec, raw);
+    emit(r, o, &rec, p->old_size, raw);
     memmove(&o->pending[i], &o->pending[i + 1], (--o->depth - i) * sizeof(*p));
 }
 
 static int on_realloc_begin(struct hakt_resolver *r, struct hakt_origin *o,
                             const struct hakt_shm_rec *in, unsigned op, int force) {
-    uint64_t id = 0;
-    if (!hakc_map_take(&r->live, in->ptr, &id) && !force)
+    uint64_t id = 0, old_size = 0;
+    if (!hakt_live_take(&r->live, in->ptr, &id, &old_size) && !force)
         return 1;
     if (o->depth == HAKT_PENDING_MAX)
         give_up_pending(r, o, 0, in->time);
     o->pending[o->depth++] =
         (struct hakt_pending){.addr = in->ptr,
                               .id = id,
+                              .old_size = old_size,
                               .size = in->size,
                               .op = op == HAKT_SHM_REALLOC_BEGIN ? HAKT_REALLOC : HAKT_REALLOCARRAY,
                               .flags = id == 0 ? HAKT_REC_FOREIGN : 0};
@@ -151,21 +156,22 @@ static int on_realloc_end(struct hakt_resolver *r, struct hakt_origin *o,
         struct hakt_shm_rec alloc = {.time = in->time, .ptr = in->ptr};
         return in->ptr == 0 ? 0 : on_alloc(r, o, &alloc, HAKT_REALLOC, 0, force);
     }
-    if (in->ptr != 0 && vacate(r, o, in->ptr, in->time, force))
+    if (in->ptr != 0 &&
+        set_live(r, o, in->ptr, r->next_id, o->pending[i - 1].size, in->time, force))
         return 1;
-    while (o->depth > i) /* left behind by a handler that did not return */
+    /* Left behind by a handler that did not return. They make no id. */
+    while (o->depth > i)
         give_up_pending(r, o, o->depth - 1, in->time);
     const struct hakt_pending *p = &o->pending[--o->depth];
     struct hakt_rec rec = {.op = p->op, .old_id = p->id, .size = p->size, .flags = p->flags};
     if (in->ptr != 0) {
         rec.id = r->next_id++;
-        set_live(r, in->ptr, rec.id);
     } else if (p->size != 0) { /* failed: the old object lives on */
         rec.flags |= HAKT_REC_FAILED;
         if (p->id != 0)
-            set_live(r, p->addr, p->id);
+            set_live(r, o, p->addr, p->id, p->old_size, in->time, 1);
     }
-    emit(r, o, &rec, in->time);
+    emit(r, o, &rec, p->old_size, in->time);
     return 0;
 }
 
@@ -210,6 +216,6 @@ void hakt_resolve_thread_end(struct hakt_resolver *r, struct hakt_origin *o) {
     while (o->depth > 0)
         give_up_pending(r, o, 0, raw);
     struct hakt_rec end = {.time = r->last_ns, .op = HAKT_THREAD_END, .thread = o->number};
-    put(r, &end);
+    put(r, &end, 0);
     o->seen = 0;
 }

@@ -1,14 +1,14 @@
 /*
- * The collector's second half: what one ring record means. Keeps the map from live addresses to
- * allocation ids, joins the two halves of a realloc, and hands finished records to the sink. The
- * order in which records come is collect.c's business.
+ * The collector's second half: what one ring record means. Keeps the table of live objects, joins
+ * the two halves of a realloc, and hands finished records to the sink. The order in which records
+ * come is collect.c's business.
  */
 #ifndef TRACER_COLLECT_RESOLVE_H
 #define TRACER_COLLECT_RESOLVE_H
 
 #include "common/err.h"
-#include "common/map.h"
 #include "tracer/collect.h"
+#include "tracer/live_table.h"
 
 #include <stdint.h>
 
@@ -17,7 +17,8 @@
 #define HAKT_PENDING_MAX 8
 
 struct hakt_pending {
-    uint64_t addr, id, size; /* the old object; id 0 = foreign */
+    uint64_t addr, id, old_size; /* the old object; id 0 = foreign */
+    uint64_t size;               /* asked for */
     uint8_t op, flags;
 };
 
@@ -30,7 +31,7 @@ struct hakt_origin {
 };
 
 struct hakt_resolver {
-    struct hakc_map live; /* address -> id */
+    struct hakt_live live;
     const struct hakt_clock *clock;
     struct hakt_collect_sink sink;
     uint64_t next_id;

@@ -1,2 +1,7 @@
 TOOLS += bench_random_mixed
 bench_random_mixed_SRC := tests/bench/bench_random_mixed.c
+
+TOOLS += bench_collect
+bench_collect_SRC := tests/bench/bench_collect.c
+bench_collect_A := libtracer libformat libcommon
+bench_collect_LD := -lzstd -lnettle -lm

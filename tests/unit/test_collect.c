@@ -25,12 +25,22 @@ struct fixture {
     size_t fail_at; /* the sink fails from there on */
 };
 
-static int take(void *ctx, const struct hakt_rec *rec, struct hakc_err *err) {
+/* What the records so far say about the object that rec consumes. */
+static uint64_t size_consumed(const struct fixture *f, const struct hakt_rec *rec) {
+    for (size_t i = 0; i < f->out_count && rec->old_id != 0; i++) {
+        if (f->out[i].id == rec->old_id)
+            return f->out[i].size;
+    }
+    return 0;
+}
+
+static int take(void *ctx, const struct hakt_rec *rec, uint64_t old_size, struct hakc_err *err) {
     struct fixture *f = ctx;
     if (f->out_count >= f->fail_at)
         return hakc_fail(err, HAKC_EIO, "disk full");
     if (f->out_count > 0)
         assert_true(rec->time >= f->out[f->out_count - 1].time);
+    assert_int_equal(old_size, size_consumed(f, rec));
     f->out[f->out_count++] = *rec;
     return 0;
 }

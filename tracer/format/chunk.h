@@ -34,14 +34,19 @@ enum hakt_encoding {
 
 struct hakt_encoder;
 
-/* NULL: no memory. */
+/* The encoder takes records one by one and keeps columns, not records: what it knows of a chunk is
+ * what it will write. NULL: no memory. */
 struct hakt_encoder *hakt_encoder_new(void);
 void hakt_encoder_free(struct hakt_encoder *e);
 
-/* Encodes n (1..HAKT_CHUNK_MAX) records that pass hakt_rec_check, first_id being the next id
- * before them, into *out. Returns the size, or 0: no memory. */
-size_t hakt_encode_chunk(struct hakt_encoder *e, const struct hakt_rec *recs, size_t n,
-                         uint64_t first_id, struct hakt_bytes *out);
+/* Adds the next record, which passes hakt_rec_check, to the chunk: at most HAKT_CHUNK_MAX. Its id,
+ * if any, is the next one (from 1), its old id below that. HAKC_ENOMEM: no more can come of this
+ * chunk. */
+int hakt_encoder_add(struct hakt_encoder *e, const struct hakt_rec *r);
+
+/* Writes the content of the chunk, of at least one record, into *out and begins the next. Returns
+ * the size, or 0: no memory. */
+size_t hakt_encoder_finish(struct hakt_encoder *e, struct hakt_bytes *out);
 
 struct hakt_decoder;
 

@@ -4,123 +4,161 @@
 #include "tracer/format/record.h"
 #include "tracer/format/varint.h"
 
+#define RECORDS_MIN 16                    /* first room of a thread */
+#define HELD_MAX    (8u * HAKT_CHUNK_MAX) /* records' room kept from chunk to chunk */
+
 /* Where an allocation of this chunk was made. */
 struct birth {
     uint32_t thread;
     uint32_t nth; /* among the thread's allocations in the chunk */
 };
 
-struct thread_state {
-    uint32_t records;
-    uint32_t allocs;
-    uint32_t place;      /* in the directory */
-    uint32_t size_bytes; /* of its part of the column */
-    uint32_t own_bytes;
+/* A thread's part of the columns that are grouped by thread. */
+struct part {
+    uint32_t records, allocs;
+    uint32_t cap;             /* records that there is room for */
+    uint32_t place;           /* in the directory */
+    uint8_t *op, *size, *own; /* owned */
+    uint8_t *size_end, *own_end;
+};
+
+struct run {
+    uint32_t thread, records;
 };
 
 struct hakt_encoder {
-    struct birth *births;         /* by id - first id of the chunk */
-    uint64_t *own;                /* by record: value for the own column */
-    uint32_t *order;              /* record numbers, grouped by thread */
-    size_t cap;                   /* of the three */
-    struct thread_state *threads; /* by thread number */
-    uint32_t threads_cap;
-    uint32_t *present; /* the threads of this chunk, ascending */
+    struct birth *births; /* by id - first id of the chunk */
+    struct run *runs;     /* the schedule so far, without the last run */
+    uint32_t nruns, run;  /* run: records of the last one */
+    uint32_t current;     /* its thread */
+    uint32_t n;           /* records in the chunk */
+    uint64_t first_id, next_id, first_time, time;
+    struct part *parts; /* by thread number */
+    uint32_t parts_cap;
+    uint32_t held;     /* records that all parts have room for */
+    uint32_t *present; /* the threads of this chunk */
     uint32_t npresent;
-    struct hakt_bytes col[HAKT_COL_COUNT];
-    uint8_t *end[HAKT_COL_COUNT]; /* write position in each */
+    uint8_t *far, *far_end, *align, *align_end, *at, *at_end; /* columns in the trace's order */
 };
 
 struct hakt_encoder *hakt_encoder_new(void) {
-    return calloc(1, sizeof(struct hakt_encoder));
+    struct hakt_encoder *e = calloc(1, sizeof(*e));
+    if (e == NULL)
+        return NULL;
+    e->births = malloc(HAKT_CHUNK_MAX * sizeof(*e->births));
+    e->runs = malloc(HAKT_CHUNK_MAX * sizeof(*e->runs));
+    e->far_end = e->far = malloc((size_t)HAKT_CHUNK_MAX * HAKT_VARINT_MAX);
+    e->at_end = e->at = malloc((size_t)HAKT_CHUNK_MAX * HAKT_VARINT_MAX);
+    e->align_end = e->align = malloc(HAKT_CHUNK_MAX);
+    e->first_id = e->next_id = 1;
+    if (e->births != NULL && e->runs != NULL && e->far != NULL && e->at != NULL && e->align != NULL)
+        return e;
+    hakt_encoder_free(e);
+    return NULL;
+}
+
+static void part_free(struct part *t) {
+    free(t->op);
+    free(t->size);
+    free(t->own);
+    memset(t, 0, sizeof(*t));
 }
 
 void hakt_encoder_free(struct hakt_encoder *e) {
     if (e == NULL)
         return;
-    for (int c = 0; c < HAKT_COL_COUNT; c++)
-        free(e->col[c].p);
-    free(e->births);
-    free(e->own);
-    free(e->order);
-    free(e->threads);
+    for (uint32_t i = 0; i < e->parts_cap; i++)
+        part_free(&e->parts[i]);
+    free(e->parts);
     free(e->present);
+    free(e->births);
+    free(e->runs);
+    free(e->far);
+    free(e->at);
+    free(e->align);
     free(e);
 }
 
-static int encode_reserve_records(struct hakt_encoder *e, size_t n) {
-    if (n <= e->cap)
-        return 0;
-    free(e->births);
-    free(e->own);
-    free(e->order);
-    e->births = malloc(n * sizeof(*e->births));
-    e->own = malloc(n * sizeof(*e->own));
-    e->order = malloc(n * sizeof(*e->order));
-    e->cap = e->births != NULL && e->own != NULL && e->order != NULL ? n : 0;
-    return e->cap == n ? 0 : HAKC_ENOMEM;
-}
-
-static int encode_reserve(struct hakt_encoder *e, const struct hakt_rec *recs, size_t n) {
-    uint32_t highest = 0;
-    for (size_t i = 0; i < n; i++)
-        highest = recs[i].thread > highest ? recs[i].thread : highest;
-    if (highest >= e->threads_cap) {
-        uint32_t cap = highest + highest / 2 + 16;
-        struct thread_state *t = realloc(e->threads, cap * sizeof(*t));
-        if (t == NULL)
-            return HAKC_ENOMEM;
-        e->threads = t;
-        uint32_t *p = realloc(e->present, cap * sizeof(*p));
-        if (p == NULL)
-            return HAKC_ENOMEM;
-        e->present = p;
-        memset(t + e->threads_cap, 0, (cap - e->threads_cap) * sizeof(*t));
-        e->threads_cap = cap;
-    }
-    for (int c = 1; c < HAKT_COL_COUNT; c++) {
-        size_t most = n * HAKT_VARINT_MAX;
-        if (c == HAKT_COL_THREADS || c == HAKT_COL_SCHEDULE)
-            most = n * 20; /* entries of four and two numbers of at most 32 bits */
-        if (hakt_bytes_reserve(&e->col[c], most) != 0)
-            return HAKC_ENOMEM;
-        e->end[c] = e->col[c].p;
-    }
+static int threads_grow(struct hakt_encoder *e, uint32_t thread) {
+    uint32_t cap = thread + thread / 2 + 16;
+    struct part *t = realloc(e->parts, cap * sizeof(*t));
+    if (t == NULL)
+        return HAKC_ENOMEM;
+    e->parts = t;
+    memset(t + e->parts_cap, 0, (cap - e->parts_cap) * sizeof(*t));
+    e->parts_cap = cap;
+    uint32_t *p = realloc(e->present, cap * sizeof(*p));
+    if (p == NULL)
+        return HAKC_ENOMEM;
+    e->present = p;
     return 0;
 }
 
-/* First pass, in the trace's order: the columns that stand in this order, the value of the own
- * column for each record, and how many records each thread has. */
-static void encode_in_order(struct hakt_encoder *e, const struct hakt_rec *recs, size_t n,
-                            uint64_t first_id) {
-    uint64_t next_id = first_id, time = recs[0].time;
-    uint8_t *far = e->end[HAKT_COL_FAR], *at = e->end[HAKT_COL_TIME];
-    e->npresent = 0;
-    for (size_t i = 0; i < n; i++) {
-        const struct hakt_rec *r = &recs[i];
-        struct thread_state *t = &e->threads[r->thread];
-        if (t->records++ == 0)
-            e->present[e->npresent++] = r->thread;
-        at = hakt_put_varint(at, r->time - time);
-        time = r->time;
-        if (hakt_op_has_old(r->op) && !(r->flags & HAKT_REC_FOREIGN)) {
-            uint64_t k = r->old_id - first_id; /* of an older object: unused */
-            if (r->old_id >= first_id && e->births[k].thread == r->thread) {
-                e->own[i] = t->allocs - e->births[k].nth;
-            } else {
-                e->own[i] = 0;
-                far = hakt_put_varint(far, r->old_id == 0 ? 0 : next_id - r->old_id);
-            }
-        }
-        if (hakt_op_has_align(r->op))
-            *e->end[HAKT_COL_ALIGN]++ = r->align_log2;
-        if (r->id != 0) {
-            e->births[next_id - first_id] = (struct birth){r->thread, t->allocs++};
-            next_id++;
-        }
+static int part_grow(struct hakt_encoder *e, struct part *t) {
+    uint32_t cap = t->cap == 0 ? RECORDS_MIN : t->cap * 2;
+    ptrdiff_t size_bytes = t->cap != 0 ? t->size_end - t->size : 0;
+    ptrdiff_t own_bytes = t->cap != 0 ? t->own_end - t->own : 0;
+    uint8_t *op = realloc(t->op, cap);
+    t->op = op != NULL ? op : t->op;
+    uint8_t *size = realloc(t->size, (size_t)cap * HAKT_VARINT_MAX);
+    t->size = size != NULL ? size : t->size;
+    uint8_t *own = realloc(t->own, (size_t)cap * HAKT_VARINT_MAX);
+    t->own = own != NULL ? own : t->own;
+    t->size_end = t->size != NULL ? t->size + size_bytes : NULL;
+    t->own_end = t->own != NULL ? t->own + own_bytes : NULL;
+    if (op == NULL || size == NULL || own == NULL)
+        return HAKC_ENOMEM;
+    e->held += cap - t->cap;
+    t->cap = cap;
+    return 0;
+}
+
+/* Another thread than the last record's. */
+static int switch_thread(struct hakt_encoder *e, uint32_t thread) {
+    if (thread >= e->parts_cap && threads_grow(e, thread) != 0)
+        return HAKC_ENOMEM;
+    if (e->run > 0)
+        e->runs[e->nruns++] = (struct run){e->current, e->run};
+    e->current = thread;
+    e->run = 0;
+    if (e->parts[thread].records == 0)
+        e->present[e->npresent++] = thread;
+    return 0;
+}
+
+static inline void add_old(struct hakt_encoder *e, struct part *t, const struct hakt_rec *r) {
+    if (r->old_id >= e->first_id && e->births[r->old_id - e->first_id].thread == r->thread) {
+        t->own_end =
+            hakt_put_varint(t->own_end, t->allocs - e->births[r->old_id - e->first_id].nth);
+    } else {
+        *t->own_end++ = 0;
+        e->far_end = hakt_put_varint(e->far_end, r->old_id == 0 ? 0 : e->next_id - r->old_id);
     }
-    e->end[HAKT_COL_FAR] = far;
-    e->end[HAKT_COL_TIME] = time == recs[0].time ? e->col[HAKT_COL_TIME].p : at;
+}
+
+int hakt_encoder_add(struct hakt_encoder *e, const struct hakt_rec *r) {
+    if ((r->thread != e->current || e->n == 0) && switch_thread(e, r->thread) != 0)
+        return HAKC_ENOMEM;
+    struct part *t = &e->parts[r->thread];
+    if (t->records == t->cap && part_grow(e, t) != 0)
+        return HAKC_ENOMEM;
+    if (e->n++ == 0)
+        e->first_time = e->time = r->time;
+    e->run++;
+    e->at_end = hakt_put_varint(e->at_end, r->time - e->time);
+    e->time = r->time;
+    t->op[t->records++] = (uint8_t)(r->op | r->flags << HAKT_CODE_FLAGS_SHIFT);
+    if (hakt_op_has_old(r->op) && !(r->flags & HAKT_REC_FOREIGN))
+        add_old(e, t, r);
+    if (!hakt_op_has_size(r->op))
+        return 0;
+    if (hakt_op_has_align(r->op))
+        *e->align_end++ = r->align_log2;
+    int absent = r->id == 0 && !(r->flags & (HAKT_REC_FAILED | HAKT_REC_UNFINISHED));
+    t->size_end = hakt_put_varint(t->size_end, absent ? 0 : r->size + 1);
+    if (r->id != 0)
+        e->births[e->next_id++ - e->first_id] = (struct birth){r->thread, t->allocs++};
+    return 0;
 }
 
 static int compare_u32(const void *a, const void *b) {
@@ -128,95 +166,109 @@ static int compare_u32(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/* Sorts the record numbers by thread, stably, and writes the schedule. */
-static void encode_schedule(struct hakt_encoder *e, const struct hakt_rec *recs, size_t n) {
-    uint8_t *out = e->end[HAKT_COL_SCHEDULE];
-    static const uint32_t none = UINT32_MAX;
-    uint32_t start = 0, current = none, run = 0;
+static uint8_t *put(uint8_t *p, const uint8_t *from, size_t n) {
+    memcpy(p, from, n);
+    return p + n;
+}
+
+/* The directory, into p; and the size of each column grouped by thread. */
+static uint8_t *put_directory(struct hakt_encoder *e, uint8_t *p, size_t bytes[HAKT_COL_COUNT]) {
+    uint32_t previous = 0;
     qsort(e->present, e->npresent, sizeof(*e->present), compare_u32);
     for (uint32_t k = 0; k < e->npresent; k++) {
-        struct thread_state *t = &e->threads[e->present[k]];
+        struct part *t = &e->parts[e->present[k]];
         t->place = k;
-        t->own_bytes = start; /* for now: where its next record number goes */
-        start += t->records;
+        p = hakt_put_varint(p, e->present[k] - previous);
+        p = hakt_put_varint(p, t->records);
+        p = hakt_put_varint(p, (uint64_t)(t->size_end - t->size));
+        p = hakt_put_varint(p, (uint64_t)(t->own_end - t->own));
+        bytes[HAKT_COL_OP] += t->records;
+        bytes[HAKT_COL_SIZE] += (size_t)(t->size_end - t->size);
+        bytes[HAKT_COL_OWN] += (size_t)(t->own_end - t->own);
+        previous = e->present[k];
     }
-    for (size_t i = 0; i < n; i++) {
-        struct thread_state *t = &e->threads[recs[i].thread];
-        e->order[t->own_bytes++] = (uint32_t)i;
-        if (t->place != current) {
-            if (current != none) {
-                out = hakt_put_varint(out, current);
-                out = hakt_put_varint(out, run);
-            }
-            current = t->place;
-            run = 0;
-        }
-        run++;
-    }
-    out = hakt_put_varint(out, current);
-    e->end[HAKT_COL_SCHEDULE] = hakt_put_varint(out, run);
+    return p;
 }
 
-/* Second pass, thread by thread: the columns grouped by thread, and the directory. */
-static void encode_by_thread(struct hakt_encoder *e, const struct hakt_rec *recs) {
-    const uint32_t *order = e->order;
-    uint8_t *op = e->end[HAKT_COL_OP], *size = e->end[HAKT_COL_SIZE], *own = e->end[HAKT_COL_OWN];
-    uint8_t *dir = e->end[HAKT_COL_THREADS];
-    uint32_t previous = 0;
-    for (uint32_t k = 0; k < e->npresent; k++) {
-        uint32_t number = e->present[k];
-        struct thread_state *t = &e->threads[number];
-        const uint8_t *size_start = size, *own_start = own;
-        for (uint32_t j = 0; j < t->records; j++) {
-            uint32_t i = *order++;
-            const struct hakt_rec *r = &recs[i];
-            *op++ = (uint8_t)(r->op | r->flags << HAKT_CODE_FLAGS_SHIFT);
-            if (hakt_op_has_size(r->op)) {
-                int absent = r->id == 0 && !(r->flags & (HAKT_REC_FAILED | HAKT_REC_UNFINISHED));
-                size = hakt_put_varint(size, absent ? 0 : r->size + 1);
-            }
-            if (hakt_op_has_old(r->op) && !(r->flags & HAKT_REC_FOREIGN))
-                own = hakt_put_varint(own, e->own[i]);
-        }
-        dir = hakt_put_varint(dir, number - previous);
-        dir = hakt_put_varint(dir, t->records);
-        dir = hakt_put_varint(dir, (uint64_t)(size - size_start));
-        dir = hakt_put_varint(dir, (uint64_t)(own - own_start));
-        previous = number;
-        memset(t, 0, sizeof(*t));
+static uint8_t *put_schedule(struct hakt_encoder *e, uint8_t *p) {
+    e->runs[e->nruns++] = (struct run){e->current, e->run};
+    for (uint32_t i = 0; i < e->nruns; i++) {
+        p = hakt_put_varint(p, e->parts[e->runs[i].thread].place);
+        p = hakt_put_varint(p, e->runs[i].records);
     }
-    e->end[HAKT_COL_OP] = op;
-    e->end[HAKT_COL_SIZE] = size;
-    e->end[HAKT_COL_OWN] = own;
-    e->end[HAKT_COL_THREADS] = dir;
+    return p;
 }
 
-static size_t encode_assemble(struct hakt_encoder *e, struct hakt_bytes *out) {
-    size_t total = 1 + (HAKT_COL_COUNT - 1) * (2 + HAKT_VARINT_MAX);
-    for (int c = 1; c < HAKT_COL_COUNT; c++)
-        total += (size_t)(e->end[c] - e->col[c].p);
-    if (hakt_bytes_reserve(out, total) != 0)
-        return 0;
-    uint8_t *p = hakt_put_varint(out->p, HAKT_COL_COUNT - 1);
+static uint8_t *put_table(uint8_t *p, const size_t bytes[HAKT_COL_COUNT]) {
+    p = hakt_put_varint(p, HAKT_COL_COUNT - 1);
     for (int c = 1; c < HAKT_COL_COUNT; c++) {
         *p++ = (uint8_t)c;
         *p++ = c == HAKT_COL_OP || c == HAKT_COL_ALIGN ? HAKT_ENC_BYTES : HAKT_ENC_VARINT;
-        p = hakt_put_varint(p, (uint64_t)(e->end[c] - e->col[c].p));
+        p = hakt_put_varint(p, bytes[c]);
     }
-    for (int c = 1; c < HAKT_COL_COUNT; c++) {
-        size_t n = (size_t)(e->end[c] - e->col[c].p);
-        memcpy(p, e->col[c].p, n);
-        p += n;
-    }
-    return (size_t)(p - out->p);
+    return p;
 }
 
-size_t hakt_encode_chunk(struct hakt_encoder *e, const struct hakt_rec *recs, size_t n,
-                         uint64_t first_id, struct hakt_bytes *out) {
-    if (encode_reserve_records(e, n) != 0 || encode_reserve(e, recs, n) != 0)
+static uint8_t *put_parts(struct hakt_encoder *e, uint8_t *p) {
+    for (uint32_t k = 0; k < e->npresent; k++)
+        p = put(p, e->parts[e->present[k]].op, e->parts[e->present[k]].records);
+    for (uint32_t k = 0; k < e->npresent; k++) {
+        const struct part *t = &e->parts[e->present[k]];
+        p = put(p, t->size, (size_t)(t->size_end - t->size));
+    }
+    for (uint32_t k = 0; k < e->npresent; k++) {
+        const struct part *t = &e->parts[e->present[k]];
+        p = put(p, t->own, (size_t)(t->own_end - t->own));
+    }
+    return p;
+}
+
+static void next_chunk(struct hakt_encoder *e) {
+    int release = e->held > HELD_MAX;
+    for (uint32_t k = 0; k < e->npresent; k++) {
+        struct part *t = &e->parts[e->present[k]];
+        if (release) {
+            e->held -= t->cap;
+            part_free(t);
+        }
+        t->records = t->allocs = 0;
+        t->size_end = t->size;
+        t->own_end = t->own;
+    }
+    e->npresent = e->nruns = e->run = e->n = 0;
+    e->first_id = e->next_id;
+    e->far_end = e->far;
+    e->at_end = e->at;
+    e->align_end = e->align;
+}
+
+size_t hakt_encoder_finish(struct hakt_encoder *e, struct hakt_bytes *out) {
+    size_t bytes[HAKT_COL_COUNT] = {0};
+    /* At most 20 bytes for an entry of the directory (four numbers of at most 32 bits) and 10 for
+     * one of the schedule; they stand in `head` until their sizes are known. */
+    uint8_t *head = malloc((size_t)e->npresent * 20 + (size_t)(e->nruns + 1) * 10 + 16);
+    if (head == NULL)
         return 0;
-    encode_in_order(e, recs, n, first_id);
-    encode_schedule(e, recs, n);
-    encode_by_thread(e, recs);
-    return encode_assemble(e, out);
+    uint8_t *middle = put_directory(e, head, bytes);
+    uint8_t *end = put_schedule(e, middle);
+    bytes[HAKT_COL_THREADS] = (size_t)(middle - head);
+    bytes[HAKT_COL_SCHEDULE] = (size_t)(end - middle);
+    bytes[HAKT_COL_FAR] = (size_t)(e->far_end - e->far);
+    bytes[HAKT_COL_ALIGN] = (size_t)(e->align_end - e->align);
+    bytes[HAKT_COL_TIME] = e->time == e->first_time ? 0 : (size_t)(e->at_end - e->at);
+    size_t total = 16 + (HAKT_COL_COUNT - 1) * (2 + HAKT_VARINT_MAX);
+    for (int c = 1; c < HAKT_COL_COUNT; c++)
+        total += bytes[c];
+    if (hakt_bytes_reserve(out, total) != 0) {
+        free(head);
+        return 0;
+    }
+    uint8_t *p = put_table(out->p, bytes);
+    p = put_parts(e, put(p, head, (size_t)(end - head)));
+    p = put(p, e->far, bytes[HAKT_COL_FAR]);
+    p = put(p, e->align, bytes[HAKT_COL_ALIGN]);
+    p = put(p, e->at, bytes[HAKT_COL_TIME]);
+    free(head);
+    next_chunk(e);
+    return (size_t)(p - out->p);
 }

@@ -59,104 +59,65 @@ const char *hakt_rec_check(const struct hakt_rec *r) {
     return r->flags != 0 || r->old_id != 0 ? "a marker with a flag or an old id" : NULL;
 }
 
-int hakt_tally_init(struct hakt_tally *t) {
-    memset(t, 0, sizeof(*t));
-    t->totals.exit_status = UINT32_MAX;
-    return hakc_map_init(&t->old, 0);
-}
-
-void hakt_tally_fini(struct hakt_tally *t) {
-    free(t->fresh_size);
-    free(t->fresh_live);
-    hakc_map_fini(&t->old);
-    t->fresh_size = NULL;
-    t->fresh_live = NULL;
-}
-
-static int tally_reserve(struct hakt_tally *t, size_t n) {
-    if (n <= t->fresh_cap)
+int hakt_sizes_init(struct hakt_sizes *s) {
+    memset(s, 0, sizeof(*s));
+    s->first_id = 1;
+    s->fresh_size = malloc(HAKT_CHUNK_MAX * sizeof(*s->fresh_size));
+    s->fresh_live = calloc(HAKT_CHUNK_MAX, 1);
+    if (s->fresh_size != NULL && s->fresh_live != NULL && hakc_map_init(&s->old, 0) == 0)
         return 0;
-    free(t->fresh_size);
-    free(t->fresh_live);
-    t->fresh_size = malloc(n * sizeof(*t->fresh_size));
-    t->fresh_live = calloc(n, 1);
-    t->fresh_cap = t->fresh_size != NULL && t->fresh_live != NULL ? n : 0;
-    return t->fresh_cap == n ? 0 : HAKC_ENOMEM;
+    hakt_sizes_fini(s);
+    return HAKC_ENOMEM;
 }
 
-/* 1 if the object lived. */
-static int tally_consume(struct hakt_tally *t, uint64_t id, uint64_t first_id) {
-    uint64_t size;
-    if (id >= first_id) {
-        if (!t->fresh_live[id - first_id])
-            return 0;
-        t->fresh_live[id - first_id] = 0;
-        size = t->fresh_size[id - first_id];
-    } else if (!hakc_map_take(&t->old, id, &size)) {
-        return 0;
-    }
-    t->totals.frees++;
-    t->live_bytes -= size;
-    t->live_objects--;
-    return 1;
+void hakt_sizes_fini(struct hakt_sizes *s) {
+    free(s->fresh_size);
+    free(s->fresh_live);
+    hakc_map_fini(&s->old);
+    s->fresh_size = NULL;
+    s->fresh_live = NULL;
 }
 
-static void tally_allocate(struct hakt_tally *t, uint64_t id, uint64_t size, uint64_t first_id) {
-    t->fresh_size[id - first_id] = size;
-    t->fresh_live[id - first_id] = 1;
-    t->totals.allocs++;
-    t->live_bytes += size;
-    t->live_objects++;
-    if (t->live_bytes > t->totals.peak_live_bytes)
-        t->totals.peak_live_bytes = t->live_bytes;
-    if (t->live_objects > t->totals.peak_live_objects)
-        t->totals.peak_live_objects = t->live_objects;
-}
-
-/* What survives the chunk goes into the map. */
-static int tally_keep(struct hakt_tally *t, uint64_t first_id, uint64_t ids) {
+int hakt_sizes_next_chunk(struct hakt_sizes *s, uint64_t first_id) {
     int rc = 0;
-    for (uint64_t i = 0; i < ids; i++) {
-        if (i + AHEAD < ids && t->fresh_live[i + AHEAD])
-            hakc_map_prefetch(&t->old, first_id + i + AHEAD);
-        if (t->fresh_live[i] && rc == 0)
-            rc = hakc_map_put(&t->old, first_id + i, t->fresh_size[i]);
-        t->fresh_live[i] = 0;
+    for (uint64_t i = 0; i < s->ids; i++) {
+        if (i + AHEAD < s->ids && s->fresh_live[i + AHEAD])
+            hakc_map_prefetch(&s->old, s->first_id + i + AHEAD);
+        if (s->fresh_live[i] && rc == 0)
+            rc = hakc_map_put(&s->old, s->first_id + i, s->fresh_size[i]);
+        s->fresh_live[i] = 0;
     }
+    s->ids = 0;
+    s->first_id = first_id;
     return rc;
 }
 
-int hakt_tally_chunk(struct hakt_tally *t, const struct hakt_rec *recs, size_t n, uint64_t first_id,
-                     size_t *bad) {
+void hakt_tally_chunk_end(struct hakt_tally *t, size_t n, uint64_t time) {
     struct hakt_totals *tot = &t->totals;
-    uint64_t next_id = first_id;
-    size_t first_bad = n;
-    if (tally_reserve(t, n) != 0)
-        return HAKC_ENOMEM;
-    for (size_t i = 0; i < n; i++) {
-        const struct hakt_rec *r = &recs[i];
-        if (i + AHEAD < n && recs[i + AHEAD].old_id != 0 && recs[i + AHEAD].old_id < first_id)
-            hakc_map_prefetch(&t->old, recs[i + AHEAD].old_id);
-        tot->ops_by_kind[r->op]++;
-        tot->foreign += (r->flags & HAKT_REC_FOREIGN) != 0;
-        if (r->thread >= tot->threads)
-            tot->threads = (uint64_t)r->thread + 1;
-        if (r->old_id != 0 && !(r->flags & HAKT_REC_FAILED) &&
-            !tally_consume(t, r->old_id, first_id) && first_bad == n)
-            first_bad = i;
-        if (r->id != 0) {
-            tally_allocate(t, r->id, r->size, first_id);
-            next_id++;
-        }
-    }
-    if (bad != NULL)
-        *bad = first_bad;
-    if (n > 0)
-        tot->end_time = recs[n - 1].time;
+    tot->end_time = time;
     tot->records += n;
     tot->chunks++;
     tot->ops =
         tot->records - tot->ops_by_kind[HAKT_THREAD_START] - tot->ops_by_kind[HAKT_THREAD_END];
     tot->live_at_end = t->live_objects;
-    return tally_keep(t, first_id, next_id - first_id);
+}
+
+int hakt_tally_chunk(struct hakt_tally *t, struct hakt_sizes *s, const struct hakt_rec *recs,
+                     size_t n, uint64_t first_id, size_t *bad) {
+    int rc = hakt_sizes_next_chunk(s, first_id);
+    *bad = n;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        const struct hakt_rec *r = &recs[i];
+        uint64_t size = 0;
+        if (i + AHEAD < n && recs[i + AHEAD].old_id != 0 && recs[i + AHEAD].old_id < first_id)
+            hakc_map_prefetch(&s->old, recs[i + AHEAD].old_id);
+        int consumed = hakt_rec_consumes(r) && hakt_sizes_take(s, r->old_id, &size);
+        if (hakt_rec_consumes(r) && !consumed && *bad == n)
+            *bad = i;
+        hakt_tally_add(t, r, consumed, size);
+        if (r->id != 0)
+            hakt_sizes_put(s, r->id, r->size);
+    }
+    hakt_tally_chunk_end(t, n, recs[n - 1].time);
+    return rc;
 }

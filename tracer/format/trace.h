@@ -140,6 +140,12 @@ int hakt_writer_open(struct hakt_writer **w, const char *path, const struct hakt
  * old_id is still live: hakt_verify does.) Writes when a chunk is full. */
 int hakt_write(struct hakt_writer *w, const struct hakt_rec *rec, struct hakc_err *err);
 
+/* The same for a caller that keeps the live set itself: old_size is the size of the object that the
+ * record consumes, if any, so that the writer needs no table of them. A writer takes all of its
+ * records by the one or all by the other. */
+int hakt_write_sized(struct hakt_writer *w, const struct hakt_rec *rec, uint64_t old_size,
+                     struct hakc_err *err);
+
 /* The id that the next successful allocation must carry. */
 uint64_t hakt_writer_next_id(const struct hakt_writer *w);
 

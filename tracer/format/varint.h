@@ -10,8 +10,19 @@
 
 #define HAKT_VARINT_MAX 10 /* bytes of the longest uint64_t */
 
-/* Writes v at p, which has room for HAKT_VARINT_MAX bytes. Returns the byte after it. */
+/* Writes v at p, which has room for HAKT_VARINT_MAX bytes. Returns the byte after it. Without a
+ * branch on the length below 2^28: lengths of sizes and times are what no CPU can foresee. */
 static inline uint8_t *hakt_put_varint(uint8_t *p, uint64_t v) {
+    if (__builtin_expect(v < 1u << 28, 1)) {
+        uint32_t x = (uint32_t)v, more = (31 - (uint32_t)__builtin_clz(x | 1)) / 7;
+        x = (x & 0x7f) | (x << 1 & 0x7f00) | (x << 2 & 0x7f0000) | (x << 3 & 0x7f000000);
+        x |= 0x80808080u & ((1u << 8 * more) - 1);
+        p[0] = (uint8_t)x;
+        p[1] = (uint8_t)(x >> 8);
+        p[2] = (uint8_t)(x >> 16);
+        p[3] = (uint8_t)(x >> 24);
+        return p + 1 + more;
+    }
     while (v >= 0x80) {
         *p++ = (uint8_t)v | 0x80;
         v >>= 7;

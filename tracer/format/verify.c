@@ -58,8 +58,9 @@ static int verify_walk(const struct hakt_reader *r, struct walk *w, struct hakc_
     return 0;
 }
 
-static int verify_chunk(struct hakt_tally *tally, const struct hakt_reader *r,
-                        const struct hakt_rec *recs, size_t n, struct hakc_err *err) {
+static int verify_chunk(struct hakt_tally *tally, struct hakt_sizes *sizes,
+                        const struct hakt_reader *r, const struct hakt_rec *recs, size_t n,
+                        struct hakc_err *err) {
     const struct hakt_index_entry *e = &r->index[r->next - 1];
     size_t dead;
     for (size_t i = 0; i < n; i++) {
@@ -70,7 +71,7 @@ static int verify_chunk(struct hakt_tally *tally, const struct hakt_reader *r,
         if (recs[i].time != 0 && !(r->info.fidelity & HAKT_HAS_TIMES))
             return broken(err, r, e->offset, "a trace without times has a time");
     }
-    if (hakt_tally_chunk(tally, recs, n, e->first_id, &dead) != 0)
+    if (hakt_tally_chunk(tally, sizes, recs, n, e->first_id, &dead) != 0)
         return hakc_fail(err, HAKC_ENOMEM, "no memory for the live objects of %s", r->path);
     if (dead < n)
         return hakc_fail_at(err, HAKC_ECORRUPT, r->path, e->offset,
@@ -80,12 +81,13 @@ static int verify_chunk(struct hakt_tally *tally, const struct hakt_reader *r,
     return 0;
 }
 
-static int verify_records(struct hakt_reader *r, struct hakt_tally *tally, struct hakc_err *err) {
+static int verify_records(struct hakt_reader *r, struct hakt_tally *tally, struct hakt_sizes *sizes,
+                          struct hakc_err *err) {
     const struct hakt_rec *recs;
     size_t n;
     int rc;
     while ((rc = hakt_reader_next(r, &recs, &n, err)) == 0 && n > 0) {
-        rc = verify_chunk(tally, r, recs, n, err);
+        rc = verify_chunk(tally, sizes, r, recs, n, err);
         if (rc != 0)
             return rc;
     }
@@ -106,14 +108,15 @@ static int verify_totals(const struct hakt_reader *r, const struct walk *w,
 }
 
 static int verify_open(struct hakt_reader *r, struct hakt_totals *counted, struct hakc_err *err) {
-    struct hakt_tally tally;
+    struct hakt_tally tally = {.totals = {.exit_status = UINT32_MAX}};
+    struct hakt_sizes sizes;
     struct walk w;
-    int rc = hakt_tally_init(&tally);
+    int rc = hakt_sizes_init(&sizes);
     if (rc != 0)
         return hakc_fail(err, rc, "no memory for checking %s", r->path);
     rc = verify_walk(r, &w, err);
     if (rc == 0)
-        rc = verify_records(r, &tally, err);
+        rc = verify_records(r, &tally, &sizes, err);
     if (counted != NULL)
         *counted = tally.totals;
     if (rc == 0 && r->stop_code != 0) {
@@ -129,7 +132,7 @@ static int verify_open(struct hakt_reader *r, struct hakt_totals *counted, struc
                           r->rebuilt ? "trailer" : "tail", (unsigned long long)r->records);
     if (rc == 0)
         rc = verify_totals(r, &w, &tally.totals, err);
-    hakt_tally_fini(&tally);
+    hakt_sizes_fini(&sizes);
     return rc;
 }
 

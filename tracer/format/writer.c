@@ -29,9 +29,10 @@ struct hakt_writer {
     struct hakt_encoder *encoder;
     struct hakt_tally tally;
     struct hakt_totals written; /* the totals as of the last chunk in the file */
-    struct hakt_rec *recs;      /* the chunk being filled; at most HAKT_CHUNK_MAX */
-    size_t n, cap;
-    uint64_t first_id; /* of the chunk being filled */
+    struct hakt_sizes sizes;    /* unused if every size is given by hakt_write_sized */
+    size_t n;                   /* records of the chunk being filled; at most HAKT_CHUNK_MAX */
+    uint64_t first_id;          /* of the chunk being filled */
+    uint64_t first_time;
     uint64_t next_id;
     uint64_t time;
     struct hakt_bytes content;
@@ -120,11 +121,12 @@ int hakt_writer_flush(struct hakt_writer *w, struct hakc_err *err) {
                            .records = w->n,
                            .first_id = w->first_id,
                            .ids = w->next_id - w->first_id,
-                           .first_time = w->recs[0].time,
-                           .last_time = w->recs[w->n - 1].time};
+                           .first_time = w->first_time,
+                           .last_time = w->time};
     uint64_t offset = w->bytes;
-    size_t bytes = hakt_encode_chunk(w->encoder, w->recs, w->n, w->first_id, &w->content);
-    if (bytes == 0 || hakt_tally_chunk(&w->tally, w->recs, w->n, w->first_id, NULL) != 0 ||
+    size_t bytes = hakt_encoder_finish(w->encoder, &w->content);
+    hakt_tally_chunk_end(&w->tally, w->n, w->time);
+    if (bytes == 0 || hakt_sizes_next_chunk(&w->sizes, w->next_id) != 0 ||
         index_add(w, offset, &b) != 0) {
         w->failed = hakc_fail(err, HAKC_ENOMEM, "no memory for a chunk of the trace");
         return w->failed;
@@ -145,38 +147,58 @@ static int reject(struct hakc_err *err, const struct hakt_writer *w, const char 
                      (unsigned long long)(w->written.records + w->n), w->path, why);
 }
 
-static int writer_grow(struct hakt_writer *w) {
-    size_t cap = w->cap == 0 ? 1024 : w->cap * 2;
-    struct hakt_rec *more = realloc(w->recs, cap * sizeof(*more));
-    if (more == NULL)
-        return HAKC_ENOMEM;
-    w->recs = more;
-    w->cap = cap;
-    return 0;
+/* NULL, or why the record cannot be the next. */
+static const char *misfit(const struct hakt_writer *w, const struct hakt_rec *rec) {
+    const char *why = hakt_rec_check(rec);
+    if (why != NULL)
+        return why;
+    if (rec->id != 0 && rec->id != w->next_id)
+        return "its id is not the next one";
+    if (rec->old_id >= w->next_id)
+        return "its old id was not allocated yet";
+    if (rec->time < w->time || (rec->time != 0 && !w->has_times))
+        return "its time runs backwards, or the trace has no times";
+    if (rec->thread >= HAKT_THREAD_LIMIT)
+        return "its thread number is too high";
+    return NULL;
+}
+
+/* A record that fits. */
+static int writer_add(struct hakt_writer *w, const struct hakt_rec *rec, int consumed,
+                      uint64_t old_size, struct hakc_err *err) {
+    if (hakt_encoder_add(w->encoder, rec) != 0) {
+        w->failed = hakc_fail(err, HAKC_ENOMEM, "no memory for a chunk of the trace");
+        return w->failed;
+    }
+    hakt_tally_add(&w->tally, rec, consumed, old_size);
+    if (w->n++ == 0)
+        w->first_time = rec->time;
+    w->time = rec->time;
+    w->next_id += rec->id != 0;
+    return w->n < HAKT_CHUNK_MAX ? 0 : hakt_writer_flush(w, err);
+}
+
+int hakt_write_sized(struct hakt_writer *w, const struct hakt_rec *rec, uint64_t old_size,
+                     struct hakc_err *err) {
+    if (w->failed != 0)
+        return hakc_fail(err, w->failed, "the trace %s was given up after an error", w->path);
+    const char *why = misfit(w, rec);
+    if (why != NULL)
+        return reject(err, w, why);
+    return writer_add(w, rec, hakt_rec_consumes(rec), old_size, err);
 }
 
 int hakt_write(struct hakt_writer *w, const struct hakt_rec *rec, struct hakc_err *err) {
     if (w->failed != 0)
         return hakc_fail(err, w->failed, "the trace %s was given up after an error", w->path);
-    const char *why = hakt_rec_check(rec);
+    const char *why = misfit(w, rec);
     if (why != NULL)
         return reject(err, w, why);
-    if (rec->id != 0 && rec->id != w->next_id)
-        return reject(err, w, "its id is not the next one");
-    if (rec->old_id >= w->next_id)
-        return reject(err, w, "its old id was not allocated yet");
-    if (rec->time < w->time || (rec->time != 0 && !w->has_times))
-        return reject(err, w, "its time runs backwards, or the trace has no times");
-    if (rec->thread >= HAKT_THREAD_LIMIT)
-        return reject(err, w, "its thread number is too high");
-    if (w->n == w->cap && writer_grow(w) != 0) {
-        w->failed = hakc_fail(err, HAKC_ENOMEM, "no memory for a chunk of the trace");
-        return w->failed;
-    }
-    w->recs[w->n++] = *rec;
-    w->time = rec->time;
-    w->next_id += rec->id != 0;
-    return w->n < HAKT_CHUNK_MAX ? 0 : hakt_writer_flush(w, err);
+    uint64_t size = 0;
+    int consumed = hakt_rec_consumes(rec) && hakt_sizes_take(&w->sizes, rec->old_id, &size);
+    if (rec->id != 0)
+        hakt_sizes_put(&w->sizes, rec->id, rec->size);
+    return writer_add(w, rec, consumed, size, err);
 }
 
 uint64_t hakt_writer_next_id(const struct hakt_writer *w) {
@@ -192,8 +214,7 @@ static void writer_free(struct hakt_writer *w) {
         return;
     ZSTD_freeCCtx(w->cctx);
     hakt_encoder_free(w->encoder);
-    hakt_tally_fini(&w->tally);
-    free(w->recs);
+    hakt_sizes_fini(&w->sizes);
     free(w->content.p);
     free(w->block.p);
     free(w->index.p);
@@ -206,12 +227,10 @@ static struct hakt_writer *writer_new(int level) {
         return NULL;
     w->fd = -1;
     w->next_id = w->first_id = 1;
-    w->written.exit_status = UINT32_MAX;
+    w->written.exit_status = w->tally.totals.exit_status = UINT32_MAX;
     w->cctx = ZSTD_createCCtx();
     w->encoder = hakt_encoder_new();
-    w->recs = malloc(HAKT_CHUNK_MAX * sizeof(*w->recs));
-    if (w->cctx == NULL || w->encoder == NULL || w->recs == NULL ||
-        hakt_tally_init(&w->tally) != 0 ||
+    if (w->cctx == NULL || w->encoder == NULL || hakt_sizes_init(&w->sizes) != 0 ||
         ZSTD_isError(ZSTD_CCtx_setParameter(w->cctx, ZSTD_c_compressionLevel,
                                             level != 0 ? level : DEFAULT_LEVEL)) ||
         ZSTD_isError(ZSTD_CCtx_setParameter(w->cctx, ZSTD_c_checksumFlag, 1))) {
