@@ -61,8 +61,9 @@ static void *produce(void *arg) {
     return NULL;
 }
 
-static int count(void *ctx, const struct hakt_rec *rec, struct hakc_err *err) {
+static int count(void *ctx, const struct hakt_rec *rec, uint64_t old_size, struct hakc_err *err) {
     struct seen *s = ctx;
+    (void)old_size;
     (void)err;
     if (rec->op == HAKT_MALLOC) {
         assert_int_equal(rec->size, s->next_size[rec->thread]++); /* program order */
