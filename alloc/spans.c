@@ -175,14 +175,14 @@ static void tell(struct hak_spans *s, enum hakp_event_kind kind, const struct ha
         .active_pages = s->active_pages,
         .peak_pages = s->peak_pages,
         .oldest_ns = s->oldest != NULL ? s->oldest->freed_ns : UINT64_MAX,
-        .since_ns = kind == HAKP_EV_REUSED ? span->freed_ns : 0,
+        .since_ns = span != NULL && kind == HAKP_EV_REUSED ? span->freed_ns : 0,
         .page_size = s->page_size,
     };
     s->peak_pages = s->active_pages;
     hakp_event(&s->policy, &ev, &s->target);
     if (s->dirty_pages > s->target.keep_pages || s->target.max_age_ns != UINT64_MAX)
         carry_out(s, now_ns);
-    if (kind == HAKP_EV_DIRTY && s->target.kind_spans != UINT64_MAX)
+    if (span != NULL && kind == HAKP_EV_DIRTY && s->target.kind_spans != UINT64_MAX)
         trim_kind(s, span->kind);
 }
 

@@ -94,11 +94,12 @@ static void record_thread_end(void *ctx) {
 static void keep_books(void *ctx, enum hak_span_event ev, const struct hak_span *span,
                        uint32_t pages) {
     struct core_pass *p = ctx;
-    char *at = span != NULL ? hak_unit_addr(span->unit) : NULL;
     uint64_t own = haks_own_total(&p->own);
+    char *at;
+    if (span == NULL) /* a look at the clock: what comes of it comes through the door */
+        return;
+    at = hak_unit_addr(span->unit);
     switch (ev) {
-    case HAK_SPAN_LOOK:
-        break;
     case HAK_SPAN_TAKEN:
         p->zero = span->state == HAK_SPAN_PURGED || span->state == HAK_SPAN_UNMAPPED;
         haks_books_taken(&p->books, at, (size_t)span->units << HAK_UNIT_SHIFT);
@@ -116,6 +117,7 @@ static void keep_books(void *ctx, enum hak_span_event ev, const struct hak_span 
         break;
     case HAK_SPAN_PUT:
     case HAK_SPAN_MOVED:
+    case HAK_SPAN_LOOK:
         haks_books_settle(&p->books);
         break;
     }

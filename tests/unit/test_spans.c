@@ -453,10 +453,10 @@ static unsigned run_model(const char *policy, uint32_t seed, uint64_t fail_mask,
         }
         assert_int_equal(log.n - first_call, m.expected);
         for (unsigned i = 0; i < m.expected; i++) {
-            const struct hak_release *r = &m.expect[i];
+            const struct hak_release *want = &m.expect[i];
             unsigned at = (first_call + i) % 4096;
-            expect_call(&log, at, r->unit, r->spans, r->pages, r->dirty);
-            assert_int_equal(log.calls[at].how, r->how);
+            expect_call(&log, at, want->unit, want->spans, want->pages, want->dirty);
+            assert_int_equal(log.calls[at].how, want->how);
         }
         assert_int_equal(s.dirty_spans, model_dirty(&m));
     }
