@@ -103,10 +103,21 @@ static int arena_commit(struct hak_arena *a, uint32_t units) {
     return 0;
 }
 
+/* Units [0, units) become usable, and a quarter of what is usable already with them: address space
+ * costs nothing, and a heap that grows asks seldom. */
+static int arena_extend(struct hak_arena *a, uint32_t units) {
+    if (units <= a->committed)
+        return 0;
+    uint32_t ahead = a->committed / 4;
+    if (ahead <= a->units - units && arena_commit(a, units + ahead) == 0)
+        return 0;
+    return arena_commit(a, units);
+}
+
 static struct hak_slab *arena_take(struct hak_arena *a, uint32_t units) {
     if (units > a->units - a->top)
         return NULL;
-    if (a->top + units > a->committed && arena_commit(a, a->top + units) != 0)
+    if (arena_extend(a, a->top + units) != 0)
         return NULL;
     struct hak_slab *s = &a->meta[a->top];
     s->span.unit = a->first_unit + a->top;

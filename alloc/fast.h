@@ -1,6 +1,6 @@
 /*
  * The hot paths, inlined into every caller: malloc and free of small sizes with a bin that has
- * room. 15 and 20 instructions on x86-64; everything else is a call away.
+ * room. 15 and 19 instructions on x86-64; everything else is a call away.
  */
 #ifndef ALLOC_FAST_H
 #define ALLOC_FAST_H
@@ -27,7 +27,7 @@ hak_fast_alloc(struct hak_heap *h, size_t size, void *(*slow)(size_t, struct hak
 
 static inline __attribute__((always_inline)) void hak_fast_free(struct hak_heap *h, void *p) {
     uintptr_t unit = ((uintptr_t)p - hak_hot.base) >> HAK_UNIT_SHIFT;
-    if (likely(unit < atomic_load_explicit(&hak_hot.units, memory_order_relaxed))) {
+    if (likely(unit < HAK_RELAXED(uintptr_t, hak_hot.units))) {
         struct hak_slab *s = &hak_hot.meta[unit];
         if (likely(hak_slab_owner(s) == h)) {
             struct hak_bin *bin = (struct hak_bin *)((char *)h + s->bin_off);

@@ -144,8 +144,17 @@ void hak_slab_collect(struct hak_heap *h);
 /* Empties h's bins into its slabs. (heap.c) */
 void hak_heap_flush(struct hak_heap *h);
 
+/* A relaxed atomic load that the compiler may fold into the instruction that uses the value, which
+ * gcc and clang do not do for atomics; TSan sees the atomic. Only for words that the machine loads
+ * in one piece. */
+#if defined(__SANITIZE_THREAD__) || defined(HAK_STRICT_ATOMICS)
+#define HAK_RELAXED(type, x) atomic_load_explicit(&(x), memory_order_relaxed)
+#else
+#define HAK_RELAXED(type, x) (*(type const *)(const void *)&(x))
+#endif
+
 static inline struct hak_heap *hak_slab_owner(const struct hak_slab *s) {
-    return atomic_load_explicit(&s->owner, memory_order_relaxed);
+    return HAK_RELAXED(struct hak_heap *, s->owner);
 }
 
 /* ---- large.c ---- */
