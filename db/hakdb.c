@@ -3,6 +3,8 @@
 #include <argp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 #include "common/units.h"
 
 const char *argp_program_version = "hakdb " HAK_VERSION;
@@ -43,13 +45,13 @@ static const char doc[] =
     "  experiments          list experiments: one call of a tool each\n"
     "  traces, libraries    list what was replayed, and through what\n"
     "  show RUN             all about a run, with its trace, library and machine\n"
-    "  compare A B          two runs by their ids, or two variants of one experiment: an\n"
-    "                       allocator (hakmem), a policy (eager), or both (hakmem/eager)\n"
-    "  sql 'SELECT ...'     run one query, read-only (- reads it from standard input)\n"
+    "  compare A B          two runs by their ids, or two variants of an experiment:\n"
+    "                       allocator (hakmem), policy (eager), or hakmem/eager\n"
+    "  sql 'SELECT ...'     run one query, read-only (- reads it from stdin)\n"
     "  schema               print the tables, views and version\n"
     "  merge OTHER.db...    add the results of other databases\n"
     "  check                look for damage\n"
-    "  migrate              make a database, or bring an older one to this build's schema\n"
+    "  migrate              make a database, or bring an older one up to date\n"
     "\n"
     "Exit codes: 0 fine, 1 failed, 2 usage, 4 the database is damaged or not one.\n"
     "docs/schema.md describes the tables.";
@@ -194,6 +196,15 @@ static int open_db(const struct hakdb_options *o, const struct command *c, struc
     return rc;
 }
 
+/* Nothing is cut in a file or pipe, and only what does not fit on a wide terminal. */
+static void set_width(struct hakc_out *o) {
+    struct winsize w;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) != 0)
+        hakc_out_set_width(o, 0);
+    else if (w.ws_col > 100) /* below that tables keep the emitter's own width */
+        hakc_out_set_width(o, w.ws_col);
+}
+
 static int run_command(const struct hakdb_options *o, const struct command *c) {
     struct hakc_err err = {0};
     struct hakdb h = {.opt = o, .err = &err};
@@ -202,6 +213,7 @@ static int run_command(const struct hakdb_options *o, const struct command *c) {
         rc = hakdb_add_functions(&h);
     if (rc == HAKC_OK &&
         (rc = hakc_out_open(&h.out, stdout, o->format, HAKDB_JSON_VERSION, &err)) == HAKC_OK) {
+        set_width(h.out);
         rc = c->run(&h);
         if (rc == HAKC_OK)
             rc = hakc_out_close(h.out, &err);

@@ -2,6 +2,7 @@
 #include "db/hakdb.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 int hakdb_merge(struct hakdb *h) {
     static const struct hakc_col cols[] = {
@@ -9,22 +10,31 @@ int hakdb_merge(struct hakdb *h) {
         {"runs", NULL, HAKC_COL_INT, 0},      {"traces", NULL, HAKC_COL_INT, 0},
         {"libraries", NULL, HAKC_COL_INT, 0}, {"machines", NULL, HAKC_COL_INT, 0},
     };
-    hakc_out_list(h->out, "merged", "Rows added", cols, sizeof cols / sizeof *cols);
-    for (int i = 0; i < h->opt->n_args; i++) {
-        struct hakd_merged added;
-        int rc = hakd_merge(h->db, h->opt->args[i], &added, h->err);
-        if (rc) /* what came before this file stays merged: each is one transaction */
-            return rc;
-        hakc_out_row(h->out);
-        hakc_out_cell_str(h->out, h->opt->args[i]);
-        hakc_out_cell_int(h->out, added.experiments);
-        hakc_out_cell_int(h->out, added.runs);
-        hakc_out_cell_int(h->out, added.traces);
-        hakc_out_cell_int(h->out, added.libraries);
-        hakc_out_cell_int(h->out, added.machines);
+    int n = h->opt->n_args, done = 0, rc = HAKC_OK;
+    struct hakd_merged *added = calloc((size_t)n, sizeof *added);
+    if (!added)
+        return hakc_fail(h->err, HAKC_ENOMEM, "out of memory");
+    while (done < n && !(rc = hakd_merge(h->db, h->opt->args[done], &added[done], h->err)))
+        done++;
+    if (done > 0) {
+        hakc_out_list(h->out, "merged", "Rows added", cols, sizeof cols / sizeof *cols);
+        for (int i = 0; i < done; i++) {
+            hakc_out_row(h->out);
+            hakc_out_cell_str(h->out, h->opt->args[i]);
+            hakc_out_cell_int(h->out, added[i].experiments);
+            hakc_out_cell_int(h->out, added[i].runs);
+            hakc_out_cell_int(h->out, added[i].traces);
+            hakc_out_cell_int(h->out, added[i].libraries);
+            hakc_out_cell_int(h->out, added[i].machines);
+        }
+        hakc_out_list_end(h->out);
     }
-    hakc_out_list_end(h->out);
-    return HAKC_OK;
+    free(added);
+    if (rc && done > 0) { /* what came before stays merged, and is told: each is a transaction */
+        hakc_out_close(h->out, NULL);
+        h->out = NULL;
+    }
+    return rc;
 }
 
 static void put_finding(void *ctx, int is_problem, const char *text) {

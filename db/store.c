@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { BUSY_MS = 10000 };
 
@@ -187,16 +188,16 @@ static int set_up(struct hakd *db, struct hakc_err *err) {
     int64_t have;
     int rc;
     sqlite3_busy_timeout(db->sql, db->busy_ms);
+    if (db->mode == HAKD_WRITE && sqlite3_db_readonly(db->sql, "main"))
+        return fail_path(db, HAKC_EIO,
+                         "the database is read-only; check the file's permissions, or give "
+                         "another file",
+                         err);
     if ((rc = hakd_exec(db, "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF",
                         "opening the database", err)) ||
         (rc = check_owner(db, err)))
         return rc;
     if (db->mode == HAKD_WRITE) {
-        if (sqlite3_db_readonly(db->sql, "main"))
-            return fail_path(db, HAKC_EIO,
-                             "the database is read-only; check the file's permissions, or give "
-                             "another file",
-                             err);
         if ((rc = hakd_query_int(db, "PRAGMA user_version", &have, err)))
             return rc;
         if (have > hakd_schema_version())
@@ -249,8 +250,25 @@ char *hakd_file_uri(const char *path, const char *query) {
     return sqlite3_str_finish(s);
 }
 
+/* SQLite itself says only that it is "unable to open". */
+static int folder_is_writable(const char *path, struct hakc_err *err) {
+    const char *slash = strrchr(path, '/');
+    char *dir = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    int ok = dir && access(dir, W_OK | X_OK) == 0;
+    if (!dir)
+        hakc_fail(err, HAKC_ENOMEM, "opening the database: out of memory");
+    else if (!ok)
+        hakc_fail_errno(err, HAKC_EIO, "cannot make the database in the folder %s", dir);
+    if (!ok && err)
+        snprintf(err->file, sizeof err->file, "%s", path);
+    free(dir);
+    return ok;
+}
+
 static int open_file(struct hakd *db, const char *path, struct hakc_err *err) {
     struct stat st;
+    if (path[0] == '\0') /* to SQLite that is a nameless file, gone when it is closed */
+        return hakc_fail(err, HAKC_EUSAGE, "the database has no name: give a file");
     if (stat(path, &st) != 0) {
         if (errno != ENOENT || db->mode == HAKD_READ) {
             int missing = errno == ENOENT;
@@ -259,6 +277,8 @@ static int open_file(struct hakd *db, const char *path, struct hakc_err *err) {
                 snprintf(err->file, sizeof err->file, "%s", path);
             return missing ? HAKC_ENOENT : HAKC_EIO;
         }
+        if (!folder_is_writable(path, err))
+            return HAKC_EIO;
     } else if (!S_ISREG(st.st_mode)) {
         return fail_path(db, HAKC_EIO, "a database is a regular file, and this is none", err);
     }

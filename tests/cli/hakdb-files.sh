@@ -119,8 +119,16 @@ else
 fi
 expect 0 as_nobody "$tool" -d ro/r.db runs
 expect 1 as_nobody "$tool" -d ro/r.db merge "$PWD/o.db"
-has err 'read-only'
+has err 'read-only; check'
+if [ "$(id -u)" = 0 ] || [ ! -w ro ]; then
+    expect 1 as_nobody "$tool" -d ro/new.db migrate
+    has err 'cannot make the database in the folder ro/: Permission denied'
+fi
 chmod 755 ro
+
+# pipes get whole tables: no cell is cut
+expect 0 "$hakdb" -d r.db experiments
+lacks out '…'
 
 # names that mean something to SQL, printf, URIs or a shell
 i=0

@@ -72,4 +72,10 @@ d.execute('PRAGMA user_version = 999')"
 expect 1 "$hakdb" -d all.db merge newer.db
 has err 'newer.db: .*newer build'
 
+# What fails prints no half document; what was merged before it is told.
+expect 1 "$hakdb" -d all.db --json merge missing.db
+[ ! -s out ] || fail "a failed merge prints: $(cat out)"
+expect 1 "$hakdb" -d all.db --json merge b.db missing.db
+python3 -c "import json; assert [m['from'] for m in json.load(open('out'))['merged']] == ['b.db']"
+
 echo "ok hakdb-merge"

@@ -37,8 +37,7 @@ expect 0 "$hakdb" runs
 [ "$(wc -l <out)" = 31 ] || fail "runs: $(wc -l <out) lines"
 has out '^run .*wall \[ms\]  peak \[MiB\]$'
 [ ! -s err ] || fail "messages where there is nothing to say"
-python3 -c "assert max(map(len, open('out', encoding='utf-8').read().split('\\n'))) <= 100" ||
-    fail "wider than 100 columns"
+lacks out '…' # a file gets whole tables
 expect 0 "$hakdb" runs --alloc=HAK --last=3
 [ "$(wc -l <out)" = 4 ] || fail "runs --alloc --last"
 lacks out libc
