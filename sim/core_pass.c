@@ -198,6 +198,7 @@ static int run_trace(struct core_pass *p) {
         start = clock_ns(CLOCK_MONOTONIC);
         start_cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
         p->pass->has_times = (hakt_reader_info(r)->fidelity & HAKT_HAS_TIMES) != 0;
+        p->pass->dropped = hakt_reader_totals(r, &p->pass->rebuilt)->dropped;
         p->pass->page_size = hak_os_page_size();
         p->drive.ctx = p;
         p->drive.heap_made = heap_made;

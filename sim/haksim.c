@@ -30,8 +30,7 @@ static const struct argp_option options[] = {
      0},
     {"mode", OPT_MODE, "MODE", 0,
      "events: each policy over the stream of span events of one pass (default); full: the "
-     "allocator "
-     "in full under each policy",
+     "allocator in full under each policy",
      0},
     {"check-full", OPT_CHECK, NULL, 0, "Do both, and fail where they differ in any figure", 0},
     {"jobs", 'j', "N", 0, "Policies evaluated at a time (default: one a core)", 0},
@@ -99,7 +98,8 @@ static const struct argp argp = {
     .args_doc = "TRACE",
     .doc = "Predict what release policies would do over a recorded trace: release calls, page "
            "faults, resident memory, cost.\v"
-           "Policies: never, eager, partial:N; keys how=dontneed|free|unmap, min=BYTES, n=N. "
+           "Policies: never, eager, partial:N; keys how=dontneed|free|unmap, min=BYTES, and for "
+           "partial n=N, max=BYTES, keep=BYTES. "
            "Exit codes: 0 fine, 1 failed, 2 usage, 4 corrupt or truncated trace.",
 };
 
@@ -169,6 +169,12 @@ static int simulate(const struct config *c, int argc, char **argv, struct hakc_e
     }
     if (c->full && pass.page_size == 0) { /* no run came to its end: there is nothing to show */
         rc = first_failure(rows, n, err);
+        if (rc == 0 && stop)
+            rc = hakc_fail(err, HAKC_EINTERNAL, "interrupted");
+        goto out;
+    }
+    if (pass.ops == 0) {
+        rc = hakc_fail(err, HAKC_EREFUSED, "%s holds no op to simulate", c->trace);
         goto out;
     }
     rc = haks_rows_show(stdout, c->format, c->trace, &pass, rows, full, n, eval_ns, err);
@@ -194,7 +200,7 @@ out:
 int main(int argc, char **argv) {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     const char *db = getenv("HAKDB");
-    struct config c = {.db = db != NULL ? db : "results.db",
+    struct config c = {.db = db != NULL && db[0] != '\0' ? db : "results.db",
                        .jobs = cores > 0 ? (unsigned)cores : 1};
     struct hakc_err err = {0};
     int rc;

@@ -68,6 +68,8 @@ struct haks_pass {
     uint64_t records, ops, threads, spans, events;
     uint64_t end_time;           /* ns, of the last record */
     int has_times;               /* the trace has them */
+    int rebuilt;                 /* the trace has no trailer: its recording was cut short */
+    uint64_t dropped;            /* ops that the recorder lost; UINT64_MAX = not known */
     uint64_t wall_ns;            /* what the pass took */
     uint64_t cpu_ns;             /* and in CPU time */
     uint64_t page_size;          /* of the books: this machine's */

@@ -1,4 +1,5 @@
 /* The document that haksim prints. */
+#include <inttypes.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -134,8 +135,15 @@ static void show_head(struct hakc_out *o, const char *trace, const struct haks_p
     }
 }
 
-static void show_notes(struct hakc_out *o, const struct haks_row *rows, size_t n) {
+static void show_notes(struct hakc_out *o, const struct haks_pass *pass,
+                       const struct haks_row *rows, size_t n) {
     size_t checked = 0, equal = 0;
+    if (pass->rebuilt)
+        hakc_out_note(o, "The trace has no trailer (its recording was cut short): what it holds "
+                         "was simulated.");
+    else if (pass->dropped != 0)
+        hakc_out_note(o, "The recorder lost %" PRIu64 " ops: they are not in the simulation.",
+                      pass->dropped);
     for (size_t i = 0; i < n; i++) {
         if (!rows[i].done)
             hakc_out_note(o, "%s: not evaluated (interrupted)", rows[i].policy);
@@ -169,6 +177,6 @@ int haks_rows_show(FILE *f, enum hakc_out_format format, const char *trace,
                       "Mean: by ops. Cost: kernel time by constants measured on another machine.");
         hakc_out_note(o, "--json shows all figures and every call.");
     }
-    show_notes(o, rows, n);
+    show_notes(o, pass, rows, n);
     return hakc_out_close(o, err);
 }

@@ -44,6 +44,21 @@ expect 4 'flipped.zst: byte [0-9]+' flipped.zst --no-db
 expect 4 'flipped.zst: byte [0-9]+' flipped.zst --no-db --mode=full
 [ ! -e results.db ] || fail "a failed run or --no-db left results.db"
 
+haktrace gen -o none.zst random_mixed 0 1 1
+expect 1 'none.zst holds no op' none.zst --no-db
+expect 1 'none.zst holds no op' none.zst --no-db --mode=full
+rc=0 # no name is no database, not one that is gone at the end
+haksim t.zst -p never --db= >out 2>err || rc=$?
+[ $rc = 2 ] && grep -q 'no name' err || fail "--db=: $rc, $(cat err)"
+
+# A recording that was cut short is simulated, and that is said.
+HAKDB='' haksim t.zst -p never >out
+if grep -q trailer out; then fail "a whole trace: $(cat out)"; fi
+rm results.db
+head -c $((size - 60)) t.zst >cut.zst
+haksim cut.zst -p never --no-db >out
+grep -q 'has no trailer' out || fail "a cut trace: $(cat out)"
+
 rc=0 # the figures are shown, and then it says that it could not keep them
 haksim t.zst -p never --db no-such-folder/x.db >out 2>err || rc=$?
 [ $rc = 1 ] && grep -q no-such-folder err && grep -q never out || fail "no such folder: $rc, $(cat err)"

@@ -26,4 +26,13 @@ assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
 assert db.execute("SELECT count(*) FROM run WHERE policy = 'never' AND status = 'ok'").fetchone()[0] >= 1
 assert db.execute("SELECT count(*) FROM run WHERE status <> 'ok'").fetchone()[0] == 0
 END
+
+# In the very first policy of a full run: nothing to show, and not a success.
+rc=0
+haksim t.zst --mode=full -p eager --no-db >out 2>err &
+pid=$!
+sleep 0.2
+kill -TERM $pid
+wait $pid || rc=$?
+[ $rc = 1 ] && grep -q interrupted err || fail "exit code $rc: $(cat out err)"
 echo "ok haksim-interrupt"
