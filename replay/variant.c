@@ -103,6 +103,26 @@ static int parse_env(struct hakr_variant *v, const char *text, struct hakc_err *
     return 0;
 }
 
+/* HAKMEM_POLICY in a variant's environment is its policy. The library passes over a text that is
+ * none and keeps its default: results would have a wrong name. */
+static int own_policy(struct hakr_variant *v, struct hakc_err *err) {
+    static const char key[] = "HAKMEM_POLICY=";
+    for (size_t i = 0; v->env != NULL && v->env[i] != NULL; i++) {
+        struct hakp_spec spec;
+        char policy[256], why[200] = "";
+        if (strncmp(v->env[i], key, sizeof key - 1) != 0)
+            continue;
+        if (hakp_parse(v->env[i] + sizeof key - 1, &spec, why, sizeof why) != 0)
+            return hakc_fail(err, HAKC_EUSAGE, "--alloc %s: %s", v->name, why);
+        hakp_format(&spec, policy, sizeof policy);
+        free(v->policy);
+        v->policy = strdup(policy);
+        if (v->policy == NULL)
+            return hakc_fail(err, HAKC_ENOMEM, "out of memory");
+    }
+    return 0;
+}
+
 static void free_variant(struct hakr_variant *v) {
     for (size_t i = 0; v->env != NULL && v->env[i] != NULL; i++)
         free(v->env[i]);
@@ -188,6 +208,8 @@ static int add_one(struct hakr_variants *vs, const char *text, size_t len, struc
         rc = set_library(v, k, path, err);
     if (rc == 0 && env != NULL)
         rc = parse_env(v, env, err);
+    if (rc == 0 && strcmp(v->base, "hakmem") == 0)
+        rc = own_policy(v, err);
 out:
     free(item);
     return rc == HAKC_ENOMEM ? hakc_fail(err, HAKC_ENOMEM, "out of memory") : rc;
@@ -235,6 +257,9 @@ static int with_policy(struct hakr_variant *to, const struct hakr_variant *from,
     if (len >= sizeof policy || hakp_parse(policy, &spec, why, sizeof why) != 0)
         return hakc_fail(err, HAKC_EUSAGE, "--policy %s: %s", policy, why);
     hakp_format(&spec, policy, sizeof policy);
+    if (from->policy != NULL)
+        return hakc_fail(err, HAKC_EUSAGE, "--policy %s: %s has a policy already", policy,
+                         from->name);
     size_t n = 0;
     while (from->env != NULL && from->env[n] != NULL)
         n++;

@@ -32,6 +32,11 @@ expect 2 'timeout' t.zst -a libc --timeout=soon
 expect 2 'touch' t.zst -a libc --touch=some
 expect 2 'seed' t.zst -a libc --seed=-1
 expect 1 'no.such' no.such -a libc
+expect 2 'no name' t.zst -a libc --db=
+expect 2 'unknown policy "wrong"' t.zst -a hakmem:HAKMEM_POLICY=wrong
+expect 2 'has a policy already' t.zst -a hakmem:HAKMEM_POLICY=eager --policy=never
+"$BIN/hakreplay" t.zst -a hakmem:HAKMEM_POLICY=partial:5 -r 1 --no-db --no-control --csv >out
+grep -q '^hakmem:HAKMEM_POLICY=partial:5,partial:n=5,' out || fail "the policy of an environment: $(cat out)"
 expect 1 '/no/lib.so' t.zst -a x=/no/lib.so
 
 # a damaged or cut trace: exit code 4 with the place
