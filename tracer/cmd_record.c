@@ -331,7 +331,7 @@ static void summary(const struct session *s, const struct hakt_collect_stats *st
     if (__atomic_load_n(&s->shm->owner_pid, __ATOMIC_RELAXED) == 0)
         fprintf(stderr, TOOL ": %s: 0 records: the program did not load the library: %s\n",
                 s->program, hakt_why_not_loaded(s->program));
-    else if (t->ops == 0)
+    else if (t->ops == 0 && t->dropped == 0)
         fprintf(stderr,
                 TOOL
                 ": %s: 0 records: the library was loaded, but the program never called the "
@@ -346,7 +346,7 @@ static void summary(const struct session *s, const struct hakt_collect_stats *st
     if (s->opt->quiet)
         return;
     fprintf(stderr, TOOL ": %s: %" PRIu64 " ops, %" PRIu64 " threads, %" PRIu64 " dropped, %s",
-            s->opt->output, t->ops, st->threads, st->dropped, hakc_format_bytes(size, bytes));
+            s->opt->output, t->ops, st->threads, t->dropped, hakc_format_bytes(size, bytes));
     if (t->ops > 0)
         fprintf(stderr, " (%.2f bytes/op)", (double)bytes / (double)t->ops);
     if (st->foreign > 0)
@@ -387,7 +387,7 @@ static int finish(struct session *s) {
     fprintf(stderr,
             TOOL ": the trace ends there, and is whole up to there; the program ran on to its "
                  "end (exit code %d), %" PRIu64 " later records were discarded\n",
-            own_code(s->status), st.discarded);
+            own_code(s->status), totals.dropped - st.dropped);
     return hakc_exit_code(s->write_err.code);
 }
 

@@ -91,6 +91,9 @@ cmp first <(head -n 1 want)
 printf '1: malloc 0x10 5\n1: nonsense\n' >bad.txt
 expect 4 haktrace import -f android -o x.zst bad.txt
 grep -q 'bad.txt: byte 17: line 2' err
+[ ! -e x.zst ] # half a recording would verify as a whole one
+expect 4 haktrace info "$TOP/README.md"
+grep -q 'README.md: byte 0: this is not a trace' err
 expect 2 haktrace import -f android -o bad.txt bad.txt
 [ -s bad.txt ]
 printf '1: malloc 0x10 5\n1: free 0x10\n' | expect 0 haktrace import -f android -o x.zst -

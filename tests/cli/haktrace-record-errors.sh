@@ -47,6 +47,12 @@ fi
 
 expect 0 'executed .*sleep in its place, which was not recorded' haktrace -o t.zst -- sh -c 'exec sleep 0.5'
 
+# a trace that ends early says so, and not that the program allocates nothing
+rc=0
+haktrace -o >(head -c 100 >/dev/null) -- "$BIN/bench_random_mixed" 200000 400 1 >out 2>err || rc=$?
+[ $rc = 1 ] && grep -q 'later records were discarded' err || fail "a reader that went away: $rc, $(cat err)"
+if grep -q 'never called the malloc' err; then fail "false: $(cat err)"; fi
+
 # with SIGCHLD ignored from the start there is still a status, and the program has it ignored
 rc=0
 (trap '' CHLD; exec haktrace -q -o t.zst -- grep -q '^SigIgn:.*[13579bdf]....$' /proc/self/status) || rc=$?

@@ -46,10 +46,18 @@ static int reader_file(struct hakt_reader *r, const char *path, struct hakc_err 
 /* Reads the header block, which starts the file. */
 static int reader_header(struct hakt_reader *r, struct hakc_err *err) {
     struct hakt_block b;
+    uint8_t start[12];
     const char *why;
+    int rc = 0;
     if (r->file.size == 0)
         return hakc_fail_at(err, HAKC_ETRUNCATED, r->path, 0, "the file is empty");
-    int rc = hakt_file_block(&r->file, 0, &b, err);
+    if (r->file.size >= sizeof(start))
+        rc = hakt_file_read(&r->file, 0, start, sizeof(start), err);
+    if (rc == 0 && r->file.size >= sizeof(start) &&
+        (hakt_get_u32(start) != HAKT_SKIPPABLE_MAGIC || memcmp(start + 8, "HAKT", 4) != 0))
+        return hakc_fail_at(err, HAKC_ECORRUPT, r->path, 0, "this is not a trace of haktrace");
+    if (rc == 0)
+        rc = hakt_file_block(&r->file, 0, &b, err);
     if (rc == 0 && (b.kind != HAKT_BLOCK_HEADER || b.sequence != 0))
         rc = hakc_fail_at(err, HAKC_ECORRUPT, r->path, 0, "the file does not start with a header");
     if (rc == 0)
