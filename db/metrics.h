@@ -28,6 +28,14 @@
 #define HAKD_M_PEAK_LIVE_BYTES         "peak_live_bytes"
 #define HAKD_M_MEAN_LIVE_BYTES         "mean_live_bytes"
 #define HAKD_M_BASELINE_RESIDENT_BYTES "baseline_resident_bytes"
+/* latency pass, over all ops; by kind of op it is latency_OP_p50_ns and so on */
+#define HAKD_M_LATENCY_P50_NS   "latency_p50_ns"
+#define HAKD_M_LATENCY_P90_NS   "latency_p90_ns"
+#define HAKD_M_LATENCY_P99_NS   "latency_p99_ns"
+#define HAKD_M_LATENCY_P999_NS  "latency_p999_ns"
+#define HAKD_M_LATENCY_MAX_NS   "latency_max_ns"
+#define HAKD_M_LATENCY_MEAN_NS  "latency_mean_ns"
+#define HAKD_M_LATENCY_STAMP_NS "latency_stamp_ns"
 /* control pass */
 #define HAKD_M_DRIVER_NS_PER_OP "driver_ns_per_op"
 /* sim pass */

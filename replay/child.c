@@ -15,6 +15,7 @@
 #include "replay/proof.h"
 #include "replay/raw.h"
 #include "replay/resident.h"
+#include "replay/tick.h"
 #include "replay/trap.h"
 
 #define ALT_STACK     (64u << 10) /* for the crash handler; room for any processor's registers */
@@ -178,6 +179,43 @@ static uint64_t tv_ns(struct timeval b, struct timeval a) {
     return us > 0 ? (uint64_t)us * 1000 : 0;
 }
 
+#define STAMPS         511
+#define CALIBRATION_NS UINT64_C(20000000)
+
+/* The median of measurements of nothing: what a time stamp adds to each op. (qsort may allocate.)
+ */
+static uint64_t stamp_cost(const int tsc) {
+    uint64_t v[STAMPS];
+    for (unsigned i = 0; i < STAMPS; i++) {
+        uint64_t t0 = hakr_tick(tsc), t1 = hakr_tick(tsc), x = t1 > t0 ? t1 - t0 : 0;
+        unsigned k = i;
+        for (; k > 0 && v[k - 1] > x; k--)
+            v[k] = v[k - 1];
+        v[k] = x;
+    }
+    ctl->step_ticks = UINT64_MAX;
+    for (unsigned i = 1; i < STAMPS; i++)
+        if (v[i] != v[i - 1] && v[i] - v[i - 1] < ctl->step_ticks)
+            ctl->step_ticks = v[i] - v[i - 1];
+    return v[STAMPS / 2];
+}
+
+static void prepare_clock(void) {
+    ctl->tsc = (uint64_t)hakr_tick_has_tsc();
+    ctl->stamp_ticks = ctl->tsc ? stamp_cost(1) : stamp_cost(0);
+    ctl->tick_ns = hakr_now();
+    ctl->ticks = ctl->tsc ? hakr_tick(1) : 0;
+}
+
+/* The counter's rate, over the whole run and 20 ms at least. */
+static void calibrate(void) {
+    uint64_t ns, start = ctl->tick_ns;
+    while ((ns = hakr_now() - start) < CALIBRATION_NS)
+        __builtin_ia32_pause();
+    ctl->ticks = ctl->tsc ? hakr_tick(1) - ctl->ticks : 0;
+    ctl->tick_ns = ns;
+}
+
 static void run_region(void) {
     struct rusage before, after;
     int account = ctl->pass == HAKR_PASS_ACCOUNT;
@@ -223,16 +261,20 @@ static void run_region(void) {
 /* ---- before it --------------------------------------------------------------------------------
  */
 
+/* The histograms stay unpopulated: most of them are never used. */
 static int map_control(int fd) {
     struct stat st;
     if (fstat(fd, &st) != 0 || (size_t)st.st_size < sizeof *ctl)
         return -1;
-    void *p =
-        mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+    void *p = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (p == MAP_FAILED)
         return -1;
     ctl = p;
-    return ctl->magic == HAKR_CTL_MAGIC ? 0 : -1;
+    if (ctl->magic != HAKR_CTL_MAGIC)
+        return -1;
+    p = mmap(ctl, ctl->off_hists, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE | MAP_FIXED, fd,
+             0);
+    return p == MAP_FAILED ? -1 : 0;
 }
 
 static int map_streams(void) {
@@ -257,11 +299,11 @@ static int map_streams(void) {
 static int map_tables(void) {
     size_t slots = (ctl->n_slots + 1) * sizeof(void *);
     drive.slots = shared(slots, 1);
-    if (ctl->pass == HAKR_PASS_ACCOUNT)
+    if (ctl->pass != HAKR_PASS_TIME)
         drive.sizes = shared(slots, 1);
     stacks = shared((size_t)ctl->n_threads * (ALT_STACK + GUARD + ctl->stack_bytes), 0);
     if (drive.slots == NULL || stacks == NULL ||
-        (ctl->pass == HAKR_PASS_ACCOUNT && drive.sizes == NULL))
+        (ctl->pass != HAKR_PASS_TIME && drive.sizes == NULL))
         return fail("memory for slots and stacks");
     return 0;
 }
@@ -288,7 +330,11 @@ int hakr_child_main(int fd) {
     catch_crashes();
     if (start_threads() != 0)
         return 1;
+    if (ctl->pass == HAKR_PASS_LATENCY)
+        prepare_clock();
     run_region();
+    if (ctl->pass == HAKR_PASS_LATENCY)
+        calibrate();
     __atomic_store_n(&ctl->state, HAKR_STATE_DONE, __ATOMIC_RELEASE);
     _exit(0); /* no exit handlers: an allocator's are not part of the region */
 }

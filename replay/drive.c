@@ -4,23 +4,19 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include "replay/drive_int.h"
 #include "replay/plan.h"
 #include "replay/raw.h"
 #include "replay/resident.h"
 
-#define PAGE          4096u
-#define always_inline static inline __attribute__((always_inline))
-#define likely(x)     __builtin_expect(!!(x), 1)
-#define unlikely(x)   __builtin_expect(!!(x), 0)
 #define WAIT_YIELDS   4
 #define AHEAD         1024 /* bytes: the hardware does not fetch across pages */
 #define WAIT_SLEEP_NS 500000
 
 /* Sleeps until thread p has published position `target`. The producer looks at `waiters` without a
  * fence after its store, so a wake may be missed; hence the time limit of each sleep. */
-static __attribute__((noinline)) void wait_for(const struct hakr_drive *d,
-                                               struct hakr_shm_thread *t, struct hakr_shm_thread *p,
-                                               uint64_t target) {
+__attribute__((noinline)) void hakr_wait_for(const struct hakr_drive *d, struct hakr_shm_thread *t,
+                                             struct hakr_shm_thread *p, uint64_t target) {
     t->blocked++;
     for (int i = 0; i < d->spins; i++) {
         __builtin_ia32_pause();
@@ -43,25 +39,8 @@ static __attribute__((noinline)) void wait_for(const struct hakr_drive *d,
     __atomic_fetch_sub(&p->waiters, 1, __ATOMIC_RELAXED);
 }
 
-always_inline void publish(struct hakr_shm_thread *t, uint64_t pos) {
-    __atomic_store_n(&t->progress, pos, __ATOMIC_RELEASE);
-    if (unlikely(__atomic_load_n(&t->waiters, __ATOMIC_RELAXED) != 0))
-        hakr_raw(SYS_futex, (long)&t->progress, FUTEX_WAKE, INT32_MAX, 0, 0, 0);
-}
-
-always_inline void touch_block(char *p, uint64_t size, int touch, int zeroed) {
-    if (touch == HAKR_TOUCH_ALL) {
-        memset(p, 0x5a, size);
-    } else if (touch == HAKR_TOUCH_FIRST && !zeroed && size != 0) {
-        *(volatile char *)p = 1;
-        uintptr_t end = (uintptr_t)p + size;
-        for (uintptr_t q = ((uintptr_t)p | (PAGE - 1)) + 1; q < end; q += PAGE)
-            *(volatile char *)q = 1;
-    }
-}
-
-static __attribute__((noinline)) void *rare_alloc(const struct hakr_drive *d, unsigned kind,
-                                                  uint64_t size, unsigned align_log2) {
+__attribute__((noinline)) void *hakr_rare_alloc(const struct hakr_drive *d, unsigned kind,
+                                                uint64_t size, unsigned align_log2) {
     size_t align = (size_t)1 << align_log2;
     void *p = NULL;
     switch (kind) {
@@ -142,7 +121,7 @@ run_other(const struct hakr_drive *d, struct hakr_shm_thread *t, uint64_t x, con
         return NULL;
     case HAKR_WAIT:
         if (__atomic_load_n(&threads[slot].progress, __ATOMIC_ACQUIRE) < *w)
-            wait_for(d, t, &threads[slot], *w);
+            hakr_wait_for(d, t, &threads[slot], *w);
         return w + 1;
     case HAKR_FREE_NULL:
         free(NULL);
@@ -168,7 +147,7 @@ run_other(const struct hakr_drive *d, struct hakr_shm_thread *t, uint64_t x, con
         p = *at = realloc(NULL, size);
         goto made;
     default:
-        p = *at = rare_alloc(d, kind, size, align);
+        p = *at = hakr_rare_alloc(d, kind, size, align);
     made:
         made(d, t, x, size, p, (uint64_t)(w - words), touch, account, until);
         return w;
@@ -205,6 +184,10 @@ always_inline void run(const struct hakr_drive *d, struct hakr_shm_thread *t, co
 
 void hakr_drive(const struct hakr_drive *d, struct hakr_shm_thread *t, const uint64_t *words) {
     uint32_t touch = d->ctl->touch;
+    if (d->ctl->pass == HAKR_PASS_LATENCY) {
+        hakr_drive_latency(d, t, words);
+        return;
+    }
     if (d->ctl->pass == HAKR_PASS_ACCOUNT) {
         if (touch == HAKR_TOUCH_FIRST)
             run(d, t, words, HAKR_TOUCH_FIRST, 1);

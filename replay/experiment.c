@@ -41,7 +41,9 @@ static struct turn *draw(const struct hakr_experiment *e, size_t *n) {
         return NULL;
     uint64_t state = e->seed;
     size_t at = 0, from;
-    unsigned first = e->repeats[HAKR_PASS_TIME] != 0 ? HAKR_PASS_TIME : HAKR_PASS_ACCOUNT;
+    unsigned first = 0;
+    while (first + 1 < HAKR_PASS_COUNT && e->repeats[first] == 0)
+        first++;
     for (size_t v = 0; e->warm_up && v < nv; v++)
         t[at++] = (struct turn){.variant = v, .pass = first};
     shuffle(t, at, &state);
@@ -87,6 +89,7 @@ static int take_turn(struct hakr_experiment *e, const struct turn *t, uint32_t p
         .touch = e->touch,
         .timeout_ns = e->timeout_ns,
         .marks = e->marks,
+        .slowest = e->slowest,
     };
     struct hakr_result res;
     int rc = hakr_run(&task, e->stop, &res, err);

@@ -31,7 +31,7 @@ struct options {
     size_t n_policies;
     unsigned passes; /* bits by enum hakr_pass */
     uint32_t repeats, account_repeats;
-    uint32_t why;
+    uint32_t why, slowest, latency_repeats;
     const char *db;
     int no_db, no_control, no_warm_up, marks;
     uint64_t seed, timeout_ns;
@@ -55,6 +55,8 @@ enum {
     OPT_NO_WARM_UP,
     OPT_MARKS,
     OPT_WHY,
+    OPT_LATENCY_REPEATS,
+    OPT_SLOWEST,
 };
 
 static const struct argp_option option_table[] = {
@@ -66,7 +68,7 @@ static const struct argp_option option_table[] = {
     {"repeats", 'r', "N", 0, "timed runs of each variant (default 5)", 0},
     {"account-repeats", OPT_ACCOUNT_REPEATS, "N", 0, "accounted runs of each variant (default 1)",
      0},
-    {"passes", OPT_PASSES, "LIST", 0, "time, account (default: both)", 0},
+    {"passes", OPT_PASSES, "LIST", 0, "time, account, latency (default: time,account)", 0},
     {"touch", OPT_TOUCH, "HOW", 0,
      "first: write a byte to each page of each new block but calloc's (default); none; all: write "
      "every byte of every block",
@@ -78,6 +80,9 @@ static const struct argp_option option_table[] = {
     {"no-warm-up", OPT_NO_WARM_UP, NULL, 0, "keep the first run of each variant", 0},
     {"db", OPT_DB, "FILE", 0, "add the results to FILE (default: $HAKDB, else results.db)", 0},
     {"no-db", OPT_NO_DB, NULL, 0, "store nothing", 0},
+    {"latency-repeats", OPT_LATENCY_REPEATS, "N", 0,
+     "latency runs of each variant, summed up (default 1)", 0},
+    {"slowest", OPT_SLOWEST, "N", 0, "latency pass: list the N slowest ops (default 10)", 0},
     {"why", OPT_WHY, "N", OPTION_ARG_OPTIONAL,
      "show the N dearest causes of memory system calls of each variant: op, size and call (default "
      "10)",
@@ -108,8 +113,10 @@ static void parse_passes(struct argp_state *state, struct options *o, const char
             o->passes |= 1u << HAKR_PASS_TIME;
         else if (n == 7 && memcmp(text, "account", n) == 0)
             o->passes |= 1u << HAKR_PASS_ACCOUNT;
+        else if (n == 7 && memcmp(text, "latency", n) == 0)
+            o->passes |= 1u << HAKR_PASS_LATENCY;
         else
-            argp_error(state, "--passes: '%.*s' is neither time nor account", (int)n, text);
+            argp_error(state, "--passes: '%.*s' is none of time, account, latency", (int)n, text);
         text += n + (text[n] == ',');
     }
     if (o->passes == 0)
@@ -186,6 +193,14 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         break;
     case OPT_NO_WARM_UP:
         o->no_warm_up = 1;
+        break;
+    case OPT_LATENCY_REPEATS:
+        parse_number(state, "latency-repeats", arg, 1, MAX_REPEATS, &v);
+        o->latency_repeats = (uint32_t)v;
+        break;
+    case OPT_SLOWEST:
+        parse_number(state, "slowest", arg, 0, 1000, &v);
+        o->slowest = (uint32_t)v;
         break;
     case OPT_WHY:
         v = 10;
@@ -305,6 +320,8 @@ static int run_all(struct options *o, const char *args, struct hakc_err *err) {
     e.variants = &o->variants;
     e.repeats[HAKR_PASS_TIME] = o->passes & 1u << HAKR_PASS_TIME ? o->repeats : 0;
     e.repeats[HAKR_PASS_ACCOUNT] = o->passes & 1u << HAKR_PASS_ACCOUNT ? o->account_repeats : 0;
+    e.repeats[HAKR_PASS_LATENCY] = o->passes & 1u << HAKR_PASS_LATENCY ? o->latency_repeats : 0;
+    e.slowest = o->slowest;
     e.warm_up = !o->no_warm_up;
     e.seed = o->seed;
     e.timeout_ns = o->timeout_ns;
@@ -354,6 +371,8 @@ int main(int argc, char **argv) {
         .passes = 1u << HAKR_PASS_TIME | 1u << HAKR_PASS_ACCOUNT,
         .repeats = 5,
         .account_repeats = 1,
+        .latency_repeats = 1,
+        .slowest = 10,
         .seed = 1,
         .timeout_ns = DEFAULT_TIMEOUT,
         .db = getenv("HAKDB"),

@@ -293,7 +293,7 @@ static void raw_runs(struct hakc_out *o, const struct hakr_experiment *e) {
         hakc_out_row(o);
         hakc_out_cell_str(o, v->name);
         hakc_out_cell_str(o, v->policy);
-        hakc_out_cell_str(o, v->control ? "control" : timed ? "time" : "account");
+        hakc_out_cell_str(o, v->control ? "control" : hakr_pass_name(r->pass));
         hakc_out_cell_uint(o, r->repeat);
         hakc_out_cell_uint(o, r->position);
         hakc_out_cell_str(o, hakr_status_name(r->result.status));
@@ -443,6 +443,8 @@ int hakr_report_print(const struct hakr_report *r, FILE *f, enum hakc_out_format
         syscalls(o, e);
     if (r->why != 0)
         hakr_report_why(o, e, r->why, table);
+    if (e->repeats[HAKR_PASS_LATENCY] != 0)
+        hakr_report_latency(o, e, table);
     if (!table)
         raw_runs(o, e);
     if (table)

@@ -22,6 +22,9 @@ struct hakr_report {
 int hakr_report_print(const struct hakr_report *r, FILE *f, enum hakc_out_format format,
                       struct hakc_err *err);
 
+/* The latencies by op (and size class in data), the slowest ops, and their notes. */
+void hakr_report_latency(struct hakc_out *o, const struct hakr_experiment *e, int table);
+
 /* The causes of memory system calls, `most` of each variant: one list and its note. */
 void hakr_report_why(struct hakc_out *o, const struct hakr_experiment *e, uint32_t most, int table);
 

@@ -26,6 +26,11 @@ const char *hakr_status_name(enum hakr_status s) {
     return names[s];
 }
 
+const char *hakr_pass_name(enum hakr_pass pass) {
+    static const char *const names[] = {"time", "account", "latency"};
+    return names[pass];
+}
+
 int hakr_is_allocator_knob(const char *e) {
     static const char *const knobs[] = {
         "LD_PRELOAD=",     "MALLOC_", "_RJEM_MALLOC_CONF=", "MIMALLOC_", "TCMALLOC_",
@@ -85,6 +90,12 @@ static int make_ctl(const struct hakr_task *task, struct hakr_ctl **out, int *fd
     head.off_samples = reserve(&at, samples * sizeof(struct hakr_sample));
     head.off_totals = reserve(&at, (n + 1) * HAKR_SYS_COUNT * sizeof(struct hakr_sys_total));
     head.off_causes = reserve(&at, causes * sizeof(struct hakr_cause));
+    if (task->pass == HAKR_PASS_LATENCY)
+        head.slowest = task->slowest;
+    head.off_slowest = reserve(&at, n * head.slowest * sizeof(struct hakr_slow));
+    at = head.off_hists = (at + 4095) & ~UINT64_C(4095);
+    if (task->pass == HAKR_PASS_LATENCY)
+        at += n * HAKR_LATENCY_CELLS * sizeof(struct hakc_hist);
     head.bytes = at;
     *fd = memfd_create("hakreplay-run", MFD_CLOEXEC);
     if (*fd < 0 || ftruncate(*fd, (off_t)at) != 0)
@@ -338,7 +349,7 @@ static int copy_samples(struct hakr_ctl *c, struct hakr_result *r, struct hakc_e
     return 0;
 }
 
-static int collect(struct hakr_ctl *c, struct hakr_result *r, struct hakc_err *err) {
+static int collect(struct hakr_ctl *c, int fd, struct hakr_result *r, struct hakc_err *err) {
     snprintf(r->lib_path, sizeof r->lib_path, "%s", c->lib_path);
     snprintf(r->build_id, sizeof r->build_id, "%s", c->build_id);
     snprintf(r->substituted, sizeof r->substituted, "%s", c->substituted);
@@ -364,6 +375,8 @@ static int collect(struct hakr_ctl *c, struct hakr_result *r, struct hakc_err *e
     int rc = 0;
     if (c->pass == HAKR_PASS_ACCOUNT)
         rc = hakr_why_collect(hakr_causes(c), &r->why, &r->n_why, err);
+    if (c->pass == HAKR_PASS_LATENCY)
+        rc = hakr_latency_collect(c, fd, &r->latency, err);
     return rc != 0 ? rc : copy_samples(c, r, err);
 }
 
@@ -385,7 +398,7 @@ int hakr_run(const struct hakr_task *task, const volatile int *stop, struct hakr
         rc = await(pid, task->timeout_ns, stop, &before, &wstatus, &timed_out, err);
     if (rc == 0 && c != NULL) {
         explain(task, c, wstatus, timed_out, *stop, r);
-        rc = collect(c, r, err);
+        rc = collect(c, fd, r, err);
     }
     if (c != NULL)
         munmap(c, c->bytes);
@@ -398,6 +411,8 @@ int hakr_run(const struct hakr_task *task, const volatile int *stop, struct hakr
 void hakr_result_free(struct hakr_result *r) {
     free(r->samples);
     free(r->why);
+    hakr_latency_free(r->latency);
+    r->latency = NULL;
     r->samples = NULL;
     r->why = NULL;
     r->n_samples = 0;

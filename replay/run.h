@@ -31,6 +31,7 @@ struct hakr_task {
     enum hakr_touch touch;
     uint64_t timeout_ns; /* 0 = none */
     int marks;           /* see child.h */
+    uint32_t slowest;    /* latency pass: ops to list */
 };
 
 struct hakr_result {
@@ -46,6 +47,7 @@ struct hakr_result {
     int counted; /* totals are valid */
     struct hakr_sys_total totals[HAKR_SYS_COUNT];
     struct hakr_sys_total foreign; /* of them: by threads that are not the trace's */
+    struct hakr_latency *latency;  /* latency pass alone; owned */
     struct hakr_why *why;          /* owned; dearest first */
     size_t n_why;
     uint64_t baseline, peak, at_end, lazy_free;
@@ -65,6 +67,9 @@ void hakr_result_free(struct hakr_result *r);
 
 /* "ok", "crashed", ... as the store wants them. */
 const char *hakr_status_name(enum hakr_status s);
+
+/* "time", "account", "latency". */
+const char *hakr_pass_name(enum hakr_pass pass);
 
 /* Whether a variable of the environment configures an allocator: such ones are not passed on to the
  * child, so that a run is what its name says. */

@@ -1,6 +1,7 @@
 #include "replay/save.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "db/metrics.h"
@@ -99,8 +100,8 @@ static int put_metrics(struct hakr_save *s, int64_t id, const struct hakr_run *r
     int rc = hakd_put_metric(s->db, id, HAKD_M_OPS, (double)ops, HAKD_UNIT_OPS, err);
     for (size_t i = 0; rc == 0 && i < sizeof list / sizeof *list; i++) {
         double x = hakr_figure(run, list[i].figure, ops);
-        /* The traps slow the account pass down: its times are nobody's. */
-        if (run->pass == HAKR_PASS_ACCOUNT && list[i].figure <= HAKR_F_SYS_NS)
+        /* Instruments slow the other passes down: their times are nobody's. */
+        if (run->pass != HAKR_PASS_TIME && list[i].figure <= HAKR_F_SYS_NS)
             continue;
         if (!isnan(x))
             rc = hakd_put_metric(s->db, id, list[i].name, x, list[i].unit, err);
@@ -129,6 +130,43 @@ static int put_accounts(struct hakr_save *s, int64_t id, const struct hakr_resul
     return rc;
 }
 
+/* Quantiles over all ops, as "latency_p99_ns", and of each kind, as "latency_free_p99_ns". */
+static int put_quantiles(struct hakr_save *s, int64_t id, const char *op, const struct hakc_hist *h,
+                         struct hakc_err *err) {
+    static const struct {
+        const char *name;
+        double q;
+    } list[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}, {"max", 1}};
+    char name[64];
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof list / sizeof *list; i++) {
+        snprintf(name, sizeof name, "latency_%s%s%s_ns", op, op[0] ? "_" : "", list[i].name);
+        rc = hakd_put_metric(s->db, id, name, (double)hakc_hist_quantile(h, list[i].q) / 1e3,
+                             HAKD_UNIT_NS, err);
+    }
+    snprintf(name, sizeof name, "latency_%s%smean_ns", op, op[0] ? "_" : "");
+    if (rc == 0)
+        rc = hakd_put_metric(s->db, id, name, hakc_hist_mean(h) / 1e3, HAKD_UNIT_NS, err);
+    return rc;
+}
+
+static int put_latency(struct hakr_save *s, int64_t id, const struct hakr_latency *l,
+                       struct hakc_err *err) {
+    struct hakc_hist *h = malloc(sizeof *h);
+    if (h == NULL)
+        return hakc_fail(err, HAKC_ENOMEM, "out of memory");
+    int rc =
+        hakd_put_metric(s->db, id, HAKD_M_LATENCY_STAMP_NS, l->stamp_ps / 1e3, HAKD_UNIT_NS, err);
+    for (unsigned op = 0; rc == 0 && op <= HAKR_LAT_COUNT; op++) {
+        hakc_hist_init(h);
+        hakr_latency_sum(l, op, h);
+        if (h->count != 0)
+            rc = put_quantiles(s, id, op == HAKR_LAT_COUNT ? "" : hakr_latency_name(op), h, err);
+    }
+    free(h);
+    return rc;
+}
+
 int hakr_save_run(void *save, const struct hakr_run *run, struct hakc_err *err) {
     struct hakr_save *s = save;
     const struct hakr_variant *v = &s->variants->at[run->variant];
@@ -145,9 +183,7 @@ int hakr_save_run(void *save, const struct hakr_run *run, struct hakc_err *err) 
         .allocator = v->name,
         .policy = v->policy,
         .env = v->env_text,
-        .pass = v->control                       ? "control"
-                : run->pass == HAKR_PASS_ACCOUNT ? "account"
-                                                 : "time",
+        .pass = v->control ? "control" : hakr_pass_name(run->pass),
         .mode = "full-speed",
         .repeat = run->repeat,
         .position = run->position,
@@ -161,6 +197,8 @@ int hakr_save_run(void *save, const struct hakr_run *run, struct hakc_err *err) 
         rc = put_metrics(s, id, run, err);
     if (rc == 0 && ok && run->pass == HAKR_PASS_ACCOUNT)
         rc = put_accounts(s, id, r, err);
+    if (rc == 0 && ok && r->latency != NULL)
+        rc = put_latency(s, id, r->latency, err);
     if (rc == 0)
         rc = hakd_commit(s->db, err);
     return rc;

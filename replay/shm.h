@@ -11,12 +11,19 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "common/hist.h"
+#include "replay/latency.h"
 #include "replay/sysclass.h"
 #include "replay/why.h"
 
 #define HAKR_CTL_MAGIC UINT64_C(0x314c54434b4148) /* "HAKCTL1" */
 
-enum hakr_pass { HAKR_PASS_TIME = 0, HAKR_PASS_ACCOUNT = 1, HAKR_PASS_COUNT };
+enum hakr_pass {
+    HAKR_PASS_TIME = 0,
+    HAKR_PASS_ACCOUNT = 1,
+    HAKR_PASS_LATENCY = 2,
+    HAKR_PASS_COUNT
+};
 
 enum hakr_touch {
     HAKR_TOUCH_FIRST = 0, /* a byte in each page of each new block, but not of calloc's */
@@ -51,7 +58,10 @@ struct hakr_shm_thread {
     _Alignas(64) uint64_t failed; /* allocations that gave NULL */
     uint64_t blocked;             /* waits that had to wait */
     uint64_t minflt, majflt;
-    uint64_t end_ns; /* the stream's end, after the start of the region */
+    uint64_t end_ns;     /* the stream's end, after the start of the region */
+    uint64_t backwards;  /* latency: ops whose second time stamp lay before the first */
+    uint64_t slow_least; /* latency: what an op must exceed to be among the slowest */
+    uint64_t hists_used[(HAKR_LATENCY_CELLS + 63) / 64]; /* latency: a bit for each histogram */
     /* The task. */
     uint64_t plan_offset, plan_words;
     uint64_t plan_ops;
@@ -83,7 +93,9 @@ struct hakr_ctl {
     uint64_t stack_bytes;  /* of each thread but the first, which runs on the process's own */
     uint64_t sample_every; /* ops of a thread between two samples */
     uint32_t max_samples;
-    uint64_t off_threads, off_samples, off_totals, off_causes;
+    uint32_t slowest; /* latency: entries of each thread's list of slowest ops */
+    uint64_t off_threads, off_samples, off_totals, off_causes, off_slowest;
+    uint64_t off_hists; /* on a page; nothing before it needs faults, nothing behind is populated */
 
     /* Results. */
     uint32_t state; /* enum hakr_state */
@@ -93,11 +105,15 @@ struct hakr_ctl {
     uint64_t crash_addr;
     uint64_t wall_ns, user_ns, sys_ns;
     uint64_t minflt, majflt;
-    uint64_t baseline;     /* bytes of anonymous memory before the region */
-    uint64_t peak, at_end; /* above the baseline */
-    uint64_t lazy_free;    /* of at_end: given to MADV_FREE, still counted; UINT64_MAX = ? */
-    uint64_t counted;      /* 1 = system calls were counted */
-    uint64_t brk_now;      /* the trap's own book */
+    uint64_t baseline;       /* bytes of anonymous memory before the region */
+    uint64_t peak, at_end;   /* above the baseline */
+    uint64_t lazy_free;      /* of at_end: given to MADV_FREE, still counted; UINT64_MAX = ? */
+    uint64_t counted;        /* 1 = system calls were counted */
+    uint64_t brk_now;        /* the trap's own book */
+    uint64_t tsc;            /* latency: 1 = time stamps are the processor's counter, 0 = ns */
+    uint64_t ticks, tick_ns; /* latency: so many ticks went by in so many ns */
+    uint64_t stamp_ticks;    /* latency: median of measurements of nothing */
+    uint64_t step_ticks;     /* latency: the clock goes in steps of this; UINT64_MAX = ? */
     char lib_path[512];
     char build_id[72];
     char substituted[128]; /* entry points the library lacks, and what stood in */
@@ -113,6 +129,18 @@ static inline struct hakr_sample *hakr_samples(struct hakr_ctl *c) {
 /* Totals of thread t (n_threads = those that are not ours), by class. */
 static inline struct hakr_sys_total *hakr_totals(struct hakr_ctl *c, uint32_t t) {
     return (struct hakr_sys_total *)((char *)c + c->off_totals) + (size_t)t * HAKR_SYS_COUNT;
+}
+/* Latency pass: the slowest ops of thread t, in no order; entries of 0 ticks are empty. */
+static inline struct hakr_slow *hakr_slowest(struct hakr_ctl *c, uint32_t t) {
+    return (struct hakr_slow *)((char *)c + c->off_slowest) + (size_t)t * c->slowest;
+}
+/* Where histogram `cell` (hakr_latency_cell) of thread t lies; zeroed memory until it is used. */
+static inline uint64_t hakr_hist_offset(const struct hakr_ctl *c, uint32_t t, unsigned cell) {
+    return c->off_hists +
+           ((uint64_t)t * HAKR_LATENCY_CELLS + cell) * (uint64_t)sizeof(struct hakc_hist);
+}
+static inline struct hakc_hist *hakr_hist(struct hakr_ctl *c, uint32_t t, unsigned cell) {
+    return (struct hakc_hist *)((char *)c + hakr_hist_offset(c, t, cell));
 }
 /* By hakr_cause_index; in the account pass alone. */
 static inline struct hakr_cause *hakr_causes(struct hakr_ctl *c) {

@@ -1,0 +1,45 @@
+/*
+ * What the drivers of the passes share.
+ */
+#ifndef REPLAY_DRIVE_INT_H
+#define REPLAY_DRIVE_INT_H
+
+#include <linux/futex.h>
+#include <string.h>
+#include "replay/drive.h"
+#include "replay/raw.h"
+
+#define PAGE          4096u
+#define always_inline static inline __attribute__((always_inline))
+#define likely(x)     __builtin_expect(!!(x), 1)
+#define unlikely(x)   __builtin_expect(!!(x), 0)
+
+/* Waits until thread p has published position `target`. */
+void hakr_wait_for(const struct hakr_drive *d, struct hakr_shm_thread *t, struct hakr_shm_thread *p,
+                   uint64_t target);
+
+/* The allocations other than malloc, calloc and realloc. */
+void *hakr_rare_alloc(const struct hakr_drive *d, unsigned kind, uint64_t size,
+                      unsigned align_log2);
+
+void hakr_drive_latency(const struct hakr_drive *d, struct hakr_shm_thread *t,
+                        const uint64_t *words);
+
+always_inline void publish(struct hakr_shm_thread *t, uint64_t pos) {
+    __atomic_store_n(&t->progress, pos, __ATOMIC_RELEASE);
+    if (unlikely(__atomic_load_n(&t->waiters, __ATOMIC_RELAXED) != 0))
+        hakr_raw(SYS_futex, (long)&t->progress, FUTEX_WAKE, INT32_MAX, 0, 0, 0);
+}
+
+always_inline void touch_block(char *p, uint64_t size, int touch, int zeroed) {
+    if (touch == HAKR_TOUCH_ALL) {
+        memset(p, 0x5a, size);
+    } else if (touch == HAKR_TOUCH_FIRST && !zeroed && size != 0) {
+        *(volatile char *)p = 1;
+        uintptr_t end = (uintptr_t)p + size;
+        for (uintptr_t q = ((uintptr_t)p | (PAGE - 1)) + 1; q < end; q += PAGE)
+            *(volatile char *)q = 1;
+    }
+}
+
+#endif
