@@ -21,7 +21,9 @@ struct import_args {
 enum { OPT_LEVEL = 256 };
 
 static const struct argp_option options[] = {
-    {"format", 'f', "FORMAT", 0, "What the file is: android", 0},
+    {"format", 'f', "FORMAT", 0,
+     "What the file is: android, rep, mtrace or heaptrack (by default, what its first line shows)",
+     0},
     {"output", 'o', "FILE", 0, "The trace to write (\"-\" = standard output)", 0},
     {"level", OPT_LEVEL, "1..22", 0, "Compression level of zstd (12)", 0},
     {"quiet", 'q', NULL, 0, "No summary at the end", 0},
@@ -52,10 +54,11 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
             argp_usage(state);
         if (a->output == NULL)
             argp_error(state, "no output file given (-o FILE)");
-        if (a->format == NULL)
-            argp_error(state, "no format given (-f android)");
-        if (strcmp(a->format, "android") != 0)
-            argp_error(state, "--format: '%s' is not a format: android", a->format);
+        if (a->format == NULL && strcmp(a->input, "-") == 0)
+            argp_error(state, "of standard input the format must be given (--format)");
+        if (a->format != NULL && hakt_import_by_name(a->format) == NULL)
+            argp_error(state, "--format: '%s' is not one of android, rep, mtrace, heaptrack",
+                       a->format);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -65,12 +68,19 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 static const struct argp argp = {
     options,
     parse,
-    "-f FORMAT -o TRACE FILE",
+    "[-f FORMAT] -o TRACE FILE",
     "Makes a trace of another tool's recording. FILE may be compressed with zstd; \"-\" is "
     "standard input.\v"
     "android: the text of Android's malloc_debug record_allocs, which memory_replay reads: "
-    "\"TID: malloc PTR SIZE\" and so on, with or without START_NS END_NS.\n\n"
-    "The trace says what the recording lacks (times). Where an address is handed out while it is "
+    "\"TID: malloc PTR SIZE\" and so on, with or without START_NS END_NS.\n"
+    "rep: a trace of CMU's malloc lab: four header lines, then \"a ID SIZE\", \"r ID SIZE\", "
+    "\"f ID\".\n"
+    "mtrace: the log of glibc's mtrace(3). calloc and aligned allocations show as malloc in it.\n"
+    "heaptrack: what heaptrack_interpret writes. It names kinds of objects, not objects: a free is "
+    "taken to be that of the latest, so the ids are not exact. Its times, some 10 ms apart, are "
+    "left out.\n\n"
+    "The trace says what the recording lacks (times, threads, exact ids). Where an address is "
+    "handed out while it is "
     "live, a free must be missing in the recording: one is added and marked, and the trace then "
     "does not claim exact ids. Of standard input this is known only at the end, so no such claim "
     "is made.",
@@ -94,10 +104,18 @@ static int import(const struct import_args *a, struct hakt_import_result *result
     int rereadable = is_regular(a->input) && strcmp(a->output, "-") != 0;
     if (same_file(a->input, a->output))
         return hakc_fail(err, HAKC_EUSAGE, "input and output are the same file: %s", a->output);
-    int rc = hakt_import_android(a->input, a->output, a->level, rereadable, result, err);
+    const struct hakt_import_format *f = NULL;
+    int rc = 0;
+    if (a->format != NULL)
+        f = hakt_import_by_name(a->format);
+    else
+        rc = hakt_import_detect(a->input, &f, err);
+    if (rc != 0)
+        return rc;
+    rc = f->import(a->input, a->output, a->level, rereadable, result, err);
     /* The header, written first, claims exact ids; say it again without the claim. */
     if (rc == 0 && rereadable && result->implied > 0)
-        rc = hakt_import_android(a->input, a->output, a->level, 0, result, err);
+        rc = f->import(a->input, a->output, a->level, 0, result, err);
     return rc;
 }
 

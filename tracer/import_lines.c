@@ -25,6 +25,7 @@ struct hakt_lines {
     uint64_t text_offset; /* of text[0] */
     uint64_t line_offset; /* of the line last returned */
     uint64_t line_number;
+    size_t line_max;
 };
 
 void hakt_lines_close(struct hakt_lines *l) {
@@ -46,6 +47,7 @@ int hakt_lines_open(struct hakt_lines **out, const char *path, struct hakc_err *
     if (l == NULL)
         return hakc_fail(err, HAKC_ENOMEM, "no memory for reading %s", path);
     l->packed = -1;
+    l->line_max = HAKT_LINE_MAX;
     l->fd = -1;
     l->path = strdup(is_stdin ? "(standard input)" : path);
     l->dctx = ZSTD_createDCtx();
@@ -65,6 +67,10 @@ int hakt_lines_open(struct hakt_lines **out, const char *path, struct hakc_err *
     }
     *out = l;
     return 0;
+}
+
+void hakt_lines_allow(struct hakt_lines *l, size_t line_max) {
+    l->line_max = line_max;
 }
 
 static int read_raw(struct hakt_lines *l, struct hakc_err *err) {
@@ -135,7 +141,7 @@ static int line_end(struct hakt_lines *l, size_t n, size_t skip, char **line,
         n--;
     if (memchr(s, '\0', n) != NULL)
         return hakt_lines_fail(l, err, "a NUL byte in a text");
-    if (n > HAKT_LINE_MAX)
+    if (n > l->line_max)
         return hakt_lines_fail(l, err, "a line of impossible length");
     s[n] = '\0';
     *line = s;
@@ -151,7 +157,7 @@ int hakt_lines_next(struct hakt_lines *l, char **line, struct hakc_err *err) {
         if (newline != NULL)
             return line_end(l, (size_t)(newline - s), 1, line, err);
         seen = n;
-        if (n > HAKT_LINE_MAX + 1)
+        if (n > l->line_max + 1)
             return line_end(l, n, 0, line, err);
         int rc = fill(l, err);
         if (rc != 0)

@@ -120,7 +120,7 @@ static int to_writer(void *ctx, const struct hakt_rec *rec, uint64_t old_size,
 static void one_round(const char *path, int level) {
     struct bench b = {0};
     struct hakt_reader *reader;
-    struct hakt_writer *writer;
+    struct hakt_writer *writer = NULL;
     struct hakt_clock clock;
     struct hakt_totals totals;
     struct hakc_err err;
