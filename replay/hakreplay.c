@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "common/cmdline.h"
 #include "common/units.h"
 #include "replay/child.h"
 #include "replay/load.h"
@@ -280,20 +281,6 @@ static void warn_of_knobs(void) {
                     (int)strcspn(*e, "="), *e);
 }
 
-/* The command line, for repeating it; owned by the caller. */
-static char *join_args(int argc, char **argv) {
-    size_t len = 1;
-    for (int i = 0; i < argc; i++)
-        len += strlen(argv[i]) + 1;
-    char *s = calloc(1, len);
-    for (int i = 0; s != NULL && i < argc; i++) {
-        if (i > 0)
-            strcat(s, " ");
-        strcat(s, argv[i]);
-    }
-    return s;
-}
-
 static int any_failed(const struct hakr_experiment *e) {
     for (size_t i = 0; i < e->n_runs; i++)
         if (e->runs[i].result.status != HAKR_OK)
@@ -379,7 +366,7 @@ int main(int argc, char **argv) {
     };
     if (o.db == NULL || o.db[0] == '\0')
         o.db = "results.db";
-    char *args = join_args(argc, argv);
+    char *args = hakc_cmdline(argc, argv);
     argp_err_exit_status = 2;
     argp_parse(&parser, argc, argv, 0, NULL, &o);
     int rc = o.err.code;

@@ -2,27 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cmdline.h"
 #include "db/metrics.h"
 #include "db/store.h"
 #include "sim/sim_rows.h"
 #include "tracer/format/trace.h"
-
-/* The command line as one string; NULL: no memory. */
-static char *join(int argc, char **argv) {
-    size_t len = 1;
-    char *s, *at;
-    for (int i = 0; i < argc; i++)
-        len += strlen(argv[i]) + 1;
-    s = at = malloc(len);
-    for (int i = 0; s != NULL && i < argc; i++) {
-        if (i > 0)
-            *at++ = ' ';
-        at = stpcpy(at, argv[i]);
-    }
-    if (s != NULL)
-        *at = '\0';
-    return s;
-}
 
 static uint64_t known(uint64_t v) {
     return v == UINT64_MAX ? 0 : v;
@@ -145,7 +129,7 @@ static int put_all(struct hakd *db, const struct haks_store_args *a, const char 
 int haks_rows_store(const struct haks_store_args *a, const struct haks_row *rows,
                     const struct haks_row *checks, size_t n, struct hakc_err *err) {
     struct hakd *db;
-    char *cmdline = join(a->argc, a->argv);
+    char *cmdline = hakc_cmdline(a->argc, a->argv);
     int rc;
     if (cmdline == NULL)
         return hakc_fail(err, HAKC_ENOMEM, "no memory for the command line");
