@@ -79,7 +79,7 @@ static void neighbours_and_pages(void **state) {
 
 static void too_many_allocations_is_said(void **state) {
     struct hakt_live t;
-    uint64_t id, size;
+    uint64_t id = 0, size = 0;
     (void)state;
     assert_int_equal(hakt_live_init(&t), 0);
     assert_int_equal(hakt_live_add(&t, 64, HAKT_LIVE_ID_LIMIT - 1, 7), 0);
