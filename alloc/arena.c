@@ -136,11 +136,15 @@ void hak_arena_init(void) {
 }
 
 struct hak_slab *hak_arena_grow(uint32_t units) {
+    bool refused = false;
     for (unsigned i = narenas; i-- > 0;) {
         struct hak_slab *s = arena_take(&arenas[i], units);
         if (s)
             return s;
+        refused |= units <= arenas[i].units - arenas[i].top;
     }
+    if (refused) /* memory is short, not address space: another arena would meet the same */
+        return NULL;
     struct hak_arena *a = arena_reserve(units);
     return a ? arena_take(a, units) : NULL;
 }

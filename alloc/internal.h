@@ -43,7 +43,7 @@ struct hak_slab {
     uint32_t capacity;
     struct hak_slab *next, *prev; /* in the heap's list of available slabs */
     uint32_t block_size;
-    uint32_t pad;
+    uint32_t maps; /* head, large: mappings that moves have cut its span into; 0 = none */
     _Alignas(64) _Atomic(uintptr_t) remote; /* blocks freed by others; 0 = not in a pending list */
     struct hak_slab *pending_next;
     struct hak_span span;
@@ -121,6 +121,8 @@ void hak_pool_look(void);
 void hak_pool_touch(struct hak_slab *head, uint32_t pages);
 /* from's pages have been moved to the same place in `to`, both used spans' heads. */
 void hak_pool_moved(struct hak_slab *from, struct hak_slab *to);
+/* A used span whose address space is lost: counted no more. */
+void hak_pool_lose(struct hak_slab *head);
 /* Retired heaps, oldest first: the caller owns what it pops until it pushes it back. */
 struct hak_heap *hak_pool_pop_retired(void);
 void hak_pool_push_retired(struct hak_heap *h);

@@ -2,12 +2,19 @@
  * Large objects: a span each. The metadata of the unit that the user's pointer lies in says LARGE
  * and leads back to the head, whose `free` field holds that pointer.
  */
+#include <errno.h>
 #include <string.h>
 #include "alloc/internal.h"
 
 /* From here on realloc moves pages instead of copying bytes: the remapping of 32 pages costs less
  * than their copy and the faults of a fresh destination. */
 #define MOVE_MIN ((size_t)128 << 10)
+
+/* Pages that were moved stay a mapping of their own, and so do their former and their new
+ * neighbours. A process may have 65,530 mappings (vm.max_map_count), threads' stacks and all; these
+ * are ours. */
+#define MAPS_MOST 16384u
+static _Atomic(uint32_t) nmaps;
 
 static uint64_t pages_of(size_t bytes) {
     return (bytes + hak_os_page_size() - 1) / hak_os_page_size();
@@ -62,16 +69,40 @@ size_t hak_large_usable(const struct hak_slab *head) {
     return head->carved * hak_os_page_size() - offset_of(head);
 }
 
+/* Counts the mappings that a move makes: `to` gets those of `from` and one behind them. A span that
+ * is used again and again is cut in the same places. False: there are too many already. */
+static bool count_maps(struct hak_slab *from, struct hak_slab *to) {
+    uint32_t n = from->maps ? from->maps : 2;
+    uint32_t more = n - from->maps + (to->maps < n + 1 ? n + 1 - to->maps : 0);
+    if (!more)
+        return true;
+    if (atomic_fetch_add_explicit(&nmaps, more, memory_order_relaxed) + more > MAPS_MOST) {
+        atomic_fetch_sub_explicit(&nmaps, more, memory_order_relaxed);
+        return false;
+    }
+    from->maps = n;
+    to->maps = to->maps < n + 1 ? n + 1 : to->maps;
+    return true;
+}
+
 /* Another span takes over the pages of this one: all that may be resident, also what an earlier
  * object left behind this one, so that the span is clean afterwards. `to` starts a span of a
- * larger kind. */
-static bool move_pages(struct hak_slab *head, void *to, size_t bytes) {
-    if (bytes < MOVE_MIN || offset_of(head))
-        return false;
-    if (hak_os_move(head->free, to, head->span.used_pages * hak_os_page_size()) != 0)
-        return false;
-    hak_pool_moved(head, hak_slab_lookup(to));
-    return true;
+ * larger kind. Returns 0 or hak_os_move's errno value. */
+static int move_pages(struct hak_slab *head, void *to, size_t bytes) {
+    struct hak_slab *dest = hak_slab_lookup(to);
+    if (bytes < MOVE_MIN || offset_of(head) || !count_maps(head, dest))
+        return ENOTSUP;
+    int rc = hak_os_move(head->free, to, head->span.used_pages * hak_os_page_size());
+    if (rc == 0)
+        hak_pool_moved(head, dest);
+    return rc;
+}
+
+/* The addresses of an object in use are not ours any more: its span never comes back. */
+static void large_lose(struct hak_slab *head) {
+    head->free = NULL;
+    head->use = HAK_UNIT_FREE;
+    hak_pool_lose(head);
 }
 
 void *hak_large_realloc(struct hak_heap *h, struct hak_slab *s, void *p, size_t size) {
@@ -89,7 +120,14 @@ void *hak_large_realloc(struct hak_heap *h, struct hak_slab *s, void *p, size_t 
     if (!q)
         return NULL;
     size_t keep = size < have ? size : have;
-    if (size <= room || !move_pages(head, q, keep))
+    int rc = size <= room ? ENOTSUP : move_pages(head, q, keep);
+    if (rc == EADDRNOTAVAIL) {
+        large_lose(hak_slab_lookup(q));
+        q = hak_heap_alloc(h, size);
+        if (!q)
+            return NULL;
+    }
+    if (rc)
         memcpy(q, p, keep);
     hak_large_free(hak_slab_lookup(p), p);
     return q;

@@ -80,8 +80,8 @@ void hak_thread_late_done(void) {
     pthread_mutex_unlock(&late_lock);
 }
 
-/* Early, so that our fork handlers run after everybody else's have finished with the heap. Not in
- * init: registering allocates. */
+/* The first constructor of the process (module.mk: initfirst), so that our fork handlers run after
+ * everybody else's have finished with the heap. Not in init: registering may allocate. */
 __attribute__((constructor(101))) static void register_fork_handlers(void) {
     pthread_atfork(fork_prepare, fork_parent, fork_child);
 }

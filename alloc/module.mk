@@ -10,3 +10,6 @@ libhakos_SRC := $(wildcard alloc/os_linux.c)
 SHLIBS += libhakmem
 libhakmem_SRC := $(wildcard alloc/*.c alloc/policy/*.c)
 libhakmem_CFLAGS := -fvisibility=hidden -ftls-model=initial-exec -fno-builtin-malloc -O3
+# Initialised before all other objects, so that our fork handlers are the first registered, hence
+# the last to run before a fork: other libraries' handlers may allocate, or wait for one who does.
+libhakmem_LD := -Wl,-z,initfirst

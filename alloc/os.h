@@ -39,7 +39,9 @@ int hak_os_populate(void *p, size_t bytes);
 int hak_os_huge(void *p, size_t bytes);
 
 /* Moves the pages of [from, from + bytes) to `to` (committed, same length) without copying them;
- * `from` stays mapped and reads zero afterwards. An errno value if the system cannot. */
+ * `from` stays mapped and reads zero afterwards. An errno value if the system cannot: nothing has
+ * moved, and `to` holds what it held or zeroes. EADDRNOTAVAIL: nothing has moved, and `to` is lost:
+ * it is mapped no more, or by somebody else, and must not be used again. */
 int hak_os_move(void *from, void *to, size_t bytes);
 
 /* Monotonic time in ns. */

@@ -77,10 +77,32 @@ int hak_os_huge(void *p, size_t bytes) {
     return advise(p, bytes, MADV_HUGEPAGE);
 }
 
+/* A move failed with `why`. The kernel unmaps `to` before it has looked at all that can be wrong (a
+ * limit; before Linux 6.17 a `from` of several mappings: EFAULT), so there may be a hole now, and
+ * another thread's mapping may be the next to fill it. True: `to` is mapped and ours. */
+static bool mend(void *to, size_t bytes, int why) {
+    void *q = mmap(to, bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (q == MAP_FAILED)
+        return errno == EEXIST && why != EFAULT; /* refused before anything was unmapped */
+    if (q != to)
+        munmap(q, bytes); /* a kernel that does not know NOREPLACE, nor how to move: no hole */
+    return true;
+}
+
 int hak_os_move(void *from, void *to, size_t bytes) {
-    int saved = errno;
+    static bool never_again; /* limits stay, and each loss costs address space */
+    int saved = errno, rc = 0;
+    if (__atomic_load_n(&never_again, __ATOMIC_RELAXED))
+        return ENOTSUP;
     void *q = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
-    int rc = q == MAP_FAILED ? errno : 0;
+    if (q == MAP_FAILED) {
+        rc = errno;
+        if (!mend(to, bytes, rc)) {
+            __atomic_store_n(&never_again, true, __ATOMIC_RELAXED);
+            rc = EADDRNOTAVAIL;
+        }
+    }
     errno = saved;
     return rc;
 }

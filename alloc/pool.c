@@ -77,9 +77,12 @@ void hak_core_set_clock(uint64_t now_ns) {
 
 /* A span whose pages were unmapped needs its mapping again. */
 static bool remap(struct hak_span *span) {
-    if (span->state != HAK_SPAN_UNMAPPED)
+    void *p = hak_unit_addr(span->unit);
+    size_t bytes = (size_t)span->units << HAK_UNIT_SHIFT;
+    if (span->state != HAK_SPAN_UNMAPPED || hak_os_commit(p, bytes) == 0)
         return true;
-    return hak_os_commit(hak_unit_addr(span->unit), (size_t)span->units << HAK_UNIT_SHIFT) == 0;
+    hak_spans_tell(&spans, HAKP_EV_OOM, now());
+    return hak_os_commit(p, bytes) == 0;
 }
 
 static struct hak_slab *take_fresh(unsigned kind, uint32_t units) {
@@ -93,38 +96,55 @@ static struct hak_slab *take_fresh(unsigned kind, uint32_t units) {
     return s;
 }
 
+/* A free span of a kind, usable. */
+static struct hak_span *take_free(unsigned kind) {
+    struct hak_span *span = hak_spans_take(&spans, kind, now());
+    if (span && !remap(span)) {
+        span->used_pages = 0;
+        hak_spans_put(&spans, span, now());
+        return NULL;
+    }
+    return span;
+}
+
+/* No fresh span is to be had: a larger one serves as well, and keeps its kind. */
+static struct hak_span *take_larger(unsigned kind, uint32_t units) {
+    struct hak_span *span = NULL;
+    for (unsigned k = kind + 1; k < HAK_SPAN_KINDS && !span; k++)
+        if (spans.free[k] && spans.free[k]->units >= units)
+            span = take_free(k);
+    return span;
+}
+
 struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bool *zero) {
     struct hak_slab *s = NULL;
     *zero = false;
     hak_pool_lock();
-    struct hak_span *span = hak_spans_take(&spans, kind, now());
+    struct hak_span *span = take_free(kind);
+    if (!span) {
+        s = take_fresh(kind, units);
+        span = s ? NULL : take_larger(kind, units);
+    }
     if (span) {
-        if (!remap(span)) {
-            span->used_pages = 0;
-            hak_spans_put(&spans, span, now());
-            goto out;
-        }
         s = slab_of_span(span);
         *zero = span->state == HAK_SPAN_PURGED || span->state == HAK_SPAN_UNMAPPED;
         if (*zero)
             span->used_pages = 0;
         observe(HAK_SPAN_TAKEN, span, (uint32_t)pages);
-    } else {
-        s = take_fresh(kind, units);
-        if (!s)
-            goto out;
+    } else if (s) {
         span = &s->span;
         *zero = true;
         hak_spans_add_active(&spans, hak_span_kind_pages(kind, hak_os_page_size()));
         observe(HAK_SPAN_FRESH, span, (uint32_t)pages);
     }
-    span->state = HAK_SPAN_USED;
-    if (spans.target.populate) {
-        hak_os_populate(hak_unit_addr(span->unit), pages * hak_os_page_size());
-        if (span->used_pages < pages)
-            span->used_pages = (uint32_t)pages;
+    if (span) {
+        span->state = HAK_SPAN_USED;
+        if (spans.target.populate) {
+            hak_os_populate(hak_unit_addr(span->unit), pages * hak_os_page_size());
+            if (span->used_pages < pages)
+                span->used_pages = (uint32_t)pages;
+        }
     }
-out:
     hak_pool_unlock();
     return s;
 }
@@ -159,9 +179,28 @@ void hak_pool_moved(struct hak_slab *from, struct hak_slab *to) {
     observe(HAK_SPAN_MOVED, &from->span, 0);
 }
 
+void hak_pool_lose(struct hak_slab *head) {
+    hak_pool_lock();
+    spans.active_pages -= hak_span_kind_pages(head->span.kind, hak_os_page_size());
+    hak_pool_unlock();
+}
+
+/* What others have freed since the threads ended goes to the pool as far as whole slabs are empty.
+ * Popping the oldest and pushing it back as the youngest meets each heap once. */
+static void collect_retired(void) {
+    for (unsigned n = atomic_load_explicit(&nretired, memory_order_relaxed); n > 0; n--) {
+        struct hak_heap *r = hak_pool_pop_retired();
+        if (!r)
+            break;
+        hak_slab_collect(r);
+        hak_pool_push_retired(r);
+    }
+}
+
 uint64_t hak_core_trim(struct hak_heap *h) {
     if (h)
         hak_heap_flush(h);
+    collect_retired();
     hak_pool_lock();
     uint64_t pages = hak_spans_tell(&spans, HAKP_EV_TRIM, now());
     hak_pool_unlock();

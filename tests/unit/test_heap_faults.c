@@ -66,8 +66,10 @@ int hak_os_huge(void *p, size_t bytes) {
 }
 
 int hak_os_move(void *from, void *to, size_t bytes) {
-    if (fault())
-        return ENOMEM;
+    if (fault()) {
+        munmap(to, bytes); /* the worst that the system does */
+        return EADDRNOTAVAIL;
+    }
     void *q = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
     return q == MAP_FAILED ? errno : 0;
 }
