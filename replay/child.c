@@ -318,6 +318,7 @@ int hakr_child_main(int fd) {
         ctl->state = HAKR_STATE_WRONG_LIBRARY;
         return 1;
     }
+    drive.hakmem = hakr_find_hakmem(ctl);
     ctl->state = HAKR_STATE_PROVEN;
     drive.ctl = ctl;
     drive.spins = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? SPINS : 0;
@@ -335,6 +336,10 @@ int hakr_child_main(int fd) {
     run_region();
     if (ctl->pass == HAKR_PASS_LATENCY)
         calibrate();
+    if (hakr_prove_policy(ctl, drive.hakmem) != 0) {
+        ctl->state = HAKR_STATE_FAILED;
+        _exit(1);
+    }
     __atomic_store_n(&ctl->state, HAKR_STATE_DONE, __ATOMIC_RELEASE);
     _exit(0); /* no exit handlers: an allocator's are not part of the region */
 }

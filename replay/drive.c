@@ -61,6 +61,23 @@ __attribute__((noinline)) void *hakr_rare_alloc(const struct hakr_drive *d, unsi
     }
 }
 
+/* In the account pass each time is told; in the others, where telling must not show, every 1 ms. */
+#define COARSE_NS 1000000u
+
+__attribute__((noinline)) void hakr_tell_time(const struct hakr_drive *d, uint64_t ns) {
+    struct hakr_ctl *c = d->ctl;
+    uint64_t step = c->pass == HAKR_PASS_ACCOUNT ? 1 : COARSE_NS;
+    if (d->hakmem == NULL || ns < __atomic_load_n(&c->clock_next, __ATOMIC_RELAXED))
+        return;
+    if (__atomic_exchange_n(&c->clock_lock, 1, __ATOMIC_ACQUIRE) != 0)
+        return; /* another thread is at it */
+    if (ns >= c->clock_next) {
+        __atomic_store_n(&c->clock_next, ns + step, __ATOMIC_RELAXED);
+        d->hakmem("clock", NULL, NULL, &ns, sizeof ns);
+    }
+    __atomic_store_n(&c->clock_lock, 0, __ATOMIC_RELEASE);
+}
+
 always_inline void account_op(const struct hakr_drive *d, struct hakr_shm_thread *t, unsigned kind,
                               uint32_t slot, uint64_t size, uint64_t *until) {
     uint64_t live = t->live;
@@ -120,6 +137,10 @@ run_other(const struct hakr_drive *d, struct hakr_shm_thread *t, uint64_t x, con
     case HAKR_END:
         return NULL;
     case HAKR_WAIT:
+        if (x & HAKR_WIDE) {
+            hakr_tell_time(d, size);
+            return w;
+        }
         if (__atomic_load_n(&threads[slot].progress, __ATOMIC_ACQUIRE) < *w)
             hakr_wait_for(d, t, &threads[slot], *w);
         return w + 1;

@@ -19,14 +19,22 @@ struct hakr_rare {
     void *(*reallocarray)(void *, size_t, size_t);
 };
 
+/* hakmem_ctl of alloc/hakmem.h, as dlsym finds it. */
+typedef int hakr_hakmem_ctl(const char *name, void *out, size_t *out_len, const void *in,
+                            size_t in_len);
+
 struct hakr_drive {
     struct hakr_ctl *ctl;
+    hakr_hakmem_ctl *hakmem; /* NULL: another allocator */
     struct hakr_rare rare;
     void **slots;
     uint64_t *sizes;   /* account pass: bytes asked for, by slot */
     uint64_t start_ns; /* of the region */
     int spins;         /* how often to look before a wait sleeps; 0 on one processor */
 };
+
+/* Tells the allocator that the recorded time is ns, if it takes that and no thread was further. */
+void hakr_tell_time(const struct hakr_drive *d, uint64_t ns);
 
 /* Runs the stream at `words` as thread t, in the pass and with the touching that ctl names. */
 void hakr_drive(const struct hakr_drive *d, struct hakr_shm_thread *t, const uint64_t *words);

@@ -126,6 +126,10 @@ always_inline void run(const struct hakr_drive *d, struct hakr_shm_thread *t, co
         void *p;
         if (op.kind == HAKR_END)
             return;
+        if (op.kind == HAKR_WAIT && (x & HAKR_WIDE)) {
+            hakr_tell_time(d, hakr_wide_size(*w++));
+            continue;
+        }
         if (op.kind == HAKR_WAIT) {
             if (__atomic_load_n(&threads[op.slot].progress, __ATOMIC_ACQUIRE) < *w)
                 hakr_wait_for(d, t, &threads[op.slot], *w);

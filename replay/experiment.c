@@ -85,6 +85,7 @@ static int take_turn(struct hakr_experiment *e, const struct turn *t, uint32_t p
         .dev = v->dev,
         .ino = v->ino,
         .env = (const char *const *)v->env,
+        .policy = v->policy,
         .pass = t->pass,
         .touch = e->touch,
         .timeout_ns = e->timeout_ns,

@@ -17,6 +17,7 @@
 #include "replay/save.h"
 
 #define TOOL            "hakreplay"
+#define CLOCK_EVERY_NS  UINT64_C(100000) /* of recorded time */
 #define MAX_POLICIES    64
 #define MAX_REPEATS     10000
 #define DEFAULT_TIMEOUT (UINT64_C(600) * 1000000000u)
@@ -34,6 +35,7 @@ struct options {
     uint32_t repeats, account_repeats;
     uint32_t why, slowest, latency_repeats;
     const char *db;
+    int real_clock; /* 0 = virtual where the trace has times */
     int no_db, no_control, no_warm_up, marks;
     uint64_t seed, timeout_ns;
     enum hakr_touch touch;
@@ -56,6 +58,7 @@ enum {
     OPT_NO_WARM_UP,
     OPT_MARKS,
     OPT_WHY,
+    OPT_CLOCK,
     OPT_LATENCY_REPEATS,
     OPT_SLOWEST,
 };
@@ -70,6 +73,11 @@ static const struct argp_option option_table[] = {
     {"account-repeats", OPT_ACCOUNT_REPEATS, "N", 0, "accounted runs of each variant (default 1)",
      0},
     {"passes", OPT_PASSES, "LIST", 0, "time, account, latency (default: time,account)", 0},
+    {"clock", OPT_CLOCK, "CLOCK", 0,
+     "of hakmem's release policies: virtual, the recorded time (default if the trace has times), "
+     "or "
+     "real",
+     0},
     {"touch", OPT_TOUCH, "HOW", 0,
      "first: write a byte to each page of each new block but calloc's (default); none; all: write "
      "every byte of every block",
@@ -203,6 +211,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         parse_number(state, "slowest", arg, 0, 1000, &v);
         o->slowest = (uint32_t)v;
         break;
+    case OPT_CLOCK:
+        if (strcmp(arg, "real") != 0 && strcmp(arg, "virtual") != 0)
+            argp_error(state, "--clock: '%s' is neither virtual nor real", arg);
+        o->real_clock = strcmp(arg, "real") == 0;
+        break;
     case OPT_WHY:
         v = 10;
         if (arg != NULL)
@@ -288,6 +301,14 @@ static int any_failed(const struct hakr_experiment *e) {
     return 0;
 }
 
+/* Only hakmem takes the recorded time. */
+static uint64_t clock_every(const struct options *o) {
+    for (size_t i = 0; i < o->variants.n && !o->real_clock; i++)
+        if (strcmp(o->variants.at[i].base, "hakmem") == 0)
+            return CLOCK_EVERY_NS;
+    return 0;
+}
+
 static int run_all(struct options *o, const char *args, struct hakc_err *err) {
     struct hakr_plan plan = {.fd = -1};
     struct hakt_reader *reader = NULL;
@@ -298,7 +319,7 @@ static int run_all(struct options *o, const char *args, struct hakc_err *err) {
     int code = 0, saving = 0;
     int rc = hakt_file_hash(o->trace, sha256, err);
     if (rc == 0)
-        rc = hakr_load(o->trace, &plan, &reader, err);
+        rc = hakr_load(o->trace, clock_every(o), &plan, &reader, err);
     if (rc == 0 && plan.stats.ops == 0)
         rc = hakc_fail(err, HAKC_EREFUSED, "%s holds no op to replay", o->trace);
     if (rc != 0)

@@ -4,8 +4,8 @@
 #include <string.h>
 #include "common/progress.h"
 
-int hakr_load(const char *path, struct hakr_plan *plan, struct hakt_reader **r,
-              struct hakc_err *err) {
+int hakr_load(const char *path, uint64_t clock_every_ns, struct hakr_plan *plan,
+              struct hakt_reader **r, struct hakc_err *err) {
     memset(plan, 0, sizeof *plan);
     plan->fd = -1;
     int rc = hakt_reader_open(r, path, err);
@@ -16,6 +16,8 @@ int hakr_load(const char *path, struct hakr_plan *plan, struct hakt_reader **r,
     uint64_t threads = t->threads == UINT64_MAX ? 0 : t->threads;
     struct hakc_progress progress;
     rc = hakr_plan_begin(plan, records, threads, err);
+    if (hakt_reader_info(*r)->fidelity & HAKT_HAS_TIMES)
+        plan->clock_every_ns = clock_every_ns;
     hakc_progress_start(&progress, "planning", records, "records");
     while (rc == 0) {
         const struct hakt_rec *recs;

@@ -6,8 +6,9 @@
 #include <unistd.h>
 #include "common/map.h"
 
-/* Words that one record may need at most: a wait (2), the op (2). */
-#define WORDS_PER_RECORD 4
+/* Words that one record may need at most: the time (2), a wait (2), the op (2). */
+#define WORDS_PER_RECORD 6
+#define CLOCK_OPS        8                   /* between two times: 2 bytes an op */
 #define PLAN_SPACE       (UINT64_C(1) << 45) /* address space for all streams: 32 TiB */
 #define PAGE             UINT64_C(4096)
 
@@ -306,6 +307,15 @@ static int plan_free(struct hakr_plan *p, const struct hakt_rec *r, struct hakc_
     return plan_release(p, r, HAKR_FREE, err);
 }
 
+static void tell_time(const struct hakr_plan *p, struct hakr_plan_thread *th, uint64_t time) {
+    if (time < th->clock_due || th->ops < th->clock_due_ops)
+        return;
+    th->words[th->n_words++] = HAKR_WAIT | HAKR_WIDE;
+    th->words[th->n_words++] = time < HAKR_WIDE_MAX ? time : HAKR_WIDE_MAX;
+    th->clock_due = time + p->clock_every_ns;
+    th->clock_due_ops = th->ops + CLOCK_OPS;
+}
+
 static int plan_record(struct hakr_plan *p, const struct hakt_rec *r, struct hakc_err *err) {
     static const uint8_t kinds[HAKT_OP_COUNT] = {
         [HAKT_MALLOC] = HAKR_MALLOC,
@@ -321,6 +331,8 @@ static int plan_record(struct hakr_plan *p, const struct hakt_rec *r, struct hak
         rc = room(p, &p->threads[r->thread], err);
     if (rc != 0)
         return rc;
+    if (p->clock_every_ns != 0)
+        tell_time(p, &p->threads[r->thread], r->time);
     if (r->op == HAKT_THREAD_START)
         return 0;
     if (r->op == HAKT_THREAD_END) {

@@ -16,7 +16,9 @@
  * A word:  bits 0-3 kind, bit 4 HAKR_PUBLISH, bit 5 HAKR_WIDE, bits 6-31 size, bits 32-63 slot.
  * With HAKR_WIDE a second word follows: bits 0-55 size, bits 56-63 log2 of the alignment.
  * HAKR_WAIT has the producer's thread in the slot field; a second word holds the position to wait
- * for. So an op costs 8 bytes, 16 with an alignment or 64 MiB and more, and 16 more at a hand-over.
+ * for. HAKR_WAIT with HAKR_WIDE waits for nothing: it tells the recorded time, which the second
+ * word holds, to an allocator that takes it (clock_every_ns). So an op costs 8 bytes, 16 with an
+ * alignment or 64 MiB and more, and 16 more at a hand-over.
  *
  * What is planned for the records that are not plain calls:
  *   failed        nothing (the program got NULL; the object of a failed realloc lives on)
@@ -82,12 +84,14 @@ static inline unsigned hakr_wide_align(uint64_t w) {
 }
 
 struct hakr_plan_thread {
-    uint64_t *words;  /* the stream in the planner's own mapping */
-    uint64_t n_words; /* with the closing HAKR_END */
-    uint64_t offset;  /* bytes into the memfd */
-    uint64_t ops;     /* calls planned (waits are not calls) */
-    int seen;         /* it has records */
-    int ends;         /* THREAD_END was recorded: it exits when its stream is done */
+    uint64_t *words;    /* the stream in the planner's own mapping */
+    uint64_t n_words;   /* with the closing HAKR_END */
+    uint64_t offset;    /* bytes into the memfd */
+    uint64_t ops;       /* calls planned (waits are not calls) */
+    uint64_t clock_due; /* recorded time, and ops, from which on it is told again */
+    uint64_t clock_due_ops;
+    int seen; /* it has records */
+    int ends; /* THREAD_END was recorded: it exits when its stream is done */
 };
 
 struct hakr_plan_stats {
@@ -106,6 +110,9 @@ struct hakr_plan_stats {
 
 struct hakr_plan {
     int fd; /* the memfd of the streams */
+    /* How much recorded time passes in a thread until its stream tells it again (and 8 ops at
+     * least); 0 = never. May be set after hakr_plan_begin. */
+    uint64_t clock_every_ns;
     uint32_t n_threads;
     struct hakr_plan_thread *threads;
     uint64_t n_slots;

@@ -171,3 +171,31 @@ int hakr_prove(struct hakr_ctl *c, struct hakr_rare *rare) {
     hakr_build_id(basic[0].bound, c->build_id, sizeof c->build_id);
     return fill_rare(c, rare);
 }
+
+hakr_hakmem_ctl *hakr_find_hakmem(const struct hakr_ctl *c) {
+    hakr_hakmem_ctl *f;
+    *(void **)&f = own(c, "hakmem_ctl");
+    return f;
+}
+
+int hakr_prove_policy(struct hakr_ctl *c, hakr_hakmem_ctl *hakmem) {
+    size_t len = sizeof c->policy;
+    if (hakmem == NULL) {
+        if (c->want_policy[0] == '\0')
+            return 0;
+        snprintf(c->message, sizeof c->message,
+                 "the library has no hakmem_ctl: the policy in force is not known");
+        return -1;
+    }
+    int rc = hakmem("policy", c->policy, &len, NULL, 0);
+    if (rc != 0) {
+        c->policy[0] = '\0';
+        snprintf(c->message, sizeof c->message, "hakmem_ctl policy: %s", strerror(rc));
+        return -1;
+    }
+    if (c->want_policy[0] == '\0' || strcmp(c->policy, c->want_policy) == 0)
+        return 0;
+    snprintf(c->message, sizeof c->message, "the policy in force is %.100s, asked for: %.100s",
+             c->policy, c->want_policy);
+    return -1;
+}

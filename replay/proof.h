@@ -13,6 +13,14 @@
  * message: malloc, calloc, realloc, free and one aligned allocation must be the library's. */
 int hakr_prove(struct hakr_ctl *ctl, struct hakr_rare *rare);
 
+/* The library's hakmem_ctl, or NULL with another allocator. Calls nothing of it. */
+hakr_hakmem_ctl *hakr_find_hakmem(const struct hakr_ctl *ctl);
+
+/* Asks hakmem (NULL: another allocator) for the policy in force: ctl->policy. 0, or -1 with ctl's
+ * message: it is not the one asked for, or there is no answer. To be called after the region, for
+ * asking makes hakmem set itself up, whose calls belong into the region. */
+int hakr_prove_policy(struct hakr_ctl *ctl, hakr_hakmem_ctl *hakmem);
+
 /* Copies the build id of the mapped object that holds addr as hex, "" if it has none. */
 void hakr_build_id(const void *addr, char *hex, size_t len);
 

@@ -19,6 +19,13 @@ static void cell_float(struct hakc_out *o, double v) {
         hakc_out_cell_float(o, v);
 }
 
+/* The policy asked for, else the one in force, else NULL. */
+static const char *policy_of(const struct hakr_variant *v, const struct hakr_run *run) {
+    if (v->policy != NULL || run == NULL || run->result.policy[0] == '\0')
+        return v->policy;
+    return run->result.policy;
+}
+
 /* For columns of whole numbers: a median may lie between two. */
 static void cell_whole(struct hakc_out *o, double v) {
     if (isnan(v))
@@ -166,7 +173,7 @@ static void data_row(struct hakc_out *o, const struct hakr_experiment *e, size_t
                           *bad = hakr_experiment_failure(e, v, HAKR_PASS_COUNT);
     hakc_out_row(o);
     hakc_out_cell_str(o, a->name);
-    hakc_out_cell_str(o, a->policy);
+    hakc_out_cell_str(o, policy_of(a, run));
     hakc_out_cell_str(o, run != NULL ? run->result.lib_path : NULL);
     hakc_out_cell_str(o, run != NULL && run->result.build_id[0] ? run->result.build_id : NULL);
     hakc_out_cell_str(o, a->control ? "control" : "variant");
@@ -292,7 +299,7 @@ static void raw_runs(struct hakc_out *o, const struct hakr_experiment *e) {
         int timed = r->pass == HAKR_PASS_TIME;
         hakc_out_row(o);
         hakc_out_cell_str(o, v->name);
-        hakc_out_cell_str(o, v->policy);
+        hakc_out_cell_str(o, policy_of(v, r));
         hakc_out_cell_str(o, v->control ? "control" : hakr_pass_name(r->pass));
         hakc_out_cell_uint(o, r->repeat);
         hakc_out_cell_uint(o, r->position);
@@ -435,6 +442,7 @@ int hakr_report_print(const struct hakr_report *r, FILE *f, enum hakc_out_format
                      e->touch == HAKR_TOUCH_FIRST  ? "first"
                      : e->touch == HAKR_TOUCH_NONE ? "none"
                                                    : "all");
+        hakc_out_str(o, "clock", NULL, e->plan->clock_every_ns != 0 ? "virtual" : "real");
         driver_cost(o, e, 0);
     }
     trace_section(o, r);

@@ -60,6 +60,7 @@ static void fill_ctl(struct hakr_ctl *c, const struct hakr_task *task) {
     c->total_ops = p->stats.ops;
     c->pass = task->pass;
     c->touch = task->touch;
+    snprintf(c->want_policy, sizeof c->want_policy, "%s", task->policy != NULL ? task->policy : "");
     c->marks = (uint32_t)task->marks;
     c->libc = task->library == NULL;
     c->lib_dev = task->dev;
@@ -352,6 +353,7 @@ static int copy_samples(struct hakr_ctl *c, struct hakr_result *r, struct hakc_e
 static int collect(struct hakr_ctl *c, int fd, struct hakr_result *r, struct hakc_err *err) {
     snprintf(r->lib_path, sizeof r->lib_path, "%s", c->lib_path);
     snprintf(r->build_id, sizeof r->build_id, "%s", c->build_id);
+    snprintf(r->policy, sizeof r->policy, "%s", c->policy);
     snprintf(r->substituted, sizeof r->substituted, "%s", c->substituted);
     r->started = c->state == HAKR_STATE_RUNNING || c->state == HAKR_STATE_DONE;
     if (r->status != HAKR_OK)

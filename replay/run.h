@@ -27,6 +27,7 @@ struct hakr_task {
     dev_t dev;           /* of the library */
     ino_t ino;
     const char *const *env; /* "KEY=VALUE", ended by NULL; may be NULL */
+    const char *policy;     /* that must be in force; NULL = any */
     enum hakr_pass pass;
     enum hakr_touch touch;
     uint64_t timeout_ns; /* 0 = none */
@@ -43,6 +44,7 @@ struct hakr_result {
     uint64_t failed;  /* allocations that gave NULL */
     uint64_t blocked; /* hand-overs that had to wait */
     char lib_path[512], build_id[72], substituted[128];
+    char policy[256]; /* in force, as hakmem says; "" with another allocator */
     /* The account pass alone: */
     int counted; /* totals are valid */
     struct hakr_sys_total totals[HAKR_SYS_COUNT];

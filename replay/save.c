@@ -181,7 +181,9 @@ int hakr_save_run(void *save, const struct hakr_run *run, struct hakc_err *err) 
         .trace = s->trace,
         .library = s->libraries[run->variant],
         .allocator = v->name,
-        .policy = v->policy,
+        .policy = v->policy != NULL      ? v->policy
+                  : r->policy[0] != '\0' ? r->policy
+                                         : NULL,
         .env = v->env_text,
         .pass = v->control ? "control" : hakr_pass_name(run->pass),
         .mode = "full-speed",

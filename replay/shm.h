@@ -87,8 +87,9 @@ struct hakr_ctl {
     uint64_t n_slots;
     uint64_t total_ops;
     uint32_t pass, touch;
-    uint32_t marks; /* enclose the region in recognisable calls, for strace */
-    uint32_t libc;  /* the C library's own malloc is asked for */
+    char want_policy[256]; /* hakmem must have this one in force; "" = any */
+    uint32_t marks;        /* enclose the region in recognisable calls, for strace */
+    uint32_t libc;         /* the C library's own malloc is asked for */
     uint64_t lib_dev, lib_ino;
     uint64_t stack_bytes;  /* of each thread but the first, which runs on the process's own */
     uint64_t sample_every; /* ops of a thread between two samples */
@@ -114,6 +115,9 @@ struct hakr_ctl {
     uint64_t ticks, tick_ns; /* latency: so many ticks went by in so many ns */
     uint64_t stamp_ticks;    /* latency: median of measurements of nothing */
     uint64_t step_ticks;     /* latency: the clock goes in steps of this; UINT64_MAX = ? */
+    uint64_t clock_next;     /* virtual clock: the recorded time from which on it is told again */
+    uint32_t clock_lock;
+    char policy[256]; /* hakmem: the policy in force; else "" */
     char lib_path[512];
     char build_id[72];
     char substituted[128]; /* entry points the library lacks, and what stood in */
