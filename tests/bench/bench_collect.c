@@ -130,8 +130,9 @@ static void one_round(const char *path, int level) {
     struct hakt_info info = {.fidelity = HAKT_HAS_TIMES | HAKT_HAS_THREADS};
     struct hakt_collect_stats stats;
 
-    if (hakt_reader_open(&reader, path, &err) != 0 ||
-        hakt_writer_open(&writer, "/dev/null", &info, level, &err) != 0)
+    if (hakt_reader_open(&reader, path, &err) != 0)
+        die(&err);
+    if (hakt_writer_open(&writer, "/dev/null", &info, level, &err) != 0)
         die(&err);
     hakt_clock_start(&clock, HAKT_CLOCK_MONOTONIC);
     clock.raw0 = b.start = 1; /* long ago: every stamp lies before now */
