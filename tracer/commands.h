@@ -15,6 +15,7 @@ int hakt_cmd_info(int argc, char **argv);
 int hakt_cmd_dump(int argc, char **argv);
 int hakt_cmd_verify(int argc, char **argv);
 int hakt_cmd_import(int argc, char **argv);
+int hakt_cmd_cut(int argc, char **argv);
 int hakt_cmd_gen(int argc, char **argv);
 
 /* Prints the error and returns its exit code. */

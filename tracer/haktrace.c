@@ -16,6 +16,7 @@ static const struct command commands[] = {
     {"info", "haktrace info", hakt_cmd_info, "what a trace holds, in figures"},
     {"dump", "haktrace dump", hakt_cmd_dump, "its records, one a line"},
     {"verify", "haktrace verify", hakt_cmd_verify, "check every byte and every record of a trace"},
+    {"cut", "haktrace cut", hakt_cmd_cut, "a part of it as a trace of its own"},
     {"import", "haktrace import", hakt_cmd_import, "make a trace of another tool's recording"},
     {"gen", "haktrace gen", hakt_cmd_gen, "make a trace of a benchmark's operations"},
 };
