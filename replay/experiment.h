@@ -33,6 +33,7 @@ struct hakr_experiment {
     uint64_t timeout_ns;
     enum hakr_touch touch;
     int marks;
+    size_t baseline;          /* the variant that ratios are to */
     uint32_t slowest;         /* latency pass: ops to list */
     const volatile int *stop; /* see hakr_run */
     /* Called after each run that is kept (may be NULL); not 0 ends the experiment with that code.

@@ -12,15 +12,17 @@
 #include "common/cmdline.h"
 #include "common/units.h"
 #include "replay/child.h"
+#include "replay/limits.h"
 #include "replay/load.h"
 #include "replay/report.h"
 #include "replay/save.h"
 
-#define TOOL            "hakreplay"
-#define CLOCK_EVERY_NS  UINT64_C(100000) /* of recorded time */
-#define MAX_POLICIES    64
-#define MAX_REPEATS     10000
-#define DEFAULT_TIMEOUT (UINT64_C(600) * 1000000000u)
+#define TOOL                 "hakreplay"
+#define HAKR_EXIT_REGRESSION 3
+#define CLOCK_EVERY_NS       UINT64_C(100000) /* of recorded time */
+#define MAX_POLICIES         64
+#define MAX_REPEATS          10000
+#define DEFAULT_TIMEOUT      (UINT64_C(600) * 1000000000u)
 
 extern char **environ;
 
@@ -35,6 +37,10 @@ struct options {
     uint32_t repeats, account_repeats;
     uint32_t why, slowest, latency_repeats;
     const char *db;
+    const char *baseline_name;
+    size_t baseline;
+    struct hakr_limit limits[HAKR_LIMITS_MAX];
+    size_t n_limits;
     int real_clock; /* 0 = virtual where the trace has times */
     int no_db, no_control, no_warm_up, marks;
     uint64_t seed, timeout_ns;
@@ -58,6 +64,8 @@ enum {
     OPT_NO_WARM_UP,
     OPT_MARKS,
     OPT_WHY,
+    OPT_BASELINE,
+    OPT_FAIL_IF,
     OPT_CLOCK,
     OPT_LATENCY_REPEATS,
     OPT_SLOWEST,
@@ -70,13 +78,19 @@ static const struct argp_option option_table[] = {
      0},
     {"policy", OPT_POLICY, "LIST", 0, "release policies to run hakmem under, each as a variant", 0},
     {"repeats", 'r', "N", 0, "timed runs of each variant (default 5)", 0},
-    {"account-repeats", OPT_ACCOUNT_REPEATS, "N", 0, "accounted runs of each variant (default 1)",
-     0},
+    {"account-repeats", OPT_ACCOUNT_REPEATS, "N", 0,
+     "accounted runs of each variant (default 1; 5 with --fail-if of memory)", 0},
     {"passes", OPT_PASSES, "LIST", 0, "time, account, latency (default: time,account)", 0},
     {"clock", OPT_CLOCK, "CLOCK", 0,
      "of hakmem's release policies: virtual, the recorded time (default if the trace has times), "
      "or "
      "real",
+     0},
+    {"baseline", OPT_BASELINE, "NAME", 0,
+     "ratios are to this variant, as --alloc (and --policy) names it (default: the first)", 0},
+    {"fail-if", OPT_FAIL_IF, "LIMIT", 0,
+     "exit with 3 if a variant is slower=N% (ns/op), bigger=N% (mean resident memory) or peak=N% "
+     "than the baseline and a rank test tells them apart; may be given several times",
      0},
     {"touch", OPT_TOUCH, "HOW", 0,
      "first: write a byte to each page of each new block but calloc's (default); none; all: write "
@@ -216,6 +230,15 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
             argp_error(state, "--clock: '%s' is neither virtual nor real", arg);
         o->real_clock = strcmp(arg, "real") == 0;
         break;
+    case OPT_BASELINE:
+        o->baseline_name = arg;
+        break;
+    case OPT_FAIL_IF:
+        if (o->n_limits == HAKR_LIMITS_MAX)
+            argp_error(state, "more than %d --fail-if options", HAKR_LIMITS_MAX);
+        if (o->err.code == 0 && hakr_limit_parse(arg, &o->limits[o->n_limits], &o->err) == 0)
+            o->n_limits++;
+        break;
     case OPT_WHY:
         v = 10;
         if (arg != NULL)
@@ -248,7 +271,8 @@ static const struct argp parser = {
     "TRACE",
     "Drives the stream of a trace through real allocators, each run in a fresh process, and "
     "compares time, resident memory, page faults and memory system calls."
-    "\vExit code: 0 all runs were good, 1 a run failed or was interrupted, 2 usage, 4 corrupt or "
+    "\vExit code: 0 all runs were good, 1 a run failed or was interrupted, 2 usage, 3 a limit of "
+    "--fail-if was broken, 4 corrupt or "
     "truncated trace.",
     NULL,
     NULL,
@@ -283,6 +307,40 @@ static int complete_variants(struct options *o, struct hakc_err *err) {
     if (rc == 0 && !o->no_control && (o->passes & 1u << HAKR_PASS_TIME) != 0)
         rc = hakr_variants_add_control(&o->variants, err);
     return rc;
+}
+
+static int choose_baseline(struct options *o, struct hakc_err *err) {
+    const struct hakr_variants *v = &o->variants;
+    size_t i = 0;
+    while (o->baseline_name != NULL && i < v->n &&
+           (v->at[i].control || (strcmp(v->at[i].label, o->baseline_name) != 0 &&
+                                 strcmp(v->at[i].name, o->baseline_name) != 0)))
+        i++;
+    if (i == v->n)
+        return hakc_fail(err, HAKC_EUSAGE, "--baseline %s: no variant is called so",
+                         o->baseline_name);
+    o->baseline = i;
+    return 0;
+}
+
+/* A limit needs its pass, and runs enough for a rank test to tell two variants apart. */
+static int check_limits(struct options *o, struct hakc_err *err) {
+    for (size_t i = 0; i < o->n_limits; i++) {
+        const struct hakr_limit *l = &o->limits[i];
+        uint32_t *n = l->pass == HAKR_PASS_TIME ? &o->repeats : &o->account_repeats;
+        if ((o->passes & 1u << l->pass) == 0)
+            return hakc_fail(err, HAKC_EUSAGE, "--fail-if %s needs the %s pass", l->word,
+                             hakr_pass_name(l->pass));
+        if (l->pass == HAKR_PASS_ACCOUNT && *n == 0)
+            *n = 5;
+        if (*n < 4)
+            return hakc_fail(err, HAKC_EUSAGE,
+                             "--fail-if %s: with fewer than 4 runs no difference is significant",
+                             l->word);
+    }
+    if (o->account_repeats == 0)
+        o->account_repeats = 1;
+    return 0;
 }
 
 /* What the environment sets for allocators is not passed on: a run is what its name says. */
@@ -330,6 +388,7 @@ static int run_all(struct options *o, const char *args, struct hakc_err *err) {
     e.repeats[HAKR_PASS_ACCOUNT] = o->passes & 1u << HAKR_PASS_ACCOUNT ? o->account_repeats : 0;
     e.repeats[HAKR_PASS_LATENCY] = o->passes & 1u << HAKR_PASS_LATENCY ? o->latency_repeats : 0;
     e.slowest = o->slowest;
+    e.baseline = o->baseline;
     e.warm_up = !o->no_warm_up;
     e.seed = o->seed;
     e.timeout_ns = o->timeout_ns;
@@ -338,6 +397,8 @@ static int run_all(struct options *o, const char *args, struct hakc_err *err) {
     e.stop = &stop;
     report.experiment = &e;
     report.why = o->why;
+    report.limits = o->limits;
+    report.n_limits = o->n_limits;
     report.trace_path = o->trace;
     report.sha256 = sha256;
     report.info = hakt_reader_info(reader);
@@ -361,6 +422,8 @@ static int run_all(struct options *o, const char *args, struct hakc_err *err) {
     if (rc == 0)
         rc = hakr_report_print(&report, stdout, o->format, err);
     code = e.interrupted || any_failed(&e);
+    if (code == 0 && hakr_limits_broken(&e, e.baseline, o->limits, o->n_limits) != 0)
+        code = HAKR_EXIT_REGRESSION;
 out:
     hakr_experiment_free(&e);
     hakr_plan_free(&plan);
@@ -378,7 +441,6 @@ int main(int argc, char **argv) {
     struct options o = {
         .passes = 1u << HAKR_PASS_TIME | 1u << HAKR_PASS_ACCOUNT,
         .repeats = 5,
-        .account_repeats = 1,
         .latency_repeats = 1,
         .slowest = 10,
         .seed = 1,
@@ -393,6 +455,10 @@ int main(int argc, char **argv) {
     int rc = o.err.code;
     if (rc == 0)
         rc = complete_variants(&o, &o.err);
+    if (rc == 0)
+        rc = choose_baseline(&o, &o.err);
+    if (rc == 0)
+        rc = check_limits(&o, &o.err);
     if (rc != 0) {
         hakc_err_print(TOOL, &o.err);
         rc = hakc_exit_code(rc);

@@ -6,10 +6,10 @@
 #include <string.h>
 #include "common/stats.h"
 #include "common/units.h"
+#include "replay/limits.h"
 #include "replay/run_figures.h"
 
 #define CONFIDENCE   0.95
-#define SIGNIFICANT  0.05
 #define JSON_VERSION 1
 
 static void cell_float(struct hakc_out *o, double v) {
@@ -42,14 +42,6 @@ struct timing {
     double *v;
     struct hakc_summary sum;
 };
-
-/* The reference is the first variant that is not the control. */
-static size_t reference(const struct hakr_experiment *e) {
-    size_t i = 0;
-    while (i + 1 < e->variants->n && e->variants->at[i].control)
-        i++;
-    return i;
-}
 
 /* Times of a variant; none if one of its runs failed. */
 static void timing_of(const struct hakr_experiment *e, size_t v, struct timing *t) {
@@ -131,7 +123,8 @@ static void cell_ratio(struct hakc_out *o, struct compared c, int is_reference) 
         hakc_out_cell_null(o);
         return;
     }
-    snprintf(text, sizeof text, "%s%.2f", !is_reference && c.p >= SIGNIFICANT ? "~" : "", c.ratio);
+    snprintf(text, sizeof text, "%s%.2f", !is_reference && c.p >= HAKR_SIGNIFICANT ? "~" : "",
+             c.ratio);
     hakc_out_cell_str(o, text);
 }
 
@@ -199,7 +192,7 @@ static void data_row(struct hakc_out *o, const struct hakr_experiment *e, size_t
 }
 
 static void comparison(struct hakc_out *o, const struct hakr_experiment *e, int table) {
-    size_t ref = reference(e), nv = e->variants->n;
+    size_t ref = e->baseline, nv = e->variants->n;
     struct timing *t = calloc(nv + 1, sizeof *t);
     if (t == NULL)
         return;
@@ -408,9 +401,33 @@ static void run_notes(struct hakc_out *o, const struct hakr_experiment *e) {
     }
 }
 
+static void limit_notes(struct hakc_out *o, const struct hakr_report *r) {
+    const struct hakr_experiment *e = r->experiment;
+    const char *base = e->variants->at[e->baseline].label;
+    for (size_t i = 0; i < r->n_limits; i++) {
+        const struct hakr_limit *l = &r->limits[i];
+        for (size_t v = 0; v < e->variants->n; v++) {
+            if (v == e->baseline || e->variants->at[v].control)
+                continue;
+            struct hakr_compared c = hakr_compare(e, v, e->baseline, l->pass, l->figure);
+            const char *label = e->variants->at[v].label;
+            if (!c.has)
+                hakc_out_note(o, "%s=%g%%: %s could not be compared with %s.", l->word,
+                              100 * l->share, label, base);
+            else if (hakr_limit_broken(l, &c))
+                hakc_out_note(o, "%s=%g%%: FAILED: %s is at %.3f of %s (p = %.2g).", l->word,
+                              100 * l->share, label, c.ratio, base, c.p);
+            else
+                hakc_out_note(o, "%s=%g%%: held: %s is at %.3f of %s (p = %.2g%s).", l->word,
+                              100 * l->share, label, c.ratio, base, c.p,
+                              c.ratio > 1 + l->share ? ": not told apart" : "");
+        }
+    }
+}
+
 static void statistics_notes(struct hakc_out *o, const struct hakr_experiment *e) {
     struct timing t;
-    size_t ref = reference(e);
+    size_t ref = e->baseline;
     uint32_t n = e->repeats[HAKR_PASS_TIME];
     if (n == 0)
         return;
@@ -420,7 +437,7 @@ static void statistics_notes(struct hakc_out *o, const struct hakr_experiment *e
                       "ns/op: median of %zu runs; from and to enclose the true median with %.0f %% "
                       "confidence.",
                       t.n, 100 * t.sum.ci_coverage);
-    if (e->variants->n - ref > 1 && t.n != 0)
+    if (e->variants->n > 1 && t.n != 0)
         hakc_out_note(o, "ratio: to %s; ~ = not told apart by a rank test (p >= 0.05)%s.",
                       e->variants->at[ref].label, n < 4 ? ": fewer than 4 repeats never can" : "");
     free(t.v);
@@ -458,6 +475,7 @@ int hakr_report_print(const struct hakr_report *r, FILE *f, enum hakc_out_format
     if (table)
         driver_cost(o, e, 1);
     statistics_notes(o, e);
+    limit_notes(o, r);
     run_notes(o, e);
     fidelity_notes(o, r);
     if (e->interrupted)

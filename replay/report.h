@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include "common/out.h"
 #include "replay/experiment.h"
+#include "replay/limits.h"
 #include "tracer/format/trace.h"
 
 struct hakr_report {
@@ -14,9 +15,11 @@ struct hakr_report {
     const char *trace_path, *sha256;
     const struct hakt_info *info;
     const struct hakt_totals *totals;
-    int rebuilt;         /* the trace has no trailer */
-    const char *db_path; /* where the rows went, or NULL */
-    uint32_t why;        /* causes of system calls to show for each variant; 0 = none */
+    int rebuilt;                     /* the trace has no trailer */
+    const char *db_path;             /* where the rows went, or NULL */
+    const struct hakr_limit *limits; /* of --fail-if: what became of each is told */
+    size_t n_limits;
+    uint32_t why; /* causes of system calls to show for each variant; 0 = none */
 };
 
 int hakr_report_print(const struct hakr_report *r, FILE *f, enum hakc_out_format format,

@@ -27,7 +27,7 @@ expect 2 'policy' t.zst -a libc --policy=eager
 expect 2 'sometimes' t.zst -a hakmem --policy=sometimes
 expect 2 'repeats' t.zst -a libc -r 0
 expect 2 'repeats' t.zst -a libc -r 5x
-expect 2 'latency' t.zst -a libc --passes=latency
+expect 2 'speed' t.zst -a libc --passes=speed
 expect 2 'timeout' t.zst -a libc --timeout=soon
 expect 2 'touch' t.zst -a libc --touch=some
 expect 2 'seed' t.zst -a libc --seed=-1

@@ -1,0 +1,71 @@
+#include "replay/limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "common/stats.h"
+
+static const struct hakr_limit words[] = {
+    {"slower", HAKR_PASS_TIME, HAKR_F_NS_PER_OP, 0},
+    {"bigger", HAKR_PASS_ACCOUNT, HAKR_F_MEAN, 0},
+    {"peak", HAKR_PASS_ACCOUNT, HAKR_F_PEAK, 0},
+};
+
+int hakr_limit_parse(const char *text, struct hakr_limit *limit, struct hakc_err *err) {
+    size_t len = strcspn(text, "=");
+    char *end = NULL;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strlen(words[i].word) != len || memcmp(words[i].word, text, len) != 0)
+            continue;
+        const char *number = text + len + (text[len] == '=');
+        double percent = strtod(number, &end);
+        if (number[0] < '0' || number[0] > '9' || strcmp(end, "%") != 0 || !(percent <= 1e6))
+            break;
+        *limit = words[i];
+        limit->share = percent / 100;
+        return 0;
+    }
+    return hakc_fail(err, HAKC_EUSAGE, "--fail-if: '%s' is not slower=N%%, bigger=N%% or peak=N%%",
+                     text);
+}
+
+static double median_of(double *x, size_t n) {
+    hakc_sort(x, n);
+    return hakc_median(x, n);
+}
+
+struct hakr_compared hakr_compare(const struct hakr_experiment *e, size_t v, size_t base,
+                                  enum hakr_pass pass, enum hakr_figure figure) {
+    struct hakr_compared c = {.p = 1};
+    struct hakc_rank_result rank;
+    size_t nx, ny;
+    double *x = hakr_figures(e, v, pass, figure, &nx),
+           *y = hakr_figures(e, base, pass, figure, &ny);
+    if (nx != 0 && ny != 0) {
+        if (v != base && hakc_rank_test(x, nx, y, ny, &rank) == 0)
+            c.p = rank.p;
+        double mx = median_of(x, nx), my = median_of(y, ny);
+        c.has = my > 0;
+        c.ratio = c.has ? mx / my : 0;
+    }
+    free(x);
+    free(y);
+    return c;
+}
+
+int hakr_limit_broken(const struct hakr_limit *limit, const struct hakr_compared *c) {
+    return c->has && c->p < HAKR_SIGNIFICANT && c->ratio > 1 + limit->share;
+}
+
+size_t hakr_limits_broken(const struct hakr_experiment *e, size_t base,
+                          const struct hakr_limit *limits, size_t n) {
+    size_t broken = 0;
+    for (size_t v = 0; v < e->variants->n; v++) {
+        int any = 0;
+        for (size_t i = 0; i < n && v != base && !e->variants->at[v].control; i++) {
+            struct hakr_compared c = hakr_compare(e, v, base, limits[i].pass, limits[i].figure);
+            any |= hakr_limit_broken(&limits[i], &c);
+        }
+        broken += any != 0;
+    }
+    return broken;
+}
