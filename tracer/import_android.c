@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "common/map.h"
 #include "tracer/import.h"
 #include "tracer/import_android.h"
@@ -226,9 +224,7 @@ static int put_lines(struct android *a, struct hakt_android_line *l, int more) {
 static int import(struct android *a, const char *input, const char *output, int level,
                   int exact_ids, struct hakt_import_result *result) {
     struct hakt_android_line l;
-    struct hakt_totals end = {.exit_status = UINT32_MAX};
     char source[512];
-    struct stat st;
     int more, rc = next_line(a, &l, &more);
     if (rc != 0)
         return rc;
@@ -245,12 +241,8 @@ static int import(struct android *a, const char *input, const char *output, int 
     if (rc != 0)
         return rc;
     rc = put_lines(a, &l, more);
-    int closed = hakt_writer_close(a->w, &end, &result->totals, rc == 0 ? a->err : NULL);
     result->implied = a->implied;
-    /* half a recording would pass for a whole one */
-    if (rc != 0 && strcmp(output, "-") != 0 && stat(output, &st) == 0 && S_ISREG(st.st_mode))
-        unlink(output);
-    return rc != 0 ? rc : closed;
+    return hakt_import_close(a->w, output, rc, &result->totals, a->err);
 }
 
 int hakt_import_android(const char *input, const char *output, int level, int exact_ids,

@@ -1,4 +1,6 @@
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "tracer/import.h"
 #include "tracer/import_android.h"
 #include "tracer/import_plain.h"
@@ -15,6 +17,16 @@ const struct hakt_import_format *hakt_import_by_name(const char *name) {
             return f;
     }
     return NULL;
+}
+
+int hakt_import_close(struct hakt_writer *w, const char *output, int rc, struct hakt_totals *totals,
+                      struct hakc_err *err) {
+    struct hakt_totals end = {.exit_status = UINT32_MAX};
+    struct stat st;
+    int closed = hakt_writer_close(w, &end, totals, rc == 0 ? err : NULL);
+    if (rc != 0 && strcmp(output, "-") != 0 && stat(output, &st) == 0 && S_ISREG(st.st_mode))
+        unlink(output);
+    return rc != 0 ? rc : closed;
 }
 
 static const char *name_of(const char *line) {

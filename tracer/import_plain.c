@@ -105,7 +105,6 @@ const char *hakt_plain_number(const char *s, unsigned base, uint64_t *v) {
 static int import(struct hakt_plain *p, const char *format, const char *input, const char *output,
                   int level, unsigned fidelity, int (*run)(struct hakt_plain *p),
                   struct hakt_import_result *result) {
-    struct hakt_totals end = {.exit_status = UINT32_MAX};
     char source[512];
     snprintf(source, sizeof(source), "%s: %s", format, input);
     struct hakt_info info = {.fidelity = fidelity | HAKT_EXACT_SIZES | HAKT_IMPORTED,
@@ -116,9 +115,8 @@ static int import(struct hakt_plain *p, const char *format, const char *input, c
     if (rc != 0)
         return rc;
     rc = run(p);
-    int closed = hakt_writer_close(p->w, &end, &result->totals, rc == 0 ? p->err : NULL);
     result->implied = p->implied;
-    return rc != 0 ? rc : closed;
+    return hakt_import_close(p->w, output, rc, &result->totals, p->err);
 }
 
 int hakt_plain_import(const char *format, const char *input, const char *output, int level,

@@ -92,6 +92,9 @@ printf '1: malloc 0x10 5\n1: nonsense\n' >bad.txt
 expect 4 haktrace import -f android -o x.zst bad.txt
 grep -q 'bad.txt: byte 17: line 2' err
 [ ! -e x.zst ] # half a recording would verify as a whole one
+printf '1000\n2\n2\n1\na 0 16\nnonsense\n' >bad.rep
+expect 4 haktrace import -f rep -o x.zst bad.rep
+[ ! -e x.zst ]
 expect 4 haktrace info "$TOP/README.md"
 grep -q 'README.md: byte 0: this is not a trace' err
 expect 2 haktrace import -f android -o bad.txt bad.txt
