@@ -136,3 +136,20 @@ EXPORT int malloc_trim(size_t pad) {
     struct hak_heap *h = hak_my_heap;
     return hak_core_trim(h == &hak_empty_heap ? NULL : h) != 0;
 }
+
+/* Other names that glibc exports for the same functions: who calls one of them must not get a block
+ * of glibc's, which free would refuse. */
+#define OTHER_NAME(type, name, params, call)                                                       \
+    EXPORT type name params;                                                                       \
+    type name params {                                                                             \
+        return call;                                                                               \
+    }
+
+OTHER_NAME(void *, __libc_malloc, (size_t size), malloc(size))
+OTHER_NAME(void *, __libc_calloc, (size_t n, size_t size), calloc(n, size))
+OTHER_NAME(void *, __libc_realloc, (void *p, size_t size), realloc(p, size))
+OTHER_NAME(void *, __libc_memalign, (size_t align, size_t size), memalign(align, size))
+OTHER_NAME(void *, __libc_valloc, (size_t size), valloc(size))
+OTHER_NAME(void *, __libc_pvalloc, (size_t size), pvalloc(size))
+OTHER_NAME(void, __libc_free, (void *p), free(p))
+OTHER_NAME(void, cfree, (void *p), free(p))

@@ -1,4 +1,5 @@
-/* hakmem_ctl, and glibc's own windows into malloc (mallinfo2, malloc_stats, mallopt). */
+/* hakmem_ctl, and glibc's windows into malloc: mallinfo, mallinfo2, mallopt. malloc_stats and
+ * malloc_info are still glibc's own and see none of our memory. */
 #include <errno.h>
 #include <malloc.h>
 #include <string.h>
