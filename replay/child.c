@@ -225,6 +225,10 @@ static void run_region(void) {
             snprintf(ctl->message, sizeof ctl->message,
                      "system calls are not measured: seccomp: %s", strerror(-rc));
     }
+    if (ctl->memory_limit != 0) {
+        struct rlimit limit = {ctl->memory_limit, ctl->memory_limit};
+        setrlimit(RLIMIT_DATA, &limit);
+    }
     if (haknull_begin != NULL)
         haknull_begin();
     ctl->state = HAKR_STATE_RUNNING;

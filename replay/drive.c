@@ -104,6 +104,11 @@ always_inline void account_op(const struct hakr_drive *d, struct hakr_shm_thread
     }
 }
 
+/* What is live in a slot after an allocation failed: a failed realloc leaves its object. */
+always_inline uint64_t size_left(const struct hakr_drive *d, unsigned kind, uint32_t slot) {
+    return kind == HAKR_REALLOC || kind == HAKR_REALLOCARRAY ? d->sizes[slot] : 0;
+}
+
 /* What an op that makes an object does once it has it: touch, book, publish. */
 always_inline void made(const struct hakr_drive *d, struct hakr_shm_thread *t, uint64_t x,
                         uint64_t size, void *p, uint64_t pos, const int touch, const int account,
@@ -112,9 +117,10 @@ always_inline void made(const struct hakr_drive *d, struct hakr_shm_thread *t, u
     if (likely(p != NULL))
         touch_block(p, size, touch, kind == HAKR_CALLOC);
     else
-        t->failed++;
+        note_failed(t);
     if (account)
-        account_op(d, t, kind, hakr_word_slot(x), size, until);
+        account_op(d, t, kind, hakr_word_slot(x),
+                   likely(p != NULL) ? size : size_left(d, kind, hakr_word_slot(x)), until);
     if (unlikely(x & HAKR_PUBLISH))
         publish(t, pos);
 }

@@ -25,6 +25,12 @@ void *hakr_rare_alloc(const struct hakr_drive *d, unsigned kind, uint64_t size,
 void hakr_drive_latency(const struct hakr_drive *d, struct hakr_shm_thread *t,
                         const uint64_t *words);
 
+/* An allocation gave NULL. */
+always_inline void note_failed(struct hakr_shm_thread *t) {
+    if (t->failed++ == 0)
+        t->failed_at = t->cursor;
+}
+
 always_inline void publish(struct hakr_shm_thread *t, uint64_t pos) {
     __atomic_store_n(&t->progress, pos, __ATOMIC_RELEASE);
     if (unlikely(__atomic_load_n(&t->waiters, __ATOMIC_RELAXED) != 0))

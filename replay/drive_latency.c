@@ -145,7 +145,7 @@ always_inline void run(const struct hakr_drive *d, struct hakr_shm_thread *t, co
         if (likely(p != NULL)) /* outside the timed region */
             touch_block(p, op.size, touch, op.kind == HAKR_CALLOC);
         else
-            t->failed++;
+            note_failed(t);
         if (x & HAKR_PUBLISH)
             publish(t, (uint64_t)(w - words));
     }

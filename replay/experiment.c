@@ -89,6 +89,7 @@ static int take_turn(struct hakr_experiment *e, const struct turn *t, uint32_t p
         .pass = t->pass,
         .touch = e->touch,
         .timeout_ns = e->timeout_ns,
+        .memory_limit = e->memory_limit,
         .marks = e->marks,
         .slowest = e->slowest,
     };

@@ -30,7 +30,7 @@ struct hakr_experiment {
     uint32_t repeats[HAKR_PASS_COUNT]; /* 0 = not that pass */
     int warm_up; /* one run of each variant before, not kept unless it fails */
     uint64_t seed;
-    uint64_t timeout_ns;
+    uint64_t timeout_ns, memory_limit;
     enum hakr_touch touch;
     int marks;
     size_t baseline;          /* the variant that ratios are to */

@@ -43,7 +43,7 @@ struct options {
     size_t n_limits;
     int real_clock; /* 0 = virtual where the trace has times */
     int no_db, no_control, no_warm_up, marks;
-    uint64_t seed, timeout_ns;
+    uint64_t seed, timeout_ns, memory_limit;
     enum hakr_touch touch;
     enum hakc_out_format format;
     struct hakc_err err; /* of an option: kept, so that its exit code is the right one */
@@ -64,6 +64,7 @@ enum {
     OPT_NO_WARM_UP,
     OPT_MARKS,
     OPT_WHY,
+    OPT_MEMORY_LIMIT,
     OPT_BASELINE,
     OPT_FAIL_IF,
     OPT_CLOCK,
@@ -99,6 +100,8 @@ static const struct argp_option option_table[] = {
     {"seed", OPT_SEED, "N", 0, "of the order of runs (default 1)", 0},
     {"timeout", OPT_TIMEOUT, "TIME", 0,
      "limit of one run: seconds, or with a unit (default 600; 0 = none)", 0},
+    {"memory-limit", OPT_MEMORY_LIMIT, "SIZE", 0,
+     "limit of each run's writable private memory (RLIMIT_DATA): allocations beyond it fail", 0},
     {"no-control", OPT_NO_CONTROL, NULL, 0, "do not run the allocator that does nothing", 0},
     {"no-warm-up", OPT_NO_WARM_UP, NULL, 0, "keep the first run of each variant", 0},
     {"db", OPT_DB, "FILE", 0, "add the results to FILE (default: $HAKDB, else results.db)", 0},
@@ -229,6 +232,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         if (strcmp(arg, "real") != 0 && strcmp(arg, "virtual") != 0)
             argp_error(state, "--clock: '%s' is neither virtual nor real", arg);
         o->real_clock = strcmp(arg, "real") == 0;
+        break;
+    case OPT_MEMORY_LIMIT:
+        if (o->err.code == 0 && hakc_parse_bytes(arg, &o->memory_limit, &o->err) == 0 &&
+            o->memory_limit == 0)
+            argp_error(state, "--memory-limit: 0 leaves nothing");
         break;
     case OPT_BASELINE:
         o->baseline_name = arg;
@@ -392,6 +400,7 @@ static int run_all(struct options *o, const char *args, struct hakc_err *err) {
     e.warm_up = !o->no_warm_up;
     e.seed = o->seed;
     e.timeout_ns = o->timeout_ns;
+    e.memory_limit = o->memory_limit;
     e.touch = o->touch;
     e.marks = o->marks;
     e.stop = &stop;

@@ -278,11 +278,18 @@ static void syscalls(struct hakc_out *o, const struct hakr_experiment *e) {
 
 static void raw_runs(struct hakc_out *o, const struct hakr_experiment *e) {
     static const struct hakc_col cols[] = {
-        {"allocator", "", HAKC_COL_STR, 0},   {"policy", "", HAKC_COL_STR, 0},
-        {"pass", "", HAKC_COL_STR, 0},        {"repeat", "", HAKC_COL_INT, 0},
-        {"position", "", HAKC_COL_INT, 0},    {"status", "", HAKC_COL_STR, 0},
-        {"ns_per_op", "", HAKC_COL_FLOAT, 3}, {"minor_faults", "", HAKC_COL_INT, 0},
-        {"syscalls", "", HAKC_COL_INT, 0},    {"peak_resident_bytes", "", HAKC_COL_BYTES, 0},
+        {"allocator", "", HAKC_COL_STR, 0},
+        {"policy", "", HAKC_COL_STR, 0},
+        {"pass", "", HAKC_COL_STR, 0},
+        {"repeat", "", HAKC_COL_INT, 0},
+        {"position", "", HAKC_COL_INT, 0},
+        {"status", "", HAKC_COL_STR, 0},
+        {"ns_per_op", "", HAKC_COL_FLOAT, 3},
+        {"minor_faults", "", HAKC_COL_INT, 0},
+        {"syscalls", "", HAKC_COL_INT, 0},
+        {"peak_resident_bytes", "", HAKC_COL_BYTES, 0},
+        {"failed_allocations", "", HAKC_COL_INT, 0},
+        {"first_failed", "", HAKC_COL_STR, 0},
     };
     uint64_t ops = e->plan->stats.ops;
     hakc_out_list(o, "runs", NULL, cols, sizeof cols / sizeof *cols);
@@ -301,6 +308,8 @@ static void raw_runs(struct hakc_out *o, const struct hakr_experiment *e) {
         cell_whole(o, hakr_figure(r, HAKR_F_MINFLT, ops));
         cell_whole(o, hakr_figure(r, HAKR_F_SYSCALLS, ops));
         cell_whole(o, hakr_figure(r, HAKR_F_PEAK, ops));
+        cell_whole(o, hakr_figure(r, HAKR_F_FAILED, ops));
+        hakc_out_cell_str(o, r->result.first_failed[0] ? r->result.first_failed : NULL);
     }
     hakc_out_list_end(o);
 }
@@ -376,6 +385,19 @@ static void fidelity_notes(struct hakc_out *o, const struct hakr_report *r) {
                       s->skipped_failed);
 }
 
+/* Allocations that the allocator refused, from the first run that had any. */
+static void failure_note(struct hakc_out *o, const struct hakr_experiment *e, size_t v) {
+    for (size_t i = 0; i < e->n_runs; i++) {
+        const struct hakr_result *r = &e->runs[i].result;
+        if (e->runs[i].variant != v || r->failed == 0)
+            continue;
+        hakc_out_note(o, "%s: %" PRIu64 " allocations failed in the %s pass; the first: %s.",
+                      e->variants->at[v].label, r->failed, hakr_pass_name(e->runs[i].pass),
+                      r->first_failed);
+        return;
+    }
+}
+
 static void run_notes(struct hakc_out *o, const struct hakr_experiment *e) {
     size_t nv = e->variants->n;
     for (size_t v = 0; v < nv; v++) {
@@ -390,9 +412,7 @@ static void run_notes(struct hakc_out *o, const struct hakr_experiment *e) {
         if (any != NULL && any->result.substituted[0] != '\0')
             hakc_out_note(o, "%s has no %s: made from what it has.", label,
                           any->result.substituted);
-        double failed = hakr_figure_median(e, v, HAKR_PASS_TIME, HAKR_F_FAILED);
-        if (failed > 0)
-            hakc_out_note(o, "%s: %.0f allocations failed.", label, failed);
+        failure_note(o, e, v);
         for (size_t i = 0; i < e->n_runs; i++)
             if (e->runs[i].variant == v && e->runs[i].result.error[0] != '\0') {
                 hakc_out_note(o, "%s: %s", label, e->runs[i].result.error);

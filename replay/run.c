@@ -60,6 +60,7 @@ static void fill_ctl(struct hakr_ctl *c, const struct hakr_task *task) {
     c->total_ops = p->stats.ops;
     c->pass = task->pass;
     c->touch = task->touch;
+    c->memory_limit = task->memory_limit;
     snprintf(c->want_policy, sizeof c->want_policy, "%s", task->policy != NULL ? task->policy : "");
     c->marks = (uint32_t)task->marks;
     c->libc = task->library == NULL;
@@ -212,10 +213,10 @@ static int await(pid_t pid, uint64_t timeout_ns, const volatile int *stop, const
  */
 
 /* Appends "thread 2 at op 17 of 40 (malloc of 64 bytes)". */
-static void say_where(const struct hakr_task *task, struct hakr_ctl *c, uint32_t t, char *buf,
-                      size_t len) {
+static void say_place(const struct hakr_task *task, struct hakr_ctl *c, uint32_t t, uint64_t cursor,
+                      char *buf, size_t len) {
     const struct hakr_shm_thread *th = &hakr_threads(c)[t];
-    uint64_t op, size, pos = th->cursor > th->base ? (th->cursor - th->base) / 8 - 1 : 0;
+    uint64_t op, size, pos = cursor > th->base ? (cursor - th->base) / 8 - 1 : 0;
     unsigned kind;
     size_t n = strlen(buf);
     if (hakr_plan_locate(task->plan, t, pos, &op, &kind, &size) != 0)
@@ -224,6 +225,11 @@ static void say_where(const struct hakr_task *task, struct hakr_ctl *c, uint32_t
         snprintf(buf + n, len - n, "thread %u at op %llu of %llu (%s, %llu bytes)", t,
                  (unsigned long long)op, (unsigned long long)th->plan_ops, hakr_kind_name(kind),
                  (unsigned long long)size);
+}
+
+static void say_where(const struct hakr_task *task, struct hakr_ctl *c, uint32_t t, char *buf,
+                      size_t len) {
+    say_place(task, c, t, hakr_threads(c)[t].cursor, buf, len);
 }
 
 /* The threads whose streams are not done: where a run hangs. */
@@ -350,7 +356,8 @@ static int copy_samples(struct hakr_ctl *c, struct hakr_result *r, struct hakc_e
     return 0;
 }
 
-static int collect(struct hakr_ctl *c, int fd, struct hakr_result *r, struct hakc_err *err) {
+static int collect(const struct hakr_task *task, struct hakr_ctl *c, int fd, struct hakr_result *r,
+                   struct hakc_err *err) {
     snprintf(r->lib_path, sizeof r->lib_path, "%s", c->lib_path);
     snprintf(r->build_id, sizeof r->build_id, "%s", c->build_id);
     snprintf(r->policy, sizeof r->policy, "%s", c->policy);
@@ -371,6 +378,8 @@ static int collect(struct hakr_ctl *c, int fd, struct hakr_result *r, struct hak
     for (uint32_t t = 0; t < c->n_threads; t++) {
         const struct hakr_shm_thread *th = &hakr_threads(c)[t];
         r->failed += th->failed;
+        if (th->failed != 0 && r->first_failed[0] == '\0')
+            say_place(task, c, t, th->failed_at, r->first_failed, sizeof r->first_failed);
         r->blocked += th->blocked;
     }
     sum_totals(c, r);
@@ -400,7 +409,7 @@ int hakr_run(const struct hakr_task *task, const volatile int *stop, struct hakr
         rc = await(pid, task->timeout_ns, stop, &before, &wstatus, &timed_out, err);
     if (rc == 0 && c != NULL) {
         explain(task, c, wstatus, timed_out, *stop, r);
-        rc = collect(c, fd, r, err);
+        rc = collect(task, c, fd, r, err);
     }
     if (c != NULL)
         munmap(c, c->bytes);

@@ -30,9 +30,10 @@ struct hakr_task {
     const char *policy;     /* that must be in force; NULL = any */
     enum hakr_pass pass;
     enum hakr_touch touch;
-    uint64_t timeout_ns; /* 0 = none */
-    int marks;           /* see child.h */
-    uint32_t slowest;    /* latency pass: ops to list */
+    uint64_t timeout_ns;   /* 0 = none */
+    uint64_t memory_limit; /* bytes, RLIMIT_DATA; 0 = none */
+    int marks;             /* see child.h */
+    uint32_t slowest;      /* latency pass: ops to list */
 };
 
 struct hakr_result {
@@ -41,8 +42,9 @@ struct hakr_result {
     int started;     /* the region began */
     uint64_t wall_ns, user_ns, sys_ns;
     uint64_t minflt, majflt;
-    uint64_t failed;  /* allocations that gave NULL */
-    uint64_t blocked; /* hand-overs that had to wait */
+    uint64_t failed;        /* allocations that gave NULL */
+    char first_failed[160]; /* where the first of them was in its thread, or "" */
+    uint64_t blocked;       /* hand-overs that had to wait */
     char lib_path[512], build_id[72], substituted[128];
     char policy[256]; /* in force, as hakmem says; "" with another allocator */
     /* The account pass alone: */

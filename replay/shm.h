@@ -56,6 +56,7 @@ struct hakr_shm_thread {
     uint64_t ops;  /* account: calls done */
     /* Line 2: results. */
     _Alignas(64) uint64_t failed; /* allocations that gave NULL */
+    uint64_t failed_at;           /* cursor at the first of them */
     uint64_t blocked;             /* waits that had to wait */
     uint64_t minflt, majflt;
     uint64_t end_ns;     /* the stream's end, after the start of the region */
@@ -87,6 +88,7 @@ struct hakr_ctl {
     uint64_t n_slots;
     uint64_t total_ops;
     uint32_t pass, touch;
+    uint64_t memory_limit; /* RLIMIT_DATA in the region; 0 = none */
     char want_policy[256]; /* hakmem must have this one in force; "" = any */
     uint32_t marks;        /* enclose the region in recognisable calls, for strace */
     uint32_t libc;         /* the C library's own malloc is asked for */
