@@ -16,7 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Reserves address space without access rights: costs no memory. align is a power of two. */
+/* Reserves address space without access rights: costs no memory. align is a power of two; up to
+ * that much more is reserved around it and never given back. */
 int hak_os_reserve(size_t bytes, size_t align, void **out);
 
 /* Makes reserved (or unmapped) space readable and writable; zero when first touched. */

@@ -17,16 +17,10 @@ int hak_os_reserve(size_t bytes, size_t align, void **out) {
     size_t extra = align > page ? align - page : 0;
     char *p =
         mmap(NULL, bytes + extra, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED) {
+    if (p == MAP_FAILED)
         rc = errno;
-    } else {
-        size_t head = (size_t)(-(uintptr_t)p & (align - 1));
-        if (head)
-            munmap(p, head);
-        if (extra - head)
-            munmap(p + head + bytes, extra - head);
-        *out = p + head;
-    }
+    else /* what lies around the aligned part costs nothing and is left alone */
+        *out = p + (-(uintptr_t)p & (align - 1));
     errno = saved;
     return rc;
 }

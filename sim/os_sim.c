@@ -23,9 +23,7 @@ static void tell(enum haks_call call, void *p, size_t bytes) {
         haks_os.listener.range(haks_os.listener.ctx, call, p, bytes);
 }
 
-/* Counts what os_linux.c does: it maps enough to find an aligned part, and unmaps what lies before
- * and behind (taken as two calls; it is one where the system happens to return an aligned
- * address). Here that stays reserved: it costs nothing. */
+/* As os_linux.c does it: maps enough to find an aligned part. */
 int hak_os_reserve(size_t bytes, size_t align, void **out) {
     size_t page = hak_os_page_size(), extra = align > page ? align - page : 0;
     char *p;
@@ -36,10 +34,6 @@ int hak_os_reserve(size_t bytes, size_t align, void **out) {
         return errno;
     *out = (char *)(((uintptr_t)p + align - 1) & ~(uintptr_t)(align - 1));
     count(HAKS_RESERVE, bytes + extra);
-    if (extra > 0) {
-        count(HAKS_RELEASE, extra);
-        haks_os.calls[HAKS_RELEASE]++;
-    }
     if (haks_os.listener.reserved != NULL)
         haks_os.listener.reserved(haks_os.listener.ctx, *out, bytes);
     return 0;
