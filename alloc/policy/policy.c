@@ -27,8 +27,10 @@ const char *hakp_how_name(unsigned how) {
 
 uint64_t hakp_keep_within(const struct hakp_policy *p, const struct hakp_event *ev, uint64_t keep) {
     uint64_t least = p->spec.keep_bytes / ev->page_size, most = p->spec.max_bytes / ev->page_size;
-    if (p->spec.max_bytes != 0 && ev->dirty_pages > most && keep > most / 2)
-        keep = most / 2;
+    if (p->spec.max_bytes != 0 && ev->dirty_pages > most) {
+        most = most / 2 > ev->span_pages ? most / 2 : ev->span_pages;
+        keep = keep < most ? keep : most;
+    }
     return keep < least ? least : keep;
 }
 

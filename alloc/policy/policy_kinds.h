@@ -28,8 +28,10 @@ const struct hakp_ops *hakp_ops_of(unsigned kind);
 /* "dontneed", "free", "unmap"; NULL past the last. */
 const char *hakp_how_name(unsigned how);
 
-/* keep within what the keys keep= and max= say: at least the one, and where more than the other is
- * dirty, half of it, so that a program above the limit does not pay at every free. */
+/* keep within what the keys keep= and max= say: at least the one, and where more than the
+ * other is dirty, half of it, so that a program above the limit does not pay at every free; but
+ * never less than the span that became dirty just now, so that a buffer above the limit can come
+ * and go. */
 uint64_t hakp_keep_within(const struct hakp_policy *p, const struct hakp_event *ev, uint64_t keep);
 
 /* ---- keys (policy_keys.c) -------------------------------------------------------------------- */

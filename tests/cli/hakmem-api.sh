@@ -1,7 +1,9 @@
 #!/bin/bash
 # The malloc family edge by edge, and threads with forks, under each policy and way of release.
+# timeout: 600
 set -eu
-for policy in never eager eager:how=unmap partial:n=3,how=free; do
+for policy in "" never eager eager:how=unmap partial:n=3,how=free decay:1ms delay:1ms,how=unmap \
+    report-2025; do
     HAKMEM_POLICY=$policy LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_api" >out
     grep -q "^ok .* 0 failed, malloc from .*libhakmem.so$" out || { cat out; exit 1; }
     HAKMEM_POLICY=$policy LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_threads" 8 16000
@@ -18,4 +20,4 @@ done
 # hakmem_ctl, and a policy string that is wrong: the default is in force
 LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=eager:how=unmap "$BIN/stress/alloc_ctl" eager:how=unmap
 LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=partial:7 "$BIN/stress/alloc_ctl" partial:n=7
-LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=nonsense "$BIN/stress/alloc_ctl" partial:n=128,max=8MiB,keep=4MiB
+LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=nonsense "$BIN/stress/alloc_ctl" decay:ms=100,max=2MiB

@@ -438,6 +438,10 @@ static void test_decay_bounds(void **state) {
     assert_int_equal(h.dirty, 500);
     go_to(&h, h.now + 10000000000u);
     assert_int_equal(h.dirty, 100);
+    becomes_dirty(&h, 2000); /* a span above the limit may come and go: it stays, and alone */
+    assert_int_equal(h.dirty, 2000);
+    becomes_dirty(&h, 10);
+    assert_int_equal(h.dirty, 500);
 }
 
 static void test_delay(void **state) {
@@ -454,7 +458,9 @@ static void test_delay(void **state) {
     h.now += 1000;
     becomes_dirty(&h, 10); /* the oldest counts */
     assert_int_equal(h.t.next_tick_ns, begin + 30000000);
-    becomes_dirty(&h, 81);
+    becomes_dirty(&h, 80);
+    assert_int_equal(h.dirty, 100);
+    becomes_dirty(&h, 1);
     assert_int_equal(h.dirty, 50);
     host_tell(&h, HAKP_EV_PRESSURE, 0, 0);
     assert_int_equal(h.dirty, 0);
@@ -505,7 +511,8 @@ static void test_bounce_asks_by_kind(void **state) {
     becomes_dirty(&h, 10);
     assert_int_equal(h.t.kind_spans, 3);
     assert_int_equal(h.t.keep_pages, ALL);
-    becomes_dirty(&h, 91);
+    becomes_dirty(&h, 90);
+    becomes_dirty(&h, 1);
     assert_int_equal(h.t.keep_pages, 50);
     host_tell(&h, HAKP_EV_TICK, 0, 0);
     assert_int_equal(h.t.kind_spans, ALL); /* only a span that became dirty has a kind */
