@@ -160,6 +160,13 @@ static void show_notes(struct hakc_out *o, const struct haks_pass *pass,
                       checked);
 }
 
+static int by_time(const struct haks_row *rows, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].spec.ns != 0)
+            return 1;
+    return 0;
+}
+
 int haks_rows_show(FILE *f, enum hakc_out_format format, const char *trace,
                    const struct haks_pass *pass, const struct haks_row *rows,
                    const struct haks_row *checks, size_t n, uint64_t eval_ns,
@@ -177,6 +184,8 @@ int haks_rows_show(FILE *f, enum hakc_out_format format, const char *trace,
                       "Mean: by ops. Cost: kernel time by constants measured on another machine.");
         hakc_out_note(o, "--json shows all figures and every call.");
     }
+    if (!pass->has_times && by_time(rows, n))
+        hakc_out_note(o, "The trace has no times: under policies that go by time nothing ages.");
     show_notes(o, pass, rows, n);
     return hakc_out_close(o, err);
 }
