@@ -335,6 +335,42 @@ static void test_waits_are_needed(void **state) {
     free(r);
 }
 
+/* Times: at the first op of a thread, then when both 100 ns and 8 ops have gone by. */
+static void test_times(void **state) {
+    (void)state;
+    enum { N = 40 };
+    struct hakr_plan p;
+    struct hakc_err err = {0};
+    assert_int_equal(hakr_plan_begin(&p, N, 0, &err), 0);
+    p.clock_every_ns = 100;
+    for (unsigned i = 0; i < N; i++) {
+        struct hakt_rec r = rec(HAKT_MALLOC, 0, i + 1, 0, 16);
+        r.time = i < 20 ? i * 50 : 2000 + i;
+        assert_int_equal(hakr_plan_add(&p, &r, 1, &err), 0);
+    }
+    assert_int_equal(hakr_plan_finish(&p, &err), 0);
+    /* ops 0, 8, 16 by 8 ops; 24 too (2000 + 24); not 32 and on: less than 100 ns later */
+    static const uint64_t times[] = {0, 400, 800, 2024};
+    static const unsigned before_op[] = {0, 8, 16, 24};
+    size_t k = 0, w = 0;
+    const uint64_t *words = p.threads[0].words;
+    for (unsigned op = 0; op < N; op++) {
+        if (k < 4 && before_op[k] == op) {
+            assert_int_equal(words[w], HAKR_WAIT | HAKR_WIDE);
+            assert_int_equal(words[w + 1], times[k++]);
+            w += 2;
+        }
+        uint64_t at, size;
+        unsigned kind;
+        assert_int_equal(hakr_word_kind(words[w]), HAKR_MALLOC);
+        assert_int_equal(hakr_plan_locate(&p, 0, w++, &at, &kind, &size), 0);
+        assert_int_equal(at, op);
+    }
+    assert_int_equal(words[w], HAKR_END);
+    assert_int_equal(p.stats.waits, 0);
+    hakr_plan_free(&p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kinds),
@@ -344,6 +380,7 @@ int main(void) {
         cmocka_unit_test(test_corrupt),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_any_interleaving),
+        cmocka_unit_test(test_times),
         cmocka_unit_test(test_waits_are_needed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
