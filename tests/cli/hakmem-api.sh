@@ -17,6 +17,8 @@ done
 for case in fork move maps data trim; do
     LD_PRELOAD=$LIB/libhakmem.so timeout 60 "$BIN/stress/alloc_limits" $case
 done
+# glibc's other names for the same functions
+LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_names"
 # hakmem_ctl, and a policy string that is wrong: the default is in force
 LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=eager:how=unmap "$BIN/stress/alloc_ctl" eager:how=unmap
 LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=partial:7 "$BIN/stress/alloc_ctl" partial:n=7

@@ -175,21 +175,6 @@ static void zeroes(void) {
     }
 }
 
-/* glibc's other names: their blocks and free's must be of one allocator. */
-static void other_names(void) {
-    static const char *const names[] = {"__libc_malloc", "__libc_valloc", "__libc_pvalloc"};
-    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
-        void *(*make)(size_t) = (void *(*)(size_t))dlsym(RTLD_DEFAULT, names[i]);
-        CHECK(make != NULL);
-        for (size_t n = 10; make && n < 1000000; n *= 10)
-            free(make(n));
-    }
-    void (*drop)(void *) = (void (*)(void *))dlsym(RTLD_DEFAULT, "__libc_free");
-    CHECK(drop != NULL);
-    if (drop)
-        drop(malloc(100));
-}
-
 int main(void) {
     sizes();
     overflow();
@@ -197,7 +182,6 @@ int main(void) {
     reallocation();
     errno_kept();
     zeroes();
-    other_names();
     Dl_info where;
     void *(*volatile m)(size_t) = malloc;
     printf("%s %u checks, %u failed, malloc from %s\n", failures ? "FAILED" : "ok", checks,
