@@ -58,18 +58,18 @@ try() { # CODE PATTERN OPTION...
     [ $rc = "$code" ] || fail "$*: exit code $rc, not $code: $(cat out err)"
     grep -q -- "$pattern" out err || fail "$*: no '$pattern': $(cat out err)"
 }
-time="--passes=time -r 6"
-try 3 'slower=3%: FAILED: slow is at' -a "libc,slow=$PWD/SLOW.so" $time --fail-if slower=3%
-try 0 'slower=3%: held: libc is at' -a "libc,slow=$PWD/SLOW.so" $time --fail-if slower=3% --baseline slow
-try 0 'slower=100000%: held' -a "libc,slow=$PWD/SLOW.so" $time --fail-if slower=100000%
+time=(--passes=time -r 6)
+try 3 'slower=3%: FAILED: slow is at' -a "libc,slow=$PWD/SLOW.so" "${time[@]}" --fail-if slower=3%
+try 0 'slower=3%: held: libc is at' -a "libc,slow=$PWD/SLOW.so" "${time[@]}" --fail-if slower=3% --baseline slow
+try 0 'slower=100000%: held' -a "libc,slow=$PWD/SLOW.so" "${time[@]}" --fail-if slower=100000%
 try 3 'bigger=5%: FAILED: big is at' -a "libc,big=$PWD/BIG.so" --passes=account --fail-if bigger=5%
 try 3 'peak=50%: FAILED: big is at' -a "big=$PWD/BIG.so,libc" --passes=account --fail-if peak=50% --baseline libc
 try 0 'bigger=0%: held: libc:A=1 is at' -a "libc,libc:A=1" --passes=account --fail-if bigger=0%
 try 0 'bigger=900%: held' -a "libc,big=$PWD/BIG.so" --passes=account --fail-if bigger=900% --fail-if peak=900%
 try 3 'FAILED' -a "libc,big=$PWD/BIG.so" --passes=account --fail-if bigger=900% --fail-if peak=5%
-try 1 'could not be compared' -a "libc,fall=$PWD/FALL.so" $time --fail-if slower=3%
+try 1 'could not be compared' -a "libc,fall=$PWD/FALL.so" "${time[@]}" --fail-if slower=3%
 # ratios are to the baseline, and it has none but 1
-"$BIN/hakreplay" t.zst --no-db -a "libc,slow=$PWD/SLOW.so" $time --baseline slow --json >out.json
+"$BIN/hakreplay" t.zst --no-db -a "libc,slow=$PWD/SLOW.so" "${time[@]}" --baseline slow --json >out.json
 python3 - <<'END_P' || fail "ratios"
 import json
 r = {x["allocator"]: x for x in json.load(open("out.json"))["results"]}

@@ -33,16 +33,16 @@ END
 list=decay:ms=10 list+=,decay:ms=60,how=unmap,max=2MiB list+=,delay:ms=5 list+=,delay:ms=40,how=free
 list+=,demand:ms=20 list+=,bounce:n=2 list+=,report-2025 list+=,eager list+=,partial:n=30
 haksim t.zst --no-db --json -p "$list" >sim.json
-python3 - >wanted <<'END'
+python3 - >wanted.txt <<'END'
 import json
 for p in json.load(open("sim.json"))["policies"]:
     print(p["policy"], p["rounds"], p["release_calls"], p["released_bytes"])
 END
-[ "$(wc -l <wanted)" -eq 9 ]
+[ "$(wc -l <wanted.txt)" -eq 9 ]
 while read -r policy wanted; do
     got=$(HAKMEM_POLICY=$policy LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_clock" t.ops)
     echo "$policy: predicted $wanted, measured $got"
     [ "$got" = "$wanted" ] || exit 1
     [ "${got%% *}" -gt 1 ] || exit 1 # else the comparison says nothing
-done <wanted
+done <wanted.txt
 echo "ok haksim-clock"

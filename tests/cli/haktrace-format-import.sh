@@ -14,7 +14,7 @@ for format in rep mtrace heaptrack; do
     zstd -q -c "$sample" >packed.zst
     haktrace import -q -o t2.zst packed.zst
     haktrace dump t2.zst | cmp - "$golden/import.$format.dump"
-    haktrace info t.zst >info
+    haktrace info t.zst >info.txt
     grep -q 'times are real  *no' info
     grep -q 'threads are real  *no' info
     case $format in
