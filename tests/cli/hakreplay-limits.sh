@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # --baseline and --fail-if: exit code 3 for a difference that is there, 0 for one that is within the
 # limit, below significance or in the other direction; 1 where a run failed.
 # timeout: 240

@@ -15,11 +15,11 @@ for format in rep mtrace heaptrack; do
     haktrace import -q -o t2.zst packed.zst
     haktrace dump t2.zst | cmp - "$golden/import.$format.dump"
     haktrace info t.zst >info.txt
-    grep -q 'times are real  *no' info
-    grep -q 'threads are real  *no' info
+    grep -q 'times are real  *no' info.txt
+    grep -q 'threads are real  *no' info.txt
     case $format in
-    heaptrack) grep -q 'frees matched exactly  *no' info ;;
-    *) grep -q 'frees matched exactly  *yes' info ;;
+    heaptrack) grep -q 'frees matched exactly  *no' info.txt ;;
+    *) grep -q 'frees matched exactly  *yes' info.txt ;;
     esac
 done
 haktrace import -q -o t.zst "$golden/v1.android.txt"
