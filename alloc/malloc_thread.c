@@ -11,9 +11,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t late_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct hak_heap *late_heap;
 
-/* The last that a thread does in the order of its destructors. What runs later still (other
- * libraries' destructors in the next round) frees as any foreign thread would, and allocates from
- * the late heap. */
+/* Our key was made early, so this runs before most other destructors. What they still do frees as
+ * any foreign thread would, and allocates from the late heap. */
 static void thread_end(void *heap) {
     ended = true;
     hak_my_heap = (struct hak_heap *)&hak_empty_heap;
