@@ -14,7 +14,7 @@ static bool bin_refill(struct hak_heap *h, unsigned c) {
         bin->spare = NULL;
         bin->nspare = 0;
     } else {
-        bin->list = hak_slab_refill(h, c, bin->magazine, &n);
+        bin->list = hak_slab_refill(h, c, bin->magazine + !bin->magazine, &n);
         if (!bin->list)
             return false;
     }
@@ -25,6 +25,13 @@ static bool bin_refill(struct hak_heap *h, unsigned c) {
 /* The list is one longer than a magazine: it becomes the spare, and the older spare goes home. */
 void hak_bin_overflow(struct hak_heap *h, struct hak_bin *bin) {
     void *old = bin->spare;
+    if (unlikely(!bin->magazine)) {
+        old = bin->list;
+        bin->list = NULL;
+        bin->room = 0;
+        hak_slab_return(h, old);
+        return;
+    }
     bin->spare = bin->list;
     bin->nspare = (uint32_t)((int32_t)bin->magazine - bin->room);
     bin->list = NULL;
@@ -51,7 +58,10 @@ void *hak_heap_alloc_slow(size_t size, struct hak_heap *h) {
         bool zero;
         return hak_large_alloc(size, 1, &zero);
     }
-    unsigned c = hak_class_of(size + !size);
+    size += !size;
+    if (unlikely(hak_supers) && size > 16)
+        size = (size_t)1 << (64 - __builtin_clzll(size - 1));
+    unsigned c = hak_class_of(size);
     struct hak_bin *bin = &h->bin[c];
     if (unlikely(!bin->list) && unlikely(!bin_refill(h, c)))
         return NULL;

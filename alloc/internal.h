@@ -51,10 +51,10 @@ struct hak_slab {
 _Static_assert(sizeof(struct hak_slab) == 128, "one slab's metadata is two cache lines");
 
 struct hak_bin {
-    void *list;   /* free blocks, LIFO; a block's first word is its link */
-    int32_t room; /* magazine - length of list */
-    uint32_t magazine;
-    void *spare; /* an older list, given back to the slabs when the next one is full */
+    void *list;        /* free blocks, LIFO; a block's first word is its link */
+    int32_t room;      /* magazine - length of list */
+    uint32_t magazine; /* 0: caches nothing, each block goes home at once */
+    void *spare;       /* an older list, given back to the slabs when the next one is full */
     uint32_t nspare;
     uint32_t pad;
 };
@@ -109,6 +109,9 @@ void *hak_arena_record(size_t bytes);
 uint64_t hak_arena_committed(void);
 
 /* ---- pool.c ---- */
+/* Placement of the first HAKMEM (struct hakp_target.supers): slabs of 2 MiB, classes in powers of
+ * two, mappings that come and go. Set once, by hak_core_init; read on slow paths only. */
+extern bool hak_supers __attribute__((visibility("hidden")));
 void hak_pool_lock(void);
 void hak_pool_unlock(void);
 /* A span for `pages` pages: the head of its units, state used. *zero: its contents are zero. */

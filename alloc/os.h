@@ -33,6 +33,10 @@ int hak_os_unmap(void *p, size_t bytes);
 /* Gives reserved address space itself back. */
 int hak_os_release(void *p, size_t bytes);
 
+/* Maps released space again, readable and writable, zero. EEXIST: another mapping lies there by
+ * now, and is left alone. */
+int hak_os_map(void *p, size_t bytes);
+
 /* Makes the pages resident now (MADV_POPULATE_WRITE). */
 int hak_os_populate(void *p, size_t bytes);
 

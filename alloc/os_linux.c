@@ -63,6 +63,20 @@ int hak_os_release(void *p, size_t bytes) {
     return rc;
 }
 
+int hak_os_map(void *p, size_t bytes) {
+    int saved = errno, rc = 0;
+    void *q = mmap(p, bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (q == MAP_FAILED) {
+        rc = errno;
+    } else if (q != p) { /* a kernel that does not know NOREPLACE */
+        munmap(q, bytes);
+        rc = EEXIST;
+    }
+    errno = saved;
+    return rc;
+}
+
 int hak_os_populate(void *p, size_t bytes) {
     return advise(p, bytes, MADV_POPULATE_WRITE);
 }

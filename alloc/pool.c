@@ -3,8 +3,11 @@
  * that have ended. It has no capacity: what is free goes in, what is asked for comes out, and the
  * arenas grow when nothing fits.
  */
+#include <errno.h>
 #include <pthread.h>
 #include "alloc/internal.h"
+
+bool hak_supers;
 
 static pthread_mutex_t lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 static struct hak_spans spans;
@@ -47,7 +50,7 @@ static int release(void *ctx, const struct hak_release *r) {
     void *p = hak_unit_addr(r->unit);
     size_t bytes = r->pages * hak_os_page_size();
     if (r->how == HAKP_UNMAP)
-        return hak_os_unmap(p, bytes);
+        return hak_supers ? hak_os_release(p, bytes) : hak_os_unmap(p, bytes);
     return hak_os_purge(p, bytes, r->how == HAKP_FREE);
 }
 
@@ -55,6 +58,7 @@ int hak_core_init(const struct hakp_spec *spec) {
     hak_pool_lock();
     hak_arena_init();
     hak_spans_init(&spans, spec, hak_os_page_size(), release, NULL);
+    hak_supers = spans.target.supers;
     hak_pool_unlock();
     return 0;
 }
@@ -75,14 +79,17 @@ void hak_core_set_clock(uint64_t now_ns) {
 
 /* ---- spans --------------------------------------------------------------------------------- */
 
-/* A span whose pages were unmapped needs its mapping again. */
-static bool remap(struct hak_span *span) {
+/* A span whose pages were unmapped needs its mapping again. EEXIST: somebody else's is there now.
+ */
+static int remap(struct hak_span *span) {
+    int (*map)(void *, size_t) = hak_supers ? hak_os_map : hak_os_commit;
     void *p = hak_unit_addr(span->unit);
     size_t bytes = (size_t)span->units << HAK_UNIT_SHIFT;
-    if (span->state != HAK_SPAN_UNMAPPED || hak_os_commit(p, bytes) == 0)
-        return true;
+    int rc = span->state == HAK_SPAN_UNMAPPED ? map(p, bytes) : 0;
+    if (rc == 0 || rc == EEXIST)
+        return rc;
     hak_spans_tell(&spans, HAKP_EV_OOM, now());
-    return hak_os_commit(p, bytes) == 0;
+    return map(p, bytes);
 }
 
 static struct hak_slab *take_fresh(unsigned kind, uint32_t units) {
@@ -98,11 +105,17 @@ static struct hak_slab *take_fresh(unsigned kind, uint32_t units) {
 
 /* A free span of a kind, usable. */
 static struct hak_span *take_free(unsigned kind) {
-    struct hak_span *span = hak_spans_take(&spans, kind, now());
-    if (span && !remap(span)) {
-        span->used_pages = 0;
-        hak_spans_put(&spans, span, now());
-        return NULL;
+    struct hak_span *span;
+    while ((span = hak_spans_take(&spans, kind, now()))) {
+        int rc = remap(span);
+        if (rc == 0)
+            break;
+        if (rc != EEXIST) {
+            span->used_pages = 0;
+            hak_spans_put(&spans, span, now());
+            return NULL;
+        }
+        spans.active_pages -= hak_span_kind_pages(kind, hak_os_page_size()); /* lost */
     }
     return span;
 }
@@ -274,6 +287,8 @@ static uint32_t magazine(unsigned c) {
     uint64_t bytes =
         spans.target.cache_bytes == UINT64_MAX ? CACHE_BYTES : spans.target.cache_bytes;
     uint64_t n = bytes / 2 / hak_class_size(c);
+    if (bytes == 0)
+        return 0;
     return n < 2 ? 2 : n > 256 ? 256 : (uint32_t)n;
 }
 

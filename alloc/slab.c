@@ -36,8 +36,11 @@ static struct hak_slab *slab_new(struct hak_heap *h, unsigned c) {
     size_t size = hak_class_size(c);
     unsigned kind = size > HAK_SMALL_MAX ? HAK_KIND_MEDIUM : HAK_KIND_SMALL;
     uint32_t units = kind == HAK_KIND_MEDIUM ? HAK_MEDIUM_UNITS : HAK_SMALL_UNITS;
+    size_t page = hak_os_page_size();
     bool zero;
-    struct hak_slab *s = hak_pool_take(units * HAK_UNIT / hak_os_page_size(), kind, units, &zero);
+    if (unlikely(hak_supers))
+        kind = hak_span_kind(HAK_SUPER / page, page, &units);
+    struct hak_slab *s = hak_pool_take(units * HAK_UNIT / page, kind, units, &zero);
     if (!s)
         return NULL;
     for (uint32_t i = 0; i < units; i++) {

@@ -32,5 +32,5 @@ uint64_t haks_cost(const struct haks_costs *c, const struct haks_figures *f, uin
                c->call_ns);
     sum = term(sum, f->calls[HAKS_POPULATE] + f->calls[HAKS_HUGE], c->call_ns);
     sum = term(sum, f->calls[HAKS_RESERVE] + f->calls[HAKS_UNMAP], c->map_ns);
-    return term(sum, f->calls[HAKS_RELEASE] + f->calls[HAKS_MOVE], c->map_ns);
+    return term(sum, f->calls[HAKS_RELEASE] + f->calls[HAKS_MOVE] + f->calls[HAKS_MAP], c->map_ns);
 }

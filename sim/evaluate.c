@@ -166,6 +166,10 @@ int haks_evaluate(const struct haks_stream *stream, const struct haks_pass *pass
     struct eval e = {.f = out, .page_size = pass->page_size, .stream = stream};
     size_t stopped;
 
+    if (hakp_own_placement(policy))
+        return hakc_fail(err, HAKC_EUSAGE,
+                         "the policy places spans in its own way: events of another policy's run "
+                         "do not serve; use --mode=full");
     e.rec = malloc((stream->n_spans + 1) * sizeof *e.rec);
     if (e.rec == NULL)
         return hakc_fail(err, HAKC_ENOMEM, "no memory for %zu span records", stream->n_spans);

@@ -13,7 +13,7 @@ struct haks_os_listener {
     void *ctx;
     /* A reservation was made. */
     void (*reserved)(void *ctx, char *base, size_t bytes);
-    /* A call over a range of a reservation: DONTNEED, FREE, UNMAP or POPULATE. */
+    /* A call over a range of a reservation: DONTNEED, FREE, UNMAP, RELEASE or POPULATE. */
     void (*range)(void *ctx, enum haks_call call, char *p, size_t bytes);
     /* Pages are about to move. 0, or an errno value that the allocator then sees. */
     int (*move)(void *ctx, char *from, char *to, size_t bytes);

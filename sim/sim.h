@@ -38,6 +38,7 @@ enum haks_call {
     HAKS_FREE,     /* madvise */
     HAKS_UNMAP,    /* mmap, PROT_NONE over the old mapping */
     HAKS_RELEASE,  /* munmap */
+    HAKS_MAP,      /* mmap, read and write, where RELEASE was */
     HAKS_POPULATE, /* madvise */
     HAKS_HUGE,     /* madvise */
     HAKS_MOVE,     /* mremap */

@@ -12,6 +12,7 @@ static const struct {
     [HAKS_FREE] = {"madvise", "MADV_FREE"},
     [HAKS_UNMAP] = {"mmap", "FIXED ANON PROT_NONE"},
     [HAKS_RELEASE] = {"munmap", ""},
+    [HAKS_MAP] = {"mmap", "ANON RW"},
     [HAKS_POPULATE] = {"madvise", "MADV_POPULATE_WRITE"},
     [HAKS_HUGE] = {"madvise", "MADV_HUGEPAGE"},
     [HAKS_MOVE] = {"mremap", ""},
@@ -26,11 +27,13 @@ const char *haks_call_detail(enum haks_call call) {
 }
 
 uint64_t haks_release_calls(const struct haks_figures *f) {
-    return f->calls[HAKS_DONTNEED] + f->calls[HAKS_FREE] + f->calls[HAKS_UNMAP];
+    return f->calls[HAKS_DONTNEED] + f->calls[HAKS_FREE] + f->calls[HAKS_UNMAP] +
+           f->calls[HAKS_RELEASE];
 }
 
 uint64_t haks_map_calls(const struct haks_figures *f) {
-    return f->calls[HAKS_RESERVE] + f->calls[HAKS_COMMIT] + f->calls[HAKS_MOVE];
+    return f->calls[HAKS_RESERVE] + f->calls[HAKS_COMMIT] + f->calls[HAKS_MOVE] +
+           f->calls[HAKS_MAP];
 }
 
 static const char *say(char *buf, size_t len, const char *what, const char *detail, uint64_t a,

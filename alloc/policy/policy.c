@@ -40,6 +40,14 @@ void hakp_init(struct hakp_policy *p, const struct hakp_spec *spec) {
         p->state[i] = 0;
 }
 
+bool hakp_own_placement(const struct hakp_spec *spec) {
+    struct hakp_policy p;
+    struct hakp_target t;
+    hakp_init(&p, spec);
+    hakp_event(&p, &(struct hakp_event){.kind = HAKP_EV_START, .page_size = 4096}, &t);
+    return t.supers || t.cache_bytes != UINT64_MAX;
+}
+
 void hakp_event(struct hakp_policy *p, const struct hakp_event *ev, struct hakp_target *out) {
     *out = (struct hakp_target){.keep_pages = HAKP_KEEP_ALL,
                                 .max_age_ns = UINT64_MAX,

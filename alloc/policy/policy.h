@@ -90,8 +90,11 @@ struct hakp_target {
                               other (UINT64_MAX = never) */
     bool populate;         /* MADV_POPULATE_WRITE a span at acquisition */
     bool huge_pages;       /* MADV_HUGEPAGE on new SuperSlabs */
+    bool supers;           /* START: each size class, in powers of two, lives in 2 MiB SuperSlabs of
+                              its own, whose mapping comes and goes with them (report-2025). What the
+                              host's first START says holds for the process */
     uint64_t cache_bytes;  /* what each thread may cache of a size class's free blocks
-                                (UINT64_MAX = the host's own default) */
+                                (0 = nothing, UINT64_MAX = the host's own default) */
 };
 
 #define HAKP_STATE 72
@@ -110,6 +113,10 @@ int hakp_parse(const char *text, struct hakp_spec *spec, char *why, size_t why_l
 /* The canonical string of a spec: parses back to an equal spec; equal specs give equal strings.
  * Returns its length, as snprintf does. */
 int hakp_format(const struct hakp_spec *spec, char *buf, size_t len);
+
+/* True: this policy's target moves placement. Which span is reused is then another than under all
+ * other policies, and what it does can be told only by running the allocator in full. */
+bool hakp_own_placement(const struct hakp_spec *spec);
 
 /* Names of the policies, for --help: NULL past the last. */
 const char *hakp_name(unsigned kind);

@@ -1,7 +1,8 @@
 /*
- * report-2025: the first HAKMEM's way: a span's pages are brought in when it goes into use, and its
- * mapping goes when it is free. Nothing is kept. For the study of that report; see docs/policies.md
- * on what of its picture this allocator's placement still shows.
+ * report-2025: the first HAKMEM's way, for the study of that report. Placement: each size class, in
+ * powers of two, has 2 MiB SuperSlabs of its own, and threads cache nothing, so a class with few
+ * blocks is empty again and again. Release: a SuperSlab is mapped and its pages are brought in when
+ * it goes into use, and its mapping goes when it is free. Nothing is kept.
  */
 #include "alloc/policy/policy_kinds.h"
 
@@ -10,10 +11,12 @@ static void answer(struct hakp_policy *p, const struct hakp_event *ev, struct ha
     (void)ev;
     out->keep_pages = 0;
     out->populate = true;
+    out->supers = true;
+    out->cache_bytes = 0;
 }
 
 const struct hakp_ops hakp_report_2025 = {
     .name = "report-2025",
-    .help = "the first HAKMEM: populate at acquisition, unmap at once when free",
+    .help = "the first HAKMEM: 2 MiB for each class, mapped, populated and unmapped by turns",
     .answer = answer,
 };

@@ -524,10 +524,14 @@ static void test_report_2025(void **state) {
     host_start(&h, "report-2025");
     host_tell(&h, HAKP_EV_START, 0, 0);
     assert_true(h.t.populate); /* from the first span on */
+    assert_true(h.t.supers && h.t.cache_bytes == 0);
+    assert_true(hakp_own_placement(&h.p.spec));
     assert_int_equal(h.t.how, HAKP_UNMAP);
     becomes_dirty(&h, 16);
     assert_int_equal(h.dirty, 0);
     assert_true(h.t.populate);
+    host_start(&h, "eager");
+    assert_false(hakp_own_placement(&h.p.spec));
 }
 
 int main(void) {

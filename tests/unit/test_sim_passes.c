@@ -129,9 +129,25 @@ static const char *const policies[] = {"never",
                                        "demand:1ms",
                                        "demand:200us,max=1MiB,keep=256KiB",
                                        "bounce:3",
-                                       "bounce:1,how=unmap,max=1MiB",
-                                       "report-2025",
-                                       "report-2025:how=dontneed"};
+                                       "bounce:1,how=unmap,max=1MiB"};
+
+/* The policy that moves placement: the stream is refused, and the full run maps what it unmapped.
+ */
+static void check_own_placement(const struct haks_stream *stream, const struct haks_pass *pass) {
+    struct hakp_spec spec;
+    struct haks_figures f;
+    struct haks_pass full;
+    struct hakc_err err = {0};
+    assert_int_equal(hakp_parse("report-2025", &spec, NULL, 0), 0);
+    assert_int_equal(haks_evaluate(stream, pass, &spec, &f, &err), HAKC_EUSAGE);
+    assert_non_null(strstr(err.msg, "full"));
+    if (haks_full_run(path, &spec, &full, NULL, &err) != 0)
+        fail_msg("%s", err.msg);
+    assert_true(full.figures.calls[HAKS_RELEASE] > 20);
+    assert_true(full.figures.calls[HAKS_MAP] <= full.figures.calls[HAKS_RELEASE]);
+    assert_true(full.figures.calls[HAKS_POPULATE] >= full.figures.calls[HAKS_MAP]);
+    assert_int_equal(full.figures.calls[HAKS_UNMAP], 0);
+}
 
 static void check_shape(const struct shape *shape, uint64_t *releases) {
     struct haks_pass pass, full;
@@ -157,6 +173,7 @@ static void check_shape(const struct shape *shape, uint64_t *releases) {
             assert_int_equal(haks_release_calls(&f), 0);
         *releases += haks_release_calls(&f);
     }
+    check_own_placement(stream, &pass);
     haks_stream_close(stream);
 }
 
