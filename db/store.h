@@ -118,6 +118,13 @@ struct hakd_sample {
 int hakd_put_sample(struct hakd *db, int64_t run, const struct hakd_sample *s,
                     struct hakc_err *err);
 
+/* The metrics of the newest run of that pass and mode that went well on this machine, as it is set
+ * up now (hakd_put_this_machine): each is passed to `metric`. *unix_ns: when that experiment
+ * started. HAKC_ENOENT if there is none. A database opened for reading will do. */
+int hakd_newest_metrics(struct hakd *db, const char *pass, const char *mode,
+                        void (*metric)(void *ctx, const char *name, double value), void *ctx,
+                        uint64_t *unix_ns, struct hakc_err *err);
+
 /* ---- whole databases ---------------------------------------------------------------------- */
 
 struct hakd_merged {

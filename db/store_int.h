@@ -22,6 +22,7 @@ enum hakd_stmt {
     HAKD_ST_METRIC,
     HAKD_ST_SYSCALL,
     HAKD_ST_SAMPLE,
+    HAKD_ST_NEWEST,
     HAKD_ST_COUNT
 };
 

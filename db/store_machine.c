@@ -108,25 +108,28 @@ static const char *known(const char *s) {
 
 enum { FACTS = 15 };
 
-int hakd_put_this_machine(struct hakd *db, int64_t *id, struct hakc_err *err) {
+/* The columns of the machine in their order, as texts (SQLite turns digits into integers), and the
+ * row's identity. */
+struct row {
     struct facts m;
-    struct hakd_bind b = {0};
-    int rc = hakd_prepared(db, HAKD_ST_MACHINE, &b.st, err);
-    if (rc)
-        return rc;
-    read_facts(&m);
-    const int64_t numbers[] = {sysconf(_SC_NPROCESSORS_ONLN), sysconf(_SC_NPROCESSORS_CONF),
-                               m.memory_bytes, sysconf(_SC_PAGESIZE), m.hypervisor};
     char digits[5][24];
+    const char *column[FACTS];
+    char identity[65];
+};
+
+static void fill(struct row *r) {
+    struct facts *m = &r->m;
+    read_facts(m);
+    const int64_t numbers[] = {sysconf(_SC_NPROCESSORS_ONLN), sysconf(_SC_NPROCESSORS_CONF),
+                               m->memory_bytes, sysconf(_SC_PAGESIZE), m->hypervisor};
     for (unsigned i = 0; i < 5; i++)
-        snprintf(digits[i], sizeof digits[i], "%" PRId64, numbers[i]);
-#define NUMBER(i)     (numbers[i] >= 0 ? digits[i] : NULL)
-#define SYSTEM(field) (m.has_system ? known(m.system.field) : NULL)
-    /* in the order of the columns; SQLite turns the digits into integers */
-    const char *facts[FACTS] = {
+        snprintf(r->digits[i], sizeof r->digits[i], "%" PRId64, numbers[i]);
+#define NUMBER(i)     (numbers[i] >= 0 ? r->digits[i] : NULL)
+#define SYSTEM(field) (m->has_system ? known(m->system.field) : NULL)
+    const char *columns[FACTS] = {
         SYSTEM(nodename),
-        known(m.cpu_model),
-        known(m.cpu_vendor),
+        known(m->cpu_model),
+        known(m->cpu_vendor),
         SYSTEM(machine),
         NUMBER(0),
         NUMBER(1),
@@ -134,18 +137,59 @@ int hakd_put_this_machine(struct hakd *db, int64_t *id, struct hakc_err *err) {
         NUMBER(3),
         SYSTEM(release),
         SYSTEM(version),
-        known(m.thp),
-        known(m.governor),
-        known(m.clocksource),
+        known(m->thp),
+        known(m->governor),
+        known(m->clocksource),
         NUMBER(4),
-        known(m.libc),
+        known(m->libc),
     };
 #undef NUMBER
 #undef SYSTEM
-    char identity[65];
-    hakd_identity(facts, FACTS, identity);
-    hakd_bind_text(&b, identity);
+    memcpy(r->column, columns, sizeof columns);
+    hakd_identity(r->column, FACTS, r->identity);
+}
+
+int hakd_put_this_machine(struct hakd *db, int64_t *id, struct hakc_err *err) {
+    struct row r;
+    struct hakd_bind b = {0};
+    int rc = hakd_prepared(db, HAKD_ST_MACHINE, &b.st, err);
+    if (rc)
+        return rc;
+    fill(&r);
+    hakd_bind_text(&b, r.identity);
     for (unsigned i = 0; i < FACTS; i++)
-        hakd_bind_text(&b, facts[i]);
+        hakd_bind_text(&b, r.column[i]);
     return hakd_run_bound(db, &b, "storing this machine", id, err);
+}
+
+/* The rows of HAKD_ST_NEWEST, the first of which is run by run the newest. */
+static int read_newest(struct hakd *db, sqlite3_stmt *st,
+                       void (*metric)(void *ctx, const char *name, double value), void *ctx,
+                       uint64_t *unix_ns, struct hakc_err *err) {
+    int rows = 0, rc;
+    for (; (rc = sqlite3_step(st)) == SQLITE_ROW; rows++) {
+        *unix_ns = (uint64_t)sqlite3_column_int64(st, 0);
+        metric(ctx, (const char *)sqlite3_column_text(st, 1), sqlite3_column_double(st, 2));
+    }
+    if (rc != SQLITE_DONE)
+        return hakd_sql_error(db, "reading the newest metrics", err);
+    return rows > 0 ? 0 : hakc_fail(err, HAKC_ENOENT, "no such run on this machine");
+}
+
+int hakd_newest_metrics(struct hakd *db, const char *pass, const char *mode,
+                        void (*metric)(void *ctx, const char *name, double value), void *ctx,
+                        uint64_t *unix_ns, struct hakc_err *err) {
+    struct row r;
+    struct hakd_bind b = {0};
+    int rc = hakd_prepared(db, HAKD_ST_NEWEST, &b.st, err);
+    if (rc)
+        return rc;
+    fill(&r);
+    hakd_bind_text(&b, r.identity);
+    hakd_bind_text(&b, pass);
+    hakd_bind_text(&b, mode);
+    rc = b.failed ? hakd_sql_error(db, "reading the newest metrics", err)
+                  : read_newest(db, b.st, metric, ctx, unix_ns, err);
+    sqlite3_reset(b.st);
+    return rc;
 }

@@ -41,6 +41,12 @@ static const char *const statement_sql[HAKD_ST_COUNT] = {
     [HAKD_ST_SAMPLE] =
         "INSERT INTO sample (run_id, seq, op, time_ns, resident_bytes, live_bytes) VALUES (?1, "
         "(SELECT coalesce(max(seq) + 1, 0) FROM sample WHERE run_id = ?1), ?2, ?3, ?4, ?5)",
+    [HAKD_ST_NEWEST] =
+        "SELECT e.started_unix_ns, k.name, k.value FROM metric k JOIN run r ON r.id = k.run_id "
+        "JOIN experiment e ON e.id = r.experiment_id WHERE r.id = (SELECT r.id FROM run r "
+        "JOIN experiment e ON e.id = r.experiment_id JOIN machine m ON m.id = e.machine_id "
+        "WHERE m.identity = ?1 AND r.pass = ?2 AND r.mode = ?3 AND r.status = 'ok' "
+        "ORDER BY e.started_unix_ns DESC, r.id DESC LIMIT 1)",
 };
 
 int hakd_prepared(struct hakd *db, enum hakd_stmt which, sqlite3_stmt **st, struct hakc_err *err) {

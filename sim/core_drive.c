@@ -17,9 +17,9 @@ int haks_drive_init(struct haks_drive *d, struct hakc_err *err) {
 
 void haks_drive_fini(struct haks_drive *d) {
     hakc_map_fini(&d->blocks);
-    free(d->heaps);
+    free(d->threads);
     free(d->ended);
-    d->heaps = NULL;
+    d->threads = NULL;
     d->ended = NULL;
 }
 
@@ -34,30 +34,30 @@ static int corrupt(const struct haks_drive *d, const char *path, struct hakc_err
     return rc;
 }
 
-/* Threads are numbered in order of first sight, so a new one is the next. */
-static int heap_of(struct haks_drive *d, uint32_t thread, struct hak_heap **h, const char *path,
-                   struct hakc_err *err) {
+/* Gives a thread its heap. Threads are numbered in order of first sight, so a new one is the next.
+ */
+static int make_heap(struct haks_drive *d, uint32_t thread, const char *path,
+                     struct hakc_err *err) {
     if (thread > d->n_threads)
         return corrupt(d, path, err, "is of a thread that skips a number:", thread);
     if (thread == d->room) {
         uint32_t room = d->room * 2 + 64;
-        struct hak_heap **p = realloc(d->heaps, room * sizeof(struct hak_heap *));
+        struct haks_drive_thread *p = realloc(d->threads, room * sizeof *p);
         if (p == NULL)
             return hakc_fail(err, HAKC_ENOMEM, "no memory for %u threads", room);
         for (uint32_t i = d->room; i < room; i++)
-            p[i] = NULL;
-        d->heaps = p;
+            p[i] = (struct haks_drive_thread){0};
+        d->threads = p;
         d->room = room;
     }
     if (thread == d->n_threads)
         d->n_threads++;
-    if (d->heaps[thread] == NULL) {
-        d->heaps[thread] = hak_heap_new();
-        if (d->heap_made != NULL)
-            d->heap_made(d->ctx);
-    }
-    *h = d->heaps[thread];
-    return *h != NULL ? 0 : hakc_fail(err, HAKC_ENOMEM, "no memory for the heap of a thread");
+    d->threads[thread].heap = hak_heap_new();
+    if (d->heap_made != NULL)
+        d->heap_made(d->ctx);
+    return d->threads[thread].heap != NULL
+               ? 0
+               : hakc_fail(err, HAKC_ENOMEM, "no memory for the heap of a thread");
 }
 
 static void *allocate(struct hak_heap *h, const struct hakt_rec *r) {
@@ -130,7 +130,7 @@ static int defer_end(struct haks_drive *d, const struct hakt_rec *r, struct hakc
 
 static void end_threads(struct haks_drive *d) {
     for (size_t i = 0; i < d->n_ended; i++) {
-        struct hak_heap **h = &d->heaps[d->ended[i].thread];
+        struct hak_heap **h = &d->threads[d->ended[i].thread].heap;
         if (*h == NULL)
             continue;
         haks_os.now_ns = d->ended[i].time;
@@ -146,7 +146,6 @@ static void end_threads(struct haks_drive *d) {
 
 int haks_drive_records(struct haks_drive *d, const struct hakt_rec *recs, size_t n,
                        const char *path, struct hakc_err *err) {
-    struct hak_heap *h = NULL;
     for (size_t i = 0; i < n; i++, d->records++) {
         const struct hakt_rec *r = &recs[i];
         int rc;
@@ -155,9 +154,8 @@ int haks_drive_records(struct haks_drive *d, const struct hakt_rec *recs, size_t
         if (d->n_ended > 0 && r->op < HAKT_THREAD_START)
             end_threads(d);
         haks_os.now_ns = r->time;
-        if (r->thread < d->n_threads && d->heaps[r->thread] != NULL)
-            h = d->heaps[r->thread];
-        else if ((rc = heap_of(d, r->thread, &h, path, err)) != 0)
+        if ((r->thread >= d->n_threads || d->threads[r->thread].heap == NULL) &&
+            (rc = make_heap(d, r->thread, path, err)) != 0)
             return rc;
         if (r->op == HAKT_THREAD_END && (rc = defer_end(d, r, err)) != 0)
             return rc;
@@ -165,10 +163,18 @@ int haks_drive_records(struct haks_drive *d, const struct hakt_rec *recs, size_t
             continue;
         if (d->clock_moves != NULL)
             d->clock_moves(d->ctx);
-        rc = one_op(d, h, r, path, err);
+        rc = one_op(d, d->threads[r->thread].heap, r, path, err);
         if (rc != 0)
             return rc;
+        d->threads[r->thread].ops++;
         d->op++;
     }
     return 0;
+}
+
+uint64_t haks_drive_parallel_milli(const struct haks_drive *d) {
+    unsigned __int128 squares = 0, all = (unsigned __int128)d->op * d->op;
+    for (uint32_t i = 0; i < d->n_threads; i++)
+        squares += (unsigned __int128)d->threads[i].ops * d->threads[i].ops;
+    return squares > 0 ? (uint64_t)(all * 1000 / squares) : 1000;
 }

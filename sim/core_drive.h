@@ -13,8 +13,11 @@
 struct hak_heap;
 
 struct haks_drive {
-    struct hakc_map blocks;  /* id to address, of what is live */
-    struct hak_heap **heaps; /* by thread; NULL before its first op and after its end */
+    struct hakc_map blocks; /* id to address, of what is live */
+    struct haks_drive_thread {
+        struct hak_heap *heap; /* NULL before its first op and after its end */
+        uint64_t ops;
+    } * threads;
     uint32_t n_threads, room;
     int zeroing;      /* the op under way is a calloc of a large object */
     uint64_t op;      /* number of the op under way */
@@ -39,5 +42,8 @@ void haks_drive_fini(struct haks_drive *d);
  * themselves, HAKC_ENOMEM where the core has no memory. */
 int haks_drive_records(struct haks_drive *d, const struct hakt_rec *recs, size_t n,
                        const char *path, struct hakc_err *err);
+
+/* struct haks_pass says what it is. */
+uint64_t haks_drive_parallel_milli(const struct haks_drive *d);
 
 #endif

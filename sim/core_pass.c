@@ -27,6 +27,7 @@ struct outcome {
 struct core_pass {
     const char *trace;
     const struct hakp_spec *policy;
+    const struct haks_costs *costs; /* full run */
     const volatile int *stop;
     struct haks_drive drive;
     struct haks_stream_writer writer; /* first pass */
@@ -143,7 +144,7 @@ static void collect_figures(struct core_pass *p) {
     f->moved_bytes = p->books.moved_pages * page;
     f->faults = p->books.faults;
     haks_meter_end(&p->books.meter, p->pass, f);
-    f->cost_ns = haks_cost(&haks_costs_default, f, page);
+    haks_cost(p->costs, p->pass, f);
 }
 
 /* ---- both: a thread has a heap -------------------------------------------------------------- */
@@ -217,6 +218,7 @@ static int run_trace(struct core_pass *p) {
         p->pass->records = p->drive.records;
         p->pass->ops = p->drive.op;
         p->pass->threads = p->drive.n_threads;
+        p->pass->parallel_milli = haks_drive_parallel_milli(&p->drive);
         memcpy(p->pass->fixed.calls, haks_os.calls, sizeof haks_os.calls);
         memcpy(p->pass->fixed.bytes, haks_os.bytes, sizeof haks_os.bytes);
         if (rc == 0 && p->full)
@@ -316,8 +318,9 @@ int haks_first_pass(const char *trace, struct haks_pass *pass, struct haks_strea
     return rc;
 }
 
-int haks_full_run(const char *trace, const struct hakp_spec *policy, struct haks_pass *pass,
-                  const volatile int *stop, struct hakc_err *err) {
-    struct core_pass p = {.trace = trace, .policy = policy, .stop = stop, .full = 1};
+int haks_full_run(const char *trace, const struct haks_costs *costs, const struct hakp_spec *policy,
+                  struct haks_pass *pass, const volatile int *stop, struct hakc_err *err) {
+    struct core_pass p = {
+        .trace = trace, .policy = policy, .costs = costs, .stop = stop, .full = 1};
     return run_pass(&p, -1, -1, pass, err);
 }

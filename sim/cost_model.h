@@ -1,27 +1,52 @@
 /*
- * What the kernel's work costs in CPU time. The constants are those measured on one 2-core x86-64
- * virtual machine (AMD EPYC, Linux 6.18, blocks of 2 MiB): they give the order of the cost and rank
- * policies; on another machine the absolute figures are off.
+ * What the kernel's work costs in CPU time: a price for each call and one for each page, so that a
+ * cost is a sum of products over the figures.
+ *
+ * Two sets of prices: those that `haksim calibrate` measured on this machine and left in the
+ * database, and the built-in reference (one 2-core x86-64 virtual machine, AMD EPYC, Linux 6.18).
+ * The reference gives the order of the cost and ranks policies; on another machine its absolute
+ * figures are off. haks_costs.source says which one it is.
  */
 #ifndef SIM_COST_MODEL_H
 #define SIM_COST_MODEL_H
 
 #include "sim/sim.h"
 
+/* One row a price. X(member, reference in ns, meaning) */
+#define HAKS_PRICES(X)                                                                             \
+    X(fault_ns, 1500, "first touch of a page that the kernel has at hand")                         \
+    X(dontneed_call_ns, 1300, "madvise(MADV_DONTNEED), beside its pages")                          \
+    X(dontneed_page_ns, 250, "each resident page of it")                                           \
+    X(free_call_ns, 1300, "madvise(MADV_FREE), beside its pages")                                  \
+    X(free_page_ns, 50, "each resident page of it")                                                \
+    X(unmap_call_ns, 4700, "munmap, or mmap(PROT_NONE) over a mapping, beside its pages")          \
+    X(unmap_page_ns, 250, "each resident page of it")                                              \
+    X(populate_call_ns, 1300, "madvise(MADV_POPULATE_WRITE), beside its pages")                    \
+    X(populate_page_ns, 1100, "each page that it brings in")                                       \
+    X(map_call_ns, 4700, "mmap of address space")                                                  \
+    X(commit_call_ns, 1300, "mprotect that makes address space usable")                            \
+    X(move_call_ns, 4700, "mremap, beside its pages")                                              \
+    X(move_page_ns, 50, "each resident page of it")                                                \
+    X(shootdown_ns, 0, "what each other processor that runs a thread adds to a releasing call")
+
 struct haks_costs {
-    uint32_t fault_ns;         /* first touch of a page */
-    uint32_t call_ns;          /* a short call: madvise; mprotect is taken to cost the same */
-    uint32_t map_ns;           /* mmap, munmap; mremap is taken to cost the same */
-    uint32_t dontneed_page_ns; /* each resident page of a DONTNEED */
-    uint32_t free_page_ns;     /* of a FREE */
-    uint32_t unmap_page_ns;    /* of an unmapping */
-    uint32_t populate_page_ns; /* each page brought in by POPULATE_WRITE */
-    uint32_t move_page_ns;     /* each resident page moved: not measured, taken as free_page_ns */
+#define X(member, ns, meaning) uint32_t member;
+    HAKS_PRICES(X)
+#undef X
+    uint32_t cpus;    /* processors, for shoot-downs; 0 = not known: none */
+    char source[128]; /* a phrase: which prices these are */
 };
 
-extern const struct haks_costs haks_costs_default;
+extern const struct haks_costs haks_costs_reference;
 
-/* Predicted CPU time in the kernel, ns. Saturates. */
-uint64_t haks_cost(const struct haks_costs *c, const struct haks_figures *f, uint64_t page_size);
+/* Name, meaning and place of price i; 0 past the last. */
+struct haks_price {
+    const char *name, *meaning;
+    size_t at; /* of a uint32_t in struct haks_costs */
+};
+const struct haks_price *haks_price_at(unsigned i);
+
+/* Sets f->cost and f->cost_ns from the other figures. Sums saturate. */
+void haks_cost(const struct haks_costs *c, const struct haks_pass *pass, struct haks_figures *f);
 
 #endif

@@ -162,12 +162,13 @@ static size_t run(struct eval *e, const struct haks_stream *stream) {
 }
 
 int haks_evaluate(const struct haks_stream *stream, const struct haks_pass *pass,
-                  const struct hakp_spec *policy, struct haks_figures *out, struct hakc_err *err) {
+                  const struct haks_costs *costs, const struct hakp_spec *policy,
+                  struct haks_figures *out, struct hakc_err *err) {
     struct eval e = {.f = out, .page_size = pass->page_size, .stream = stream};
     size_t stopped;
 
     if (hakp_own_placement(policy))
-        return hakc_fail(err, HAKC_EUSAGE,
+        return hakc_fail(err, HAKC_EREFUSED,
                          "the policy places spans in its own way: events of another policy's run "
                          "do not serve; use --mode=full");
     e.rec = malloc((stream->n_spans + 1) * sizeof *e.rec);
@@ -182,12 +183,12 @@ int haks_evaluate(const struct haks_stream *stream, const struct haks_pass *pass
     stopped = run(&e, stream);
     free(e.rec);
     if (stopped != stream->n_events)
-        return hakc_fail(err, HAKC_EINTERNAL,
+        return hakc_fail(err, HAKC_EREFUSED,
                          "placement depends on the policy: at op %llu another span was reused than "
                          "in the first pass; use --mode=full",
                          (unsigned long long)e.meter.op);
     out->rounds = e.spans.released.rounds;
     haks_meter_end(&e.meter, pass, out);
-    out->cost_ns = haks_cost(&haks_costs_default, out, e.page_size);
+    haks_cost(costs, pass, out);
     return 0;
 }

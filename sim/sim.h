@@ -62,11 +62,16 @@ struct haks_figures {
     uint64_t mean_resident_bytes;      /* weighted by ops */
     uint64_t mean_resident_time_bytes; /* weighted by time; HAKS_UNKNOWN without times */
     uint64_t cost_ns;                  /* predicted CPU time in the kernel (cost_model.h) */
+    struct haks_cost_split {           /* of it, by cause; each with the pages of its calls */
+        uint64_t fault_ns, release_ns, map_ns, populate_ns, move_ns;
+    } cost;
 };
 
 /* What a pass over the trace found. */
 struct haks_pass {
     uint64_t records, ops, threads, spans, events;
+    uint64_t parallel_milli;     /* how many threads' worth of ops run side by side, in thousandths:
+                                    1 / sum of the squares of the threads' shares */
     uint64_t end_time;           /* ns, of the last record */
     int has_times;               /* the trace has them */
     int rebuilt;                 /* the trace has no trailer: its recording was cut short */
@@ -83,6 +88,7 @@ uint64_t haks_release_calls(const struct haks_figures *f);
 uint64_t haks_map_calls(const struct haks_figures *f);
 
 struct haks_stream;
+struct haks_costs; /* cost_model.h */
 
 /*
  * Both run the core in a forked child, because a process has one core. trace: a file of
@@ -95,13 +101,23 @@ int haks_first_pass(const char *trace, struct haks_pass *pass, struct haks_strea
                     const volatile int *stop, struct hakc_err *err);
 
 /* The allocator in full under a policy: pass->figures. */
-int haks_full_run(const char *trace, const struct hakp_spec *policy, struct haks_pass *pass,
-                  const volatile int *stop, struct hakc_err *err);
+int haks_full_run(const char *trace, const struct haks_costs *costs, const struct hakp_spec *policy,
+                  struct haks_pass *pass, const volatile int *stop, struct hakc_err *err);
 
 /* Evaluates a policy on a stream. Any number of threads may evaluate one stream at a time.
- * HAKC_ENOMEM; HAKC_EINTERNAL if placement was not invariant (then run in full). */
+ * HAKC_ENOMEM; HAKC_EREFUSED if placement depends on this policy (then run it in full). */
 int haks_evaluate(const struct haks_stream *stream, const struct haks_pass *pass,
-                  const struct hakp_spec *policy, struct haks_figures *out, struct hakc_err *err);
+                  const struct haks_costs *costs, const struct hakp_spec *policy,
+                  struct haks_figures *out, struct hakc_err *err);
+
+/* Evaluates n policies on `jobs` threads (0 = one a core), of which the caller is one. rc[i] (rc
+ * may be NULL) is what haks_evaluate says of policy i, HAKC_EINTERNAL for those not begun when
+ * *stop (NULL = never) became nonzero. All are tried; returns 0 or the code of the first that
+ * failed, with *err. Memory: a record of 72 bytes for each span and job. */
+int haks_evaluate_all(const struct haks_stream *stream, const struct haks_pass *pass,
+                      const struct haks_costs *costs, const struct hakp_spec *policies, size_t n,
+                      unsigned jobs, struct haks_figures *out, int *rc, const volatile int *stop,
+                      struct hakc_err *err);
 
 void haks_stream_close(struct haks_stream *stream); /* NULL is fine */
 

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include "common/out.h"
+#include "sim/cost_model.h"
 #include "sim/sim.h"
 
 struct haks_row {
@@ -15,6 +16,7 @@ struct haks_row {
     struct hakc_err err;
     struct haks_figures f;
     uint64_t sim_ns;   /* what it took to find them */
+    int fell_back;     /* meant for events, run in full */
     int checked;       /* --check-full ran: */
     char differs[160]; /* the first difference to the other mode, or "" */
 };
@@ -24,21 +26,36 @@ struct haks_row *haks_rows_new(const struct hakp_spec *specs, size_t n, const ch
 
 /* Evaluates all rows on `jobs` threads; *stop ends it early. Returns the wall time in ns. */
 uint64_t haks_rows_evaluate(struct haks_row *rows, size_t n, const struct haks_stream *stream,
-                            const struct haks_pass *pass, unsigned jobs, const volatile int *stop);
+                            const struct haks_pass *pass, const struct haks_costs *costs,
+                            unsigned jobs, const volatile int *stop);
 
 /* The same by full runs, one after another. */
 uint64_t haks_rows_full(struct haks_row *rows, size_t n, const char *trace, struct haks_pass *pass,
-                        const volatile int *stop);
+                        const struct haks_costs *costs, const volatile int *stop);
+
+/* Runs those in full whose placement turned out to depend on the policy; their mode says so. */
+uint64_t haks_rows_fall_back(struct haks_row *rows, size_t n, const char *trace,
+                             const struct haks_costs *costs, const volatile int *stop);
 
 /* One document on f. checks: the full rows of --check-full, or NULL. first_pass: pass->wall_ns is
  * that of a first pass. eval_ns: of all rows together. */
 int haks_rows_show(FILE *f, enum hakc_out_format format, const char *trace,
-                   const struct haks_pass *pass, const struct haks_row *rows,
-                   const struct haks_row *checks, size_t n, uint64_t eval_ns, struct hakc_err *err);
+                   const struct haks_costs *costs, const struct haks_pass *pass,
+                   const struct haks_row *rows, const struct haks_row *checks, size_t n,
+                   uint64_t eval_ns, struct hakc_err *err);
+
+struct hakd;
+
+/* The trace's row, found or made. */
+int haks_store_trace(struct hakd *db, const char *path, int64_t *id, struct hakc_err *err);
+
+/* An error if the database could not be written later. Creates nothing. */
+int haks_store_check(const char *db, struct hakc_err *err);
 
 /* Everything into the store: one experiment, a run for each row that was done. */
 struct haks_store_args {
     const char *db, *trace;
+    const struct haks_costs *costs;
     int argc;
     char **argv;
     int interrupted;

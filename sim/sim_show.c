@@ -22,6 +22,11 @@ static const struct {
     {{"peak_resident_bytes", "peak", HAKC_COL_BYTES, 0}, 1, FIGURE(peak_resident_bytes)},
     {{"mean_resident_bytes", "mean", HAKC_COL_BYTES, 0}, 1, FIGURE(mean_resident_bytes)},
     {{"predicted_cost_ns", "cost", HAKC_COL_DURATION, 0}, 1, FIGURE(cost_ns)},
+    {{"fault_cost_ns", "", HAKC_COL_DURATION, 0}, 0, FIGURE(cost.fault_ns)},
+    {{"release_cost_ns", "", HAKC_COL_DURATION, 0}, 0, FIGURE(cost.release_ns)},
+    {{"map_cost_ns", "", HAKC_COL_DURATION, 0}, 0, FIGURE(cost.map_ns)},
+    {{"populate_cost_ns", "", HAKC_COL_DURATION, 0}, 0, FIGURE(cost.populate_ns)},
+    {{"move_cost_ns", "", HAKC_COL_DURATION, 0}, 0, FIGURE(cost.move_ns)},
     {{"mean_resident_time_bytes", "", HAKC_COL_BYTES, 0}, 0, FIGURE(mean_resident_time_bytes)},
     {{"end_resident_bytes", "", HAKC_COL_BYTES, 0}, 0, FIGURE(end_resident_bytes)},
     {{"peak_lazy_bytes", "", HAKC_COL_BYTES, 0}, 0, FIGURE(peak_lazy_bytes)},
@@ -149,6 +154,9 @@ static void show_notes(struct hakc_out *o, const struct haks_pass *pass,
             hakc_out_note(o, "%s: not evaluated (interrupted)", rows[i].policy);
         else if (rows[i].rc != 0)
             hakc_out_note(o, "%s: %s", rows[i].policy, rows[i].err.msg);
+        else if (rows[i].fell_back)
+            hakc_out_note(o, "%s: placement depends on this policy, so it ran in full",
+                          rows[i].policy);
         else if (rows[i].differs[0] != '\0')
             hakc_out_note(o, "%s: events and full run differ in %s", rows[i].policy,
                           rows[i].differs);
@@ -168,20 +176,20 @@ static int by_time(const struct haks_row *rows, size_t n) {
 }
 
 int haks_rows_show(FILE *f, enum hakc_out_format format, const char *trace,
-                   const struct haks_pass *pass, const struct haks_row *rows,
-                   const struct haks_row *checks, size_t n, uint64_t eval_ns,
-                   struct hakc_err *err) {
+                   const struct haks_costs *costs, const struct haks_pass *pass,
+                   const struct haks_row *rows, const struct haks_row *checks, size_t n,
+                   uint64_t eval_ns, struct hakc_err *err) {
     struct hakc_out *o;
     int rc = hakc_out_open(&o, f, format, SCHEMA_VERSION, err);
     if (rc != 0)
         return rc;
     show_head(o, trace, pass, n, eval_ns);
+    hakc_out_str(o, "cost_model", "", costs->source);
     show_rows(o, rows, checks, n, format != HAKC_OUT_TABLE);
     if (format == HAKC_OUT_JSON)
         show_all_calls(o, rows, checks, n);
     if (format == HAKC_OUT_TABLE) {
-        hakc_out_note(o,
-                      "Mean: by ops. Cost: kernel time by constants measured on another machine.");
+        hakc_out_note(o, "Mean: by ops. Cost: predicted kernel time; prices: %s.", costs->source);
         hakc_out_note(o, "--json shows all figures and every call.");
     }
     if (!pass->has_times && by_time(rows, n))

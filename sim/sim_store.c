@@ -1,6 +1,8 @@
 /* Rows into the store. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/cmdline.h"
 #include "db/metrics.h"
@@ -12,7 +14,7 @@ static uint64_t known(uint64_t v) {
     return v == UINT64_MAX ? 0 : v;
 }
 
-static int put_trace(struct hakd *db, const char *path, int64_t *id, struct hakc_err *err) {
+int haks_store_trace(struct hakd *db, const char *path, int64_t *id, struct hakc_err *err) {
     struct hakt_reader *r;
     char hash[65];
     int rc = hakt_file_hash(path, hash, err);
@@ -66,7 +68,12 @@ static int put_metrics(struct hakd *db, int64_t run, const struct haks_row *r,
         {"predicted_mean_resident_time_bytes", r->f.mean_resident_time_bytes, HAKD_UNIT_BYTES},
         {"predicted_end_resident_bytes", r->f.end_resident_bytes, HAKD_UNIT_BYTES},
         {"predicted_peak_lazy_bytes", r->f.peak_lazy_bytes, HAKD_UNIT_BYTES},
-        {"predicted_cost_ns", r->f.cost_ns, HAKD_UNIT_NS},
+        {HAKD_M_PREDICTED_COST_NS, r->f.cost_ns, HAKD_UNIT_NS},
+        {"predicted_fault_cost_ns", r->f.cost.fault_ns, HAKD_UNIT_NS},
+        {"predicted_release_cost_ns", r->f.cost.release_ns, HAKD_UNIT_NS},
+        {"predicted_map_cost_ns", r->f.cost.map_ns, HAKD_UNIT_NS},
+        {"predicted_populate_cost_ns", r->f.cost.populate_ns, HAKD_UNIT_NS},
+        {"predicted_move_cost_ns", r->f.cost.move_ns, HAKD_UNIT_NS},
         {HAKD_M_SIM_NS, r->sim_ns, HAKD_UNIT_NS},
     };
     for (size_t i = 0; i < sizeof m / sizeof m[0]; i++) {
@@ -113,7 +120,7 @@ static int put_all(struct hakd *db, const struct haks_store_args *a, const char 
     if (rc == 0)
         rc = hakd_put_experiment(db, &e, &run.experiment, err);
     if (rc == 0)
-        rc = put_trace(db, a->trace, &run.trace, err);
+        rc = haks_store_trace(db, a->trace, &run.trace, err);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         if (rows[i].done)
             rc = put_row(db, &rows[i], &run, err);
@@ -124,6 +131,32 @@ static int put_all(struct hakd *db, const struct haks_store_args *a, const char 
         rc = hakd_finish_experiment(db, run.experiment, a->interrupted ? "interrupted" : "done",
                                     err);
     return rc;
+}
+
+/* A database that is there must open and accept this schema; one that is not needs a folder that
+ * takes it. */
+int haks_store_check(const char *path, struct hakc_err *err) {
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    struct hakd *db;
+    int rc;
+    if (path[0] == '\0' || access(path, F_OK) == 0) {
+        rc = hakd_open(&db, path, HAKD_WRITE, err);
+        if (rc == 0)
+            hakd_close(db);
+        return rc;
+    }
+    if (slash == NULL)
+        strcpy(folder, ".");
+    else if ((size_t)(slash - path) + 2 > sizeof folder)
+        return hakc_fail(err, HAKC_EUSAGE, "the name of the database is too long");
+    else {
+        memcpy(folder, path, (size_t)(slash - path) + 1);
+        folder[slash - path + 1] = '\0';
+    }
+    if (access(folder, W_OK | X_OK) == 0)
+        return 0;
+    return hakc_fail_errno(err, HAKC_EIO, "%s: no database can be made there", path);
 }
 
 int haks_rows_store(const struct haks_store_args *a, const struct haks_row *rows,

@@ -56,7 +56,7 @@ static struct haks_figures evaluate(const struct haks_stream *s, const struct ha
     struct haks_figures f;
     struct hakc_err err = {0};
     assert_int_equal(hakp_parse(policy, &spec, NULL, 0), 0);
-    if (haks_evaluate(s, pass, &spec, &f, &err) != 0)
+    if (haks_evaluate(s, pass, &haks_costs_reference, &spec, &f, &err) != 0)
         fail_msg("%s", err.msg);
     return f;
 }
@@ -249,7 +249,8 @@ static void test_placement_is_verified(void **state) {
     event(&a, HAKS_EV_PUT, 2, 0, 2, 0);
     event(&a, HAKS_EV_TAKEN, 1, 0, 7, 0);
     struct haks_stream *s = end(&a);
-    assert_int_equal(haks_evaluate(s, &pass, &spec, &f, &err), HAKC_EINTERNAL);
+    assert_int_equal(haks_evaluate(s, &pass, &haks_costs_reference, &spec, &f, &err),
+                     HAKC_EREFUSED);
     assert_non_null(strstr(err.msg, "op 7"));
     haks_stream_close(s);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "sim/cost_model.h"
 #include "sim/sim.h"
 #include "tracer/format/trace.h"
 
@@ -162,9 +163,9 @@ static void check_shape(const struct shape *shape, uint64_t *releases) {
         struct haks_figures f;
         char buf[160];
         assert_int_equal(hakp_parse(policies[i], &spec, NULL, 0), 0);
-        if (haks_evaluate(stream, &pass, &spec, &f, &err) != 0)
+        if (haks_evaluate(stream, &pass, &haks_costs_reference, &spec, &f, &err) != 0)
             fail_msg("%s: %s", policies[i], err.msg);
-        if (haks_full_run(path, &spec, &full, NULL, &err) != 0)
+        if (haks_full_run(path, &haks_costs_reference, &spec, &full, NULL, &err) != 0)
             fail_msg("%s: %s", policies[i], err.msg);
         if (haks_figures_differ(&f, &full.figures, buf, sizeof buf) != NULL)
             fail_msg("seed %u, %s: %s", shape->seed, policies[i], buf);
@@ -200,7 +201,7 @@ static void test_no_ops(void **state) {
     assert_int_equal(hakt_writer_close(w, NULL, NULL, NULL), 0);
     assert_int_equal(haks_first_pass(path, &pass, &stream, NULL, NULL), 0);
     assert_int_equal(pass.ops, 0);
-    assert_int_equal(haks_evaluate(stream, &pass, &spec, &f, NULL), 0);
+    assert_int_equal(haks_evaluate(stream, &pass, &haks_costs_reference, &spec, &f, NULL), 0);
     assert_int_equal(f.faults, 0);
     assert_int_equal(f.mean_resident_bytes, 0);
     haks_stream_close(stream);
@@ -225,8 +226,8 @@ static uint64_t releases_at_thread_end(unsigned ops_after) {
         assert_int_equal(hakt_write(w, &recs[i], NULL), 0);
     assert_int_equal(hakt_writer_close(w, NULL, NULL, NULL), 0);
     assert_int_equal(haks_first_pass(path, &pass, &stream, NULL, NULL), 0);
-    assert_int_equal(haks_evaluate(stream, &pass, &spec, &f, NULL), 0);
-    assert_int_equal(haks_full_run(path, &spec, &full, NULL, NULL), 0);
+    assert_int_equal(haks_evaluate(stream, &pass, &haks_costs_reference, &spec, &f, NULL), 0);
+    assert_int_equal(haks_full_run(path, &haks_costs_reference, &spec, &full, NULL, NULL), 0);
     assert_null(haks_figures_differ(&f, &full.figures, (char[160]){0}, 160));
     haks_stream_close(stream);
     return haks_release_calls(&f);
@@ -267,7 +268,7 @@ static void test_stop(void **state) {
     struct haks_stream *stream;
     struct hakc_err err = {0};
     write_trace(&(struct shape){1, 1000, 100, 1, 4, 1});
-    assert_int_equal(haks_first_pass(path, &pass, &stream, &stop, &err), HAKC_EINTERNAL);
+    assert_int_equal(haks_first_pass(path, &pass, &stream, &stop, &err), HAKC_EREFUSED);
     assert_non_null(strstr(err.msg, "interrupted"));
 }
 
