@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/units.h"
-#include "sim/commands.h"
+#include "sim/sim_commands.h"
 #include "sim/cost_model.h"
 #include "sim/costs_store.h"
 #include "sim/sim_rows.h"

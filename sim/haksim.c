@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim/commands.h"
+#include "sim/sim_commands.h"
 
 const char *argp_program_version = "haksim " HAK_VERSION;
 

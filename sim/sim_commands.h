@@ -1,6 +1,6 @@
 /* The commands of haksim. Each parses its arguments and returns the tool's exit code. */
-#ifndef SIM_COMMANDS_H
-#define SIM_COMMANDS_H
+#ifndef SIM_SIM_COMMANDS_H
+#define SIM_SIM_COMMANDS_H
 
 int haks_cmd_simulate(int argc, char **argv); /* without the name of a command */
 
