@@ -81,4 +81,20 @@ got = dict(((p, m), v) for p, m, v in db.execute("""
 want = {(r["policy"], r["mode"]): r["faults"] for r in json.load(open("over.json"))["policies"]}
 assert got == want, (got, want)
 END
+
+# A policy that places in its own way falls back to a full run, and its row says so.
+haksim over.zst --no-db --json -p never,report-2025 >both.json
+haksim over.zst --no-db --json -p report-2025 --mode=full >full.json
+python3 - <<'END'
+import json
+both, full = json.load(open("both.json")), json.load(open("full.json"))
+r = {p["policy"]: p for p in both["policies"]}
+assert r["never"]["mode"] == "events" and r["report-2025"]["mode"] == "full", r
+assert any("ran in full" in n for n in both["notes"]), both["notes"]
+del r["report-2025"]["sim_ns"], full["policies"][0]["sim_ns"]
+assert r["report-2025"] == full["policies"][0], r
+for p in both["policies"]:
+    parts = sum(p[c + "_cost_ns"] for c in ("fault", "release", "map", "populate", "move"))
+    assert p["predicted_cost_ns"] == parts > 0, p
+END
 echo "ok haksim-check"

@@ -140,9 +140,10 @@ static void check_own_placement(const struct haks_stream *stream, const struct h
     struct haks_pass full;
     struct hakc_err err = {0};
     assert_int_equal(hakp_parse("report-2025", &spec, NULL, 0), 0);
-    assert_int_equal(haks_evaluate(stream, pass, &spec, &f, &err), HAKC_EUSAGE);
+    assert_int_equal(haks_evaluate(stream, pass, &haks_costs_reference, &spec, &f, &err),
+                     HAKC_EREFUSED);
     assert_non_null(strstr(err.msg, "full"));
-    if (haks_full_run(path, &spec, &full, NULL, &err) != 0)
+    if (haks_full_run(path, &haks_costs_reference, &spec, &full, NULL, &err) != 0)
         fail_msg("%s", err.msg);
     assert_true(full.figures.calls[HAKS_RELEASE] > 20);
     assert_true(full.figures.calls[HAKS_MAP] <= full.figures.calls[HAKS_RELEASE]);
