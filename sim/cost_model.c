@@ -45,7 +45,8 @@ static void release_cost(const struct haks_costs *c, const struct haks_figures *
     add(ns, unmaps, c->unmap_call_ns + other);
 }
 
-void haks_cost(const struct haks_costs *c, const struct haks_pass *pass, struct haks_figures *f) {
+uint64_t haks_cost(const struct haks_costs *c, const struct haks_pass *pass,
+                   struct haks_figures *f) {
     struct haks_cost_split s = {0};
     uint64_t other = shootdown(c, pass), page = pass->page_size;
 
@@ -62,4 +63,5 @@ void haks_cost(const struct haks_costs *c, const struct haks_pass *pass, struct 
     const uint64_t causes[] = {s.fault_ns, s.release_ns, s.map_ns, s.populate_ns, s.move_ns};
     for (size_t i = 0; i < sizeof causes / sizeof causes[0]; i++)
         add(&f->cost_ns, causes[i], 1);
+    return f->cost_ns;
 }

@@ -46,7 +46,8 @@ struct haks_price {
 };
 const struct haks_price *haks_price_at(unsigned i);
 
-/* Sets f->cost and f->cost_ns from the other figures. Sums saturate. */
-void haks_cost(const struct haks_costs *c, const struct haks_pass *pass, struct haks_figures *f);
+/* Sets f->cost and f->cost_ns from the other figures; returns cost_ns. Sums saturate. */
+uint64_t haks_cost(const struct haks_costs *c, const struct haks_pass *pass,
+                   struct haks_figures *f);
 
 #endif

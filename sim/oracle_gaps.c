@@ -199,7 +199,7 @@ static uint64_t base_cost(const struct finder *f) {
     figures.faults = f->faults;
     figures.calls[HAKS_MOVE] = f->moves;
     figures.moved_bytes = f->moved_pages * f->o->pass->page_size;
-    return haks_cost(&f->o->costs, &figures, f->o->pass->page_size);
+    return haks_cost(&f->o->costs, f->o->pass, &figures);
 }
 
 int haks_oracle_find_gaps(struct haks_oracle *o, struct hakc_err *err) {

@@ -173,7 +173,7 @@ uint64_t haks_oracle_put_cost(const struct haks_oracle *o, const struct haks_put
     struct haks_figures f = {.released_bytes = p->pages * o->pass->page_size};
     f.calls[HAKS_DONTNEED] = 1;
     f.faults = p->refaults;
-    return haks_cost(&o->costs, &f, o->pass->page_size);
+    return haks_cost(&o->costs, o->pass, &f);
 }
 
 static void put(struct run *r, uint32_t span, uint32_t event) {
@@ -275,7 +275,7 @@ int haks_oracle_run(const struct haks_oracle *o, const struct haks_schedule *s,
             r.spans[i].slot = NONE;
         walk(&r);
         haks_meter_end(&r.meter, o->pass, out);
-        out->cost_ns = haks_cost(&o->costs, out, o->pass->page_size);
+        haks_cost(&o->costs, o->pass, out);
         *over = r.over;
     }
     free(r.spans);

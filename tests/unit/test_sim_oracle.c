@@ -216,7 +216,7 @@ static struct tried attempt(const struct small *s, const struct haks_costs *cost
     }
     t.page_ops += b.resident * (all - at);
     t.cost = b.faults * costs->fault_ns + b.released * costs->dontneed_page_ns +
-             b.moves * costs->map_ns + b.moved * costs->move_page_ns;
+             b.moves * costs->move_call_ns + b.moved * costs->move_page_ns;
     return t;
 }
 
@@ -255,9 +255,9 @@ static void test_nobody_beats_the_bound(void **state) {
         enum haks_weight weight = i % 2 == 0 ? HAKS_BY_OPS : HAKS_BY_TIME;
         seed = 1000u + (uint32_t)i;
         make_stream(&s, 0);
-        struct haks_oracle *o = oracle(&s, &haks_costs_default, weight);
+        struct haks_oracle *o = oracle(&s, &haks_costs_reference, weight);
         do {
-            struct tried t = attempt(&s, &haks_costs_default, choice, weight);
+            struct tried t = attempt(&s, &haks_costs_reference, choice, weight);
             uint64_t peak_bound, mean = mean_bytes(&s, t.page_ops, weight);
             uint64_t mean_bound = haks_oracle_mean_bound(o, mean);
             if (mean_bound > t.cost)
@@ -282,7 +282,7 @@ static void test_nobody_beats_the_bound(void **state) {
  * the mean's is within one page's cost of it. */
 static void test_the_bound_is_reached(void **state) {
     (void)state;
-    struct haks_costs costs = haks_costs_default;
+    struct haks_costs costs = haks_costs_reference;
     for (int i = 0; i < STREAMS; i++) {
         struct small s;
         uint64_t best_peak[SPANS + 1], best_mean[64], bound, worst = costs.fault_ns;
@@ -327,14 +327,16 @@ static void test_schedules_are_evaluated_as_policies(void **state) {
         seed = 500u + (uint32_t)i;
         make_stream(&s, 0);
         s.stream.by_unit = by_unit;
-        struct haks_oracle *o = oracle(&s, &haks_costs_default, HAKS_BY_OPS);
-        assert_int_equal(haks_evaluate(&s.stream, &s.pass, &eager, &policy, NULL), 0);
+        struct haks_oracle *o = oracle(&s, &haks_costs_reference, HAKS_BY_OPS);
+        assert_int_equal(
+            haks_evaluate(&s.stream, &s.pass, &haks_costs_reference, &eager, &policy, NULL), 0);
         assert_int_equal(
             haks_oracle_run(o, &(struct haks_schedule){0, 0, UINT64_MAX}, &schedule, &over, NULL),
             0);
         if (haks_figures_differ(&policy, &schedule, why, sizeof why) != NULL)
             fail_msg("stream %d, eager: %s", i, why);
-        assert_int_equal(haks_evaluate(&s.stream, &s.pass, &never, &policy, NULL), 0);
+        assert_int_equal(
+            haks_evaluate(&s.stream, &s.pass, &haks_costs_reference, &never, &policy, NULL), 0);
         assert_int_equal(haks_oracle_run(o, &(struct haks_schedule){UINT64_MAX, 0, UINT64_MAX},
                                          &schedule, &over, NULL),
                          0);
@@ -354,7 +356,7 @@ static void test_schedules_keep_their_bounds(void **state) {
         uint64_t bound;
         seed = 77u + (uint32_t)i;
         make_stream(&s, i % 4 == 0);
-        struct haks_oracle *o = oracle(&s, &haks_costs_default, HAKS_BY_TIME);
+        struct haks_oracle *o = oracle(&s, &haks_costs_reference, HAKS_BY_TIME);
         for (uint64_t pages = 0; pages <= SPANS * PAGES; pages++) {
             if (haks_oracle_mean_schedule(o, pages * PAGE, &f, NULL) == 0) {
                 assert_true(f.mean_resident_time_bytes <= pages * PAGE);
@@ -381,20 +383,20 @@ static void test_edges(void **state) {
     struct haks_figures f;
     s.stream.spans = s.spans;
     s.stream.events = s.events;
-    o = oracle(&s, &haks_costs_default, HAKS_BY_OPS);
+    o = oracle(&s, &haks_costs_reference, HAKS_BY_OPS);
     assert_int_equal(haks_oracle_mean_bound(o, 0), 0);
     assert_int_equal(haks_oracle_least_peak(o), 0);
     assert_int_equal(haks_oracle_mean_schedule(o, 0, &f, NULL), 0);
     haks_oracle_free(o);
     assert_int_equal(
-        haks_oracle_new(&o, &s.stream, &s.pass, &haks_costs_default, HAKS_BY_TIME, NULL),
+        haks_oracle_new(&o, &s.stream, &s.pass, &haks_costs_reference, HAKS_BY_TIME, NULL),
         HAKC_EREFUSED);
     s.stream.n_spans = 1;
     add(&s, HAKS_EV_FRESH, 0, 0);
     add(&s, HAKS_EV_TOUCH, 0, 3);
-    o = oracle(&s, &haks_costs_default, HAKS_BY_OPS);
+    o = oracle(&s, &haks_costs_reference, HAKS_BY_OPS);
     assert_int_equal(haks_oracle_least_peak(o), 3 * PAGE);
-    assert_int_equal(haks_oracle_mean_bound(o, 3 * PAGE), 3 * haks_costs_default.fault_ns);
+    assert_int_equal(haks_oracle_mean_bound(o, 3 * PAGE), 3 * haks_costs_reference.fault_ns);
     assert_true(haks_oracle_mean_bound(o, PAGE / 2) == HAKS_IMPOSSIBLE);
     haks_oracle_free(o);
 }
