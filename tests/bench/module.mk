@@ -5,3 +5,8 @@ TOOLS += bench_collect
 bench_collect_SRC := tests/bench/bench_collect.c
 bench_collect_A := libtracer libformat libcommon
 bench_collect_LD := -lzstd -lnettle -lm
+
+TOOLS += bench_format
+bench_format_SRC := tests/bench/bench_format.c
+bench_format_A := libformat libcommon
+bench_format_LD := -lzstd -lnettle -lm

@@ -79,8 +79,9 @@ static void decode(const uint8_t *data, size_t size) {
                            .last_time = data[6]};
     b.ids = data[7] % (b.records + 1);
     struct hakt_rec *recs = malloc(b.records * sizeof(*recs));
-    uint8_t *content = malloc(b.content_bytes + 1); /* its end is watched */
+    uint8_t *content = malloc(b.content_bytes + HAKT_CONTENT_SLACK); /* its end is watched */
     memcpy(content, data + 8, b.content_bytes);
+    memset(content + b.content_bytes, 0xff, HAKT_CONTENT_SLACK); /* whatever stands there */
     if (hakt_decode_chunk(d, &b, content, recs, &why) == 0) {
         for (uint64_t i = 0; i < b.records; i++)
             check(recs[i].old_id < b.first_id + b.ids && recs[i].thread < b.threads);

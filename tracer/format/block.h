@@ -15,11 +15,12 @@
 #define HAKT_BLOCK_HEAD      104u /* bytes: the skippable frame, its own 8 bytes included */
 #define HAKT_TAIL_SIZE       48u
 
-#define HAKT_FRAME_MAX    (1ull << 32) /* of any block; the kinds have tighter limits */
-#define HAKT_TEXT_MAX     (1u << 20)   /* content of header and trailer */
-#define HAKT_CHUNK_BYTES  (HAKT_CHUNK_MAX * 64u + (1u << 16)) /* content of a chunk */
-#define HAKT_INDEX_ENTRY  40u        /* content bytes of the index, a chunk */
-#define HAKT_THREAD_LIMIT (1u << 20) /* thread numbers lie below this */
+#define HAKT_FRAME_MAX     (1ull << 32) /* of any block; the kinds have tighter limits */
+#define HAKT_TEXT_MAX      (1u << 20)   /* content of header and trailer */
+#define HAKT_CHUNK_BYTES   (HAKT_CHUNK_MAX * 64u + (1u << 16)) /* content of a chunk */
+#define HAKT_CONTENT_SLACK 16         /* bytes readable behind the content of a block in memory */
+#define HAKT_INDEX_ENTRY   40u        /* content bytes of the index, a chunk */
+#define HAKT_THREAD_LIMIT  (1u << 20) /* thread numbers lie below this */
 
 /* Pinned: the numbers in the file. */
 enum hakt_block_kind {
@@ -90,8 +91,8 @@ int hakt_file_read(const struct hakt_file *f, uint64_t offset, void *buf, size_t
 int hakt_file_block(const struct hakt_file *f, uint64_t offset, struct hakt_block *b,
                     struct hakc_err *err);
 
-/* Reads the content of a block whose header stands at `offset`, by way of *packed, into *content.
- * dctx is a ZSTD_DCtx. */
+/* Reads the content of a block whose header stands at `offset`, by way of *packed, into *content,
+ * which has HAKT_CONTENT_SLACK bytes more. dctx is a ZSTD_DCtx. */
 int hakt_file_content(const struct hakt_file *f, uint64_t offset, const struct hakt_block *b,
                       void *dctx, struct hakt_bytes *packed, struct hakt_bytes *content,
                       struct hakc_err *err);

@@ -152,10 +152,21 @@ static int decode_directory(struct hakt_decoder *d, const struct hakt_block *b, 
     return 0;
 }
 
+/* The columns are read without looking for their ends, which are looked at after each record: a
+ * number that passes the end of its column is read from what stands behind it, and at last from the
+ * slack behind the content. */
+static inline int take_slack(struct span *s, uint64_t *v) {
+    const uint8_t *p = hakt_get_varint_slack(s->p, v);
+    if (__builtin_expect(p == NULL, 0))
+        return -1;
+    s->p = p;
+    return 0;
+}
+
 /* The object that a free or realloc names. */
 static inline int decode_old(struct hakt_decoder *d, struct cursor *c, uint64_t *old_id) {
     uint64_t v;
-    if (take(&c->own, &v) != 0)
+    if (take_slack(&c->own, &v) != 0)
         return -1;
     if (v != 0) {
         if (v > c->nids)
@@ -171,7 +182,7 @@ static inline int decode_old(struct hakt_decoder *d, struct cursor *c, uint64_t 
 
 static inline int decode_size(struct hakt_decoder *d, struct cursor *c, struct hakt_rec *r) {
     uint64_t v;
-    if (take(&c->size, &v) != 0)
+    if (take_slack(&c->size, &v) != 0)
         return -1;
     if (v == 0 && !(r->flags & (HAKT_REC_FAILED | HAKT_REC_UNFINISHED)))
         return 0; /* nothing asked for, nothing given */
@@ -185,36 +196,45 @@ static inline int decode_size(struct hakt_decoder *d, struct cursor *c, struct h
     return 0;
 }
 
+/* Everything but a plain malloc or free. */
+static int decode_rare(struct hakt_decoder *d, struct cursor *c, struct hakt_rec *r) {
+    if (r->op >= HAKT_OP_COUNT)
+        return -1;
+    if (hakt_op_has_old(r->op) && !(r->flags & HAKT_REC_FOREIGN) &&
+        decode_old(d, c, &r->old_id) != 0)
+        return -1;
+    if (hakt_op_has_size(r->op) && decode_size(d, c, r) != 0)
+        return -1;
+    if (hakt_op_has_align(r->op)) {
+        if (left(&d->align) == 0 || *d->align.p > 63)
+            return -1;
+        r->align_log2 = *d->align.p++;
+    }
+    return 0;
+}
+
 /* Decodes one run of one thread. */
 static int decode_run(struct hakt_decoder *d, struct cursor *cursor, struct hakt_rec *r,
                       uint64_t run) {
     struct cursor c = *cursor;
-    uint64_t delta = 0;
+    uint64_t delta = 0, time = d->time;
     for (const struct hakt_rec *end = r + run; r < end; r++) {
         uint8_t code = *c.op.p++;
-        uint8_t op = code & ((1u << HAKT_CODE_FLAGS_SHIFT) - 1);
-        if (d->has_times && take(&d->at, &delta) != 0)
+        if (d->has_times && take_slack(&d->at, &delta) != 0)
             return -1;
-        d->time += delta;
-        *r = (struct hakt_rec){
-            .time = d->time, .thread = c.thread, .op = op, .flags = code >> HAKT_CODE_FLAGS_SHIFT};
-        if (hakt_op_has_old(op) && !(r->flags & HAKT_REC_FOREIGN) &&
-            decode_old(d, &c, &r->old_id) != 0)
+        time += delta;
+        *r = (struct hakt_rec){.time = time,
+                               .thread = c.thread,
+                               .op = code & ((1u << HAKT_CODE_FLAGS_SHIFT) - 1),
+                               .flags = code >> HAKT_CODE_FLAGS_SHIFT};
+        int rc = code == HAKT_FREE     ? decode_old(d, &c, &r->old_id)
+                 : code == HAKT_MALLOC ? decode_size(d, &c, r)
+                                       : decode_rare(d, &c, r);
+        if (rc != 0 || c.size.p > c.size.end || c.own.p > c.own.end || d->at.p > d->at.end ||
+            time < delta) /* passed the end of time */
             return -1;
-        if (hakt_op_has_size(op) && decode_size(d, &c, r) != 0)
-            return -1;
-        if (op >= HAKT_MEMALIGN) {
-            if (op >= HAKT_OP_COUNT)
-                return -1;
-            if (hakt_op_has_align(op)) {
-                if (left(&d->align) == 0 || *d->align.p > 63)
-                    return -1;
-                r->align_log2 = *d->align.p++;
-            }
-        }
-        if (d->time < delta)
-            return -1; /* passed the end of time */
     }
+    d->time = time;
     *cursor = c;
     return 0;
 }

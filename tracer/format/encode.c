@@ -1,45 +1,11 @@
 #include <stdlib.h>
 #include <string.h>
-#include "tracer/format/chunk.h"
+#include "tracer/format/encode.h"
 #include "tracer/format/record.h"
 #include "tracer/format/varint.h"
 
 #define RECORDS_MIN 16                    /* first room of a thread */
 #define HELD_MAX    (8u * HAKT_CHUNK_MAX) /* records' room kept from chunk to chunk */
-
-/* Where an allocation of this chunk was made. */
-struct birth {
-    uint32_t thread;
-    uint32_t nth; /* among the thread's allocations in the chunk */
-};
-
-/* A thread's part of the columns that are grouped by thread. */
-struct part {
-    uint32_t records, allocs;
-    uint32_t cap;             /* records that there is room for */
-    uint32_t place;           /* in the directory */
-    uint8_t *op, *size, *own; /* owned */
-    uint8_t *size_end, *own_end;
-};
-
-struct run {
-    uint32_t thread, records;
-};
-
-struct hakt_encoder {
-    struct birth *births; /* by id - first id of the chunk */
-    struct run *runs;     /* the schedule so far, without the last run */
-    uint32_t nruns, run;  /* run: records of the last one */
-    uint32_t current;     /* its thread */
-    uint32_t n;           /* records in the chunk */
-    uint64_t first_id, next_id, first_time, time;
-    struct part *parts; /* by thread number */
-    uint32_t parts_cap;
-    uint32_t held;     /* records that all parts have room for */
-    uint32_t *present; /* the threads of this chunk */
-    uint32_t npresent;
-    uint8_t *far, *far_end, *align, *align_end, *at, *at_end; /* columns in the trace's order */
-};
 
 struct hakt_encoder *hakt_encoder_new(void) {
     struct hakt_encoder *e = calloc(1, sizeof(*e));
@@ -57,7 +23,7 @@ struct hakt_encoder *hakt_encoder_new(void) {
     return NULL;
 }
 
-static void part_free(struct part *t) {
+static void part_free(struct hakt_enc_part *t) {
     free(t->op);
     free(t->size);
     free(t->own);
@@ -81,7 +47,7 @@ void hakt_encoder_free(struct hakt_encoder *e) {
 
 static int threads_grow(struct hakt_encoder *e, uint32_t thread) {
     uint32_t cap = thread + thread / 2 + 16;
-    struct part *t = realloc(e->parts, cap * sizeof(*t));
+    struct hakt_enc_part *t = realloc(e->parts, cap * sizeof(*t));
     if (t == NULL)
         return HAKC_ENOMEM;
     e->parts = t;
@@ -94,7 +60,7 @@ static int threads_grow(struct hakt_encoder *e, uint32_t thread) {
     return 0;
 }
 
-static int part_grow(struct hakt_encoder *e, struct part *t) {
+static int part_grow(struct hakt_encoder *e, struct hakt_enc_part *t) {
     uint32_t cap = t->cap == 0 ? RECORDS_MIN : t->cap * 2;
     ptrdiff_t size_bytes = t->cap != 0 ? t->size_end - t->size : 0;
     ptrdiff_t own_bytes = t->cap != 0 ? t->own_end - t->own : 0;
@@ -118,7 +84,7 @@ static int switch_thread(struct hakt_encoder *e, uint32_t thread) {
     if (thread >= e->parts_cap && threads_grow(e, thread) != 0)
         return HAKC_ENOMEM;
     if (e->run > 0)
-        e->runs[e->nruns++] = (struct run){e->current, e->run};
+        e->runs[e->nruns++] = (struct hakt_enc_run){e->current, e->run};
     e->current = thread;
     e->run = 0;
     if (e->parts[thread].records == 0)
@@ -126,10 +92,11 @@ static int switch_thread(struct hakt_encoder *e, uint32_t thread) {
     return 0;
 }
 
-static inline void add_old(struct hakt_encoder *e, struct part *t, const struct hakt_rec *r) {
-    if (r->old_id >= e->first_id && e->births[r->old_id - e->first_id].thread == r->thread) {
-        t->own_end =
-            hakt_put_varint(t->own_end, t->allocs - e->births[r->old_id - e->first_id].nth);
+static inline void add_old(struct hakt_encoder *e, struct hakt_enc_part *t,
+                           const struct hakt_rec *r) {
+    uint64_t n = r->old_id - e->first_id;
+    if (r->old_id >= e->first_id && e->births[n].thread == r->thread) {
+        t->own_end = hakt_put_varint(t->own_end, t->allocs - e->births[n].nth);
     } else {
         *t->own_end++ = 0;
         e->far_end = hakt_put_varint(e->far_end, r->old_id == 0 ? 0 : e->next_id - r->old_id);
@@ -137,27 +104,27 @@ static inline void add_old(struct hakt_encoder *e, struct part *t, const struct 
 }
 
 int hakt_encoder_add(struct hakt_encoder *e, const struct hakt_rec *r) {
+    e->room = 0;
     if ((r->thread != e->current || e->n == 0) && switch_thread(e, r->thread) != 0)
         return HAKC_ENOMEM;
-    struct part *t = &e->parts[r->thread];
+    struct hakt_enc_part *t = e->part = &e->parts[r->thread];
     if (t->records == t->cap && part_grow(e, t) != 0)
         return HAKC_ENOMEM;
-    if (e->n++ == 0)
+    if (e->n == 0)
         e->first_time = e->time = r->time;
-    e->run++;
-    e->at_end = hakt_put_varint(e->at_end, r->time - e->time);
-    e->time = r->time;
-    t->op[t->records++] = (uint8_t)(r->op | r->flags << HAKT_CODE_FLAGS_SHIFT);
+    hakt_encoder_begin(e, r->op | r->flags << HAKT_CODE_FLAGS_SHIFT, r->time);
     if (hakt_op_has_old(r->op) && !(r->flags & HAKT_REC_FOREIGN))
         add_old(e, t, r);
-    if (!hakt_op_has_size(r->op))
-        return 0;
-    if (hakt_op_has_align(r->op))
-        *e->align_end++ = r->align_log2;
-    int absent = r->id == 0 && !(r->flags & (HAKT_REC_FAILED | HAKT_REC_UNFINISHED));
-    t->size_end = hakt_put_varint(t->size_end, absent ? 0 : r->size + 1);
-    if (r->id != 0)
-        e->births[e->next_id++ - e->first_id] = (struct birth){r->thread, t->allocs++};
+    if (hakt_op_has_size(r->op)) {
+        if (hakt_op_has_align(r->op))
+            *e->align_end++ = r->align_log2;
+        int absent = r->id == 0 && !(r->flags & (HAKT_REC_FAILED | HAKT_REC_UNFINISHED));
+        t->size_end = hakt_put_varint(t->size_end, absent ? 0 : r->size + 1);
+        if (r->id != 0)
+            hakt_encoder_birth(e);
+    }
+    uint32_t room = HAKT_CHUNK_MAX - e->n;
+    e->room = t->cap - t->records < room ? t->cap - t->records : room;
     return 0;
 }
 
@@ -176,7 +143,7 @@ static uint8_t *put_directory(struct hakt_encoder *e, uint8_t *p, size_t bytes[H
     uint32_t previous = 0;
     qsort(e->present, e->npresent, sizeof(*e->present), compare_u32);
     for (uint32_t k = 0; k < e->npresent; k++) {
-        struct part *t = &e->parts[e->present[k]];
+        struct hakt_enc_part *t = &e->parts[e->present[k]];
         t->place = k;
         p = hakt_put_varint(p, e->present[k] - previous);
         p = hakt_put_varint(p, t->records);
@@ -191,7 +158,7 @@ static uint8_t *put_directory(struct hakt_encoder *e, uint8_t *p, size_t bytes[H
 }
 
 static uint8_t *put_schedule(struct hakt_encoder *e, uint8_t *p) {
-    e->runs[e->nruns++] = (struct run){e->current, e->run};
+    e->runs[e->nruns++] = (struct hakt_enc_run){e->current, e->run};
     for (uint32_t i = 0; i < e->nruns; i++) {
         p = hakt_put_varint(p, e->parts[e->runs[i].thread].place);
         p = hakt_put_varint(p, e->runs[i].records);
@@ -213,11 +180,11 @@ static uint8_t *put_parts(struct hakt_encoder *e, uint8_t *p) {
     for (uint32_t k = 0; k < e->npresent; k++)
         p = put(p, e->parts[e->present[k]].op, e->parts[e->present[k]].records);
     for (uint32_t k = 0; k < e->npresent; k++) {
-        const struct part *t = &e->parts[e->present[k]];
+        const struct hakt_enc_part *t = &e->parts[e->present[k]];
         p = put(p, t->size, (size_t)(t->size_end - t->size));
     }
     for (uint32_t k = 0; k < e->npresent; k++) {
-        const struct part *t = &e->parts[e->present[k]];
+        const struct hakt_enc_part *t = &e->parts[e->present[k]];
         p = put(p, t->own, (size_t)(t->own_end - t->own));
     }
     return p;
@@ -226,7 +193,7 @@ static uint8_t *put_parts(struct hakt_encoder *e, uint8_t *p) {
 static void next_chunk(struct hakt_encoder *e) {
     int release = e->held > HELD_MAX;
     for (uint32_t k = 0; k < e->npresent; k++) {
-        struct part *t = &e->parts[e->present[k]];
+        struct hakt_enc_part *t = &e->parts[e->present[k]];
         if (release) {
             e->held -= t->cap;
             part_free(t);
@@ -235,7 +202,7 @@ static void next_chunk(struct hakt_encoder *e) {
         t->size_end = t->size;
         t->own_end = t->own;
     }
-    e->npresent = e->nruns = e->run = e->n = 0;
+    e->npresent = e->nruns = e->run = e->n = e->room = 0;
     e->first_id = e->next_id;
     e->far_end = e->far;
     e->at_end = e->at;

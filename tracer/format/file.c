@@ -67,7 +67,7 @@ int hakt_file_content(const struct hakt_file *f, uint64_t offset, const struct h
         ZSTD_findFrameCompressedSize(packed->p, b->frame_bytes) != b->frame_bytes)
         return hakc_fail_at(err, HAKC_ECORRUPT, f->path, offset,
                             "the zstd frame does not have the size that its block header says");
-    if (hakt_bytes_reserve(content, b->content_bytes + 1) != 0)
+    if (hakt_bytes_reserve(content, b->content_bytes + HAKT_CONTENT_SLACK) != 0)
         return hakc_fail_at(err, HAKC_ENOMEM, f->path, offset, "no memory for a block");
     size_t n = ZSTD_decompressDCtx(dctx, content->p, b->content_bytes, packed->p, b->frame_bytes);
     if (ZSTD_isError(n))

@@ -72,7 +72,7 @@ struct hakt_tally {
 };
 
 /* consumed = 1: the record consumes a live object of old_size bytes. */
-static inline void hakt_tally_add(struct hakt_tally *t, const struct hakt_rec *r, int consumed,
+static inline void hakt_tally_add(struct hakt_tally *t, const struct hakt_rec *r, unsigned consumed,
                                   uint64_t old_size) {
     struct hakt_totals *tot = &t->totals;
     tot->ops_by_kind[r->op]++;
@@ -95,8 +95,8 @@ static inline void hakt_tally_add(struct hakt_tally *t, const struct hakt_rec *r
     }
 }
 
-static inline int hakt_rec_consumes(const struct hakt_rec *r) {
-    return r->old_id != 0 && !(r->flags & HAKT_REC_FAILED);
+static inline unsigned hakt_rec_consumes(const struct hakt_rec *r) {
+    return (r->old_id != 0) & !(r->flags & HAKT_REC_FAILED);
 }
 
 /* The n > 0 records since the last call are a chunk, the last of them at `time`. */

@@ -10,25 +10,26 @@
 
 #define HAKT_VARINT_MAX 10 /* bytes of the longest uint64_t */
 
-/* Writes v at p, which has room for HAKT_VARINT_MAX bytes. Returns the byte after it. Without a
- * branch on the length below 2^28: lengths of sizes and times are what no CPU can foresee. */
-static inline uint8_t *hakt_put_varint(uint8_t *p, uint64_t v) {
-    if (__builtin_expect(v < 1u << 28, 1)) {
-        uint32_t x = (uint32_t)v, more = (31 - (uint32_t)__builtin_clz(x | 1)) / 7;
-        x = (x & 0x7f) | (x << 1 & 0x7f00) | (x << 2 & 0x7f0000) | (x << 3 & 0x7f000000);
-        x |= 0x80808080u & ((1u << 8 * more) - 1);
-        p[0] = (uint8_t)x;
-        p[1] = (uint8_t)(x >> 8);
-        p[2] = (uint8_t)(x >> 16);
-        p[3] = (uint8_t)(x >> 24);
-        return p + 1 + more;
-    }
+/* The longer forms of hakt_put_varint. */
+static inline uint8_t *hakt_put_varint_long(uint8_t *p, uint64_t v) {
     while (v >= 0x80) {
         *p++ = (uint8_t)v | 0x80;
         v >>= 7;
     }
     *p++ = (uint8_t)v;
     return p;
+}
+
+/* Writes v at p, which has room for HAKT_VARINT_MAX bytes. Returns the byte after it. Without a
+ * branch between one and two bytes: which of them a size or a time takes is what no CPU can
+ * foresee. */
+static inline uint8_t *hakt_put_varint(uint8_t *p, uint64_t v) {
+    if (__builtin_expect(v >= 1u << 14, 0))
+        return hakt_put_varint_long(p, v);
+    unsigned two = v >= 0x80;
+    p[0] = (uint8_t)((v & 0x7f) | two << 7);
+    p[1] = (uint8_t)(v >> 7);
+    return p + 1 + two;
 }
 
 /* The longer forms of hakt_get_varint. */
@@ -54,11 +55,17 @@ static inline const uint8_t *hakt_get_varint(const uint8_t *p, const uint8_t *en
         *v = *p;
         return p + 1;
     }
-    if (__builtin_expect(end - p >= 2 && p[1] < 0x80, 1)) {
-        *v = (uint64_t)(p[0] & 0x7f) | (uint64_t)p[1] << 7;
-        return p + 2;
-    }
     return hakt_get_varint_long(p, end, v);
+}
+
+/* The same where HAKT_VARINT_MAX bytes can be read at p, whether they are numbers or not. Does not
+ * branch between one byte and two, as hakt_put_varint. NULL: it is too big. */
+static inline const uint8_t *hakt_get_varint_slack(const uint8_t *p, uint64_t *v) {
+    unsigned two = p[0] >> 7;
+    if (__builtin_expect(two & p[1] >> 7, 0))
+        return hakt_get_varint_long(p, p + HAKT_VARINT_MAX, v);
+    *v = (p[0] & 0x7fu) | ((unsigned)p[1] << 7 & -two);
+    return p + 1 + two;
 }
 
 static inline void hakt_put_u32(uint8_t *p, uint32_t v) {

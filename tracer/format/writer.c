@@ -6,7 +6,7 @@
 #include <unistd.h>
 #include <zstd.h>
 #include "tracer/format/block.h"
-#include "tracer/format/chunk.h"
+#include "tracer/format/encode.h"
 #include "tracer/format/record.h"
 #include "tracer/format/text.h"
 #include "tracer/format/trace.h"
@@ -20,10 +20,10 @@
 struct hakt_writer {
     int fd;
     int is_stdout;
-    int regular; /* a file that can be truncated to the last whole block */
-    int has_times;
-    int failed;     /* enum hakc_code of the first failure: nothing is written any more */
-    uint64_t bytes; /* of whole blocks in the file */
+    int regular;       /* a file that can be truncated to the last whole block */
+    uint64_t time_max; /* 0 without times */
+    int failed;        /* enum hakc_code of the first failure: nothing is written any more */
+    uint64_t bytes;    /* of whole blocks in the file */
     uint32_t sequence;
     ZSTD_CCtx *cctx;
     struct hakt_encoder *encoder;
@@ -156,16 +156,21 @@ static const char *misfit(const struct hakt_writer *w, const struct hakt_rec *re
         return "its id is not the next one";
     if (rec->old_id >= w->next_id)
         return "its old id was not allocated yet";
-    if (rec->time < w->time || (rec->time != 0 && !w->has_times))
+    if (rec->time < w->time || rec->time > w->time_max)
         return "its time runs backwards, or the trace has no times";
     if (rec->thread >= HAKT_THREAD_LIMIT)
         return "its thread number is too high";
     return NULL;
 }
 
-/* A record that fits. */
-static int writer_add(struct hakt_writer *w, const struct hakt_rec *rec, int consumed,
+/* Any record that fits. */
+static int writer_add(struct hakt_writer *w, const struct hakt_rec *rec, unsigned consumed,
                       uint64_t old_size, struct hakc_err *err) {
+    if (w->failed != 0)
+        return hakc_fail(err, w->failed, "the trace %s was given up after an error", w->path);
+    const char *why = misfit(w, rec);
+    if (why != NULL)
+        return reject(err, w, why);
     if (hakt_encoder_add(w->encoder, rec) != 0) {
         w->failed = hakc_fail(err, HAKC_ENOMEM, "no memory for a chunk of the trace");
         return w->failed;
@@ -178,26 +183,66 @@ static int writer_add(struct hakt_writer *w, const struct hakt_rec *rec, int con
     return w->n < HAKT_CHUNK_MAX ? 0 : hakt_writer_flush(w, err);
 }
 
+static inline void plain_malloc(struct hakt_writer *w, const struct hakt_rec *rec) {
+    struct hakt_tally *t = &w->tally;
+    hakt_encoder_malloc(w->encoder, rec->time, rec->size);
+    w->next_id++;
+    t->totals.ops_by_kind[HAKT_MALLOC]++;
+    t->totals.allocs++;
+    t->live_bytes += rec->size;
+    if (t->live_bytes > t->totals.peak_live_bytes)
+        t->totals.peak_live_bytes = t->live_bytes;
+    if (++t->live_objects > t->totals.peak_live_objects)
+        t->totals.peak_live_objects = t->live_objects;
+}
+
+static inline void plain_free(struct hakt_writer *w, const struct hakt_rec *rec, unsigned consumed,
+                              uint64_t old_size) {
+    struct hakt_tally *t = &w->tally;
+    hakt_encoder_free_op(w->encoder, rec->time, rec->old_id);
+    t->totals.ops_by_kind[HAKT_FREE]++;
+    t->totals.frees += consumed;
+    t->live_objects -= consumed;
+    t->live_bytes -= old_size;
+}
+
+/* The quick way for a plain malloc or free that fits, by the thread of the record before, and does
+ * not fill the chunk. 0 = it is none. */
+static inline int writer_add_plain(struct hakt_writer *w, const struct hakt_rec *rec,
+                                   unsigned consumed, uint64_t old_size) {
+    if (w->encoder->room < 2 || rec->thread != w->encoder->current ||
+        (rec->flags | rec->align_log2) != 0 || rec->time < w->time || rec->time > w->time_max)
+        return 0;
+    if (rec->op == HAKT_FREE && (rec->id | rec->size) == 0 && rec->old_id < w->next_id)
+        plain_free(w, rec, consumed, consumed ? old_size : 0);
+    else if (rec->op == HAKT_MALLOC && rec->old_id == 0 && rec->id == w->next_id &&
+             rec->size != UINT64_MAX)
+        plain_malloc(w, rec);
+    else
+        return 0;
+    w->time = rec->time;
+    w->n++;
+    return 1;
+}
+
 int hakt_write_sized(struct hakt_writer *w, const struct hakt_rec *rec, uint64_t old_size,
                      struct hakc_err *err) {
-    if (w->failed != 0)
-        return hakc_fail(err, w->failed, "the trace %s was given up after an error", w->path);
-    const char *why = misfit(w, rec);
-    if (why != NULL)
-        return reject(err, w, why);
-    return writer_add(w, rec, hakt_rec_consumes(rec), old_size, err);
+    unsigned consumed = hakt_rec_consumes(rec);
+    if (__builtin_expect(writer_add_plain(w, rec, consumed, old_size), 1))
+        return 0;
+    return writer_add(w, rec, consumed, old_size, err);
 }
 
 int hakt_write(struct hakt_writer *w, const struct hakt_rec *rec, struct hakc_err *err) {
-    if (w->failed != 0)
-        return hakc_fail(err, w->failed, "the trace %s was given up after an error", w->path);
-    const char *why = misfit(w, rec);
+    const char *why = w->failed == 0 ? misfit(w, rec) : NULL;
     if (why != NULL)
         return reject(err, w, why);
     uint64_t size = 0;
-    int consumed = hakt_rec_consumes(rec) && hakt_sizes_take(&w->sizes, rec->old_id, &size);
-    if (rec->id != 0)
+    unsigned consumed = hakt_rec_consumes(rec) && hakt_sizes_take(&w->sizes, rec->old_id, &size);
+    if (rec->id != 0 && w->failed == 0)
         hakt_sizes_put(&w->sizes, rec->id, rec->size);
+    if (writer_add_plain(w, rec, consumed, size))
+        return 0;
     return writer_add(w, rec, consumed, size, err);
 }
 
@@ -265,7 +310,7 @@ int hakt_writer_open(struct hakt_writer **out, const char *path, const struct ha
         writer_free(w);
         return rc;
     }
-    w->has_times = (info->fidelity & HAKT_HAS_TIMES) != 0;
+    w->time_max = info->fidelity & HAKT_HAS_TIMES ? UINT64_MAX : 0;
     size_t n = hakt_text_from_info(info, &w->content);
     struct hakt_block b = state_block(w, HAKT_BLOCK_HEADER);
     if (n == 0)
