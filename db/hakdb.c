@@ -31,7 +31,7 @@ static const struct argp_option options[] = {
     {"trace", OPT_TRACE, "TEXT", 0,
      "runs, traces, compare: only traces whose path, command or hash holds TEXT", 2},
     {"alloc", OPT_ALLOC, "TEXT", 0, "runs: only allocators whose name holds TEXT", 2},
-    {"last", OPT_LAST, "N", 0, "runs, experiments: only the N newest", 2},
+    {"last", OPT_LAST, "N", 0, "runs, experiments, studies: only the N newest", 2},
     {"experiment", OPT_EXPERIMENT, "ID", 0,
      "runs, compare: only this experiment (compare: default is the newest with both)", 2},
     {"confidence", OPT_CONFIDENCE, "PERCENT", 0,
@@ -43,6 +43,7 @@ static const char doc[] =
     "\vCommands:\n"
     "  runs                 list runs\n"
     "  experiments          list experiments: one call of a tool each\n"
+    "  studies              list studies: experiments under one name\n"
     "  traces, libraries    list what was replayed, and through what\n"
     "  show RUN             all about a run, with its trace, library and machine\n"
     "  compare A B          two runs by their ids, or two variants of an experiment:\n"
@@ -67,6 +68,7 @@ struct command {
 static const struct command commands[] = {
     {"runs", hakdb_runs, 0, 0, HAS_TRACE | HAS_ALLOC | HAS_LAST | HAS_EXPERIMENT, HAKD_READ},
     {"experiments", hakdb_experiments, 0, 0, HAS_LAST, HAKD_READ},
+    {"studies", hakdb_studies, 0, 0, HAS_LAST, HAKD_READ},
     {"traces", hakdb_traces, 0, 0, HAS_TRACE, HAKD_READ},
     {"libraries", hakdb_libraries, 0, 0, 0, HAKD_READ},
     {"show", hakdb_show, 1, 1, 0, HAKD_READ},

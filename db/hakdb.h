@@ -33,6 +33,7 @@ struct hakdb {
 
 int hakdb_runs(struct hakdb *h);
 int hakdb_experiments(struct hakdb *h);
+int hakdb_studies(struct hakdb *h);
 int hakdb_traces(struct hakdb *h);
 int hakdb_libraries(struct hakdb *h);
 int hakdb_show(struct hakdb *h);

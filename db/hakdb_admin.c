@@ -9,6 +9,7 @@ int hakdb_merge(struct hakdb *h) {
         {"from", NULL, HAKC_COL_STR, 0},      {"experiments", NULL, HAKC_COL_INT, 0},
         {"runs", NULL, HAKC_COL_INT, 0},      {"traces", NULL, HAKC_COL_INT, 0},
         {"libraries", NULL, HAKC_COL_INT, 0}, {"machines", NULL, HAKC_COL_INT, 0},
+        {"studies", NULL, HAKC_COL_INT, 0},
     };
     int n = h->opt->n_args, done = 0, rc = HAKC_OK;
     struct hakd_merged *added = calloc((size_t)n, sizeof *added);
@@ -26,6 +27,7 @@ int hakdb_merge(struct hakdb *h) {
             hakc_out_cell_int(h->out, added[i].traces);
             hakc_out_cell_int(h->out, added[i].libraries);
             hakc_out_cell_int(h->out, added[i].machines);
+            hakc_out_cell_int(h->out, added[i].studies);
         }
         hakc_out_list_end(h->out);
     }

@@ -141,6 +141,35 @@ int hakdb_experiments(struct hakdb *h) {
     return rc ? rc : hakdb_put_list(h, st, "experiments", NULL, cols, n, NULL);
 }
 
+int hakdb_studies(struct hakdb *h) {
+    static const char sql[] =
+        "SELECT * FROM (SELECT name, tool, utc(created_unix_ns), experiments, running, machines,"
+        " traces, policies, runs, ok_runs, study_id FROM v_study ORDER BY study_id DESC"
+        " LIMIT coalesce(CAST(?1 AS INTEGER), -1)) ORDER BY study_id";
+    static const struct hakc_col cols[] = {
+        {"study", NULL, HAKC_COL_STR, 0},
+        {"tool", NULL, HAKC_COL_STR, 0},
+        {"created_utc", "created (UTC)", HAKC_COL_STR, 0},
+        {"experiments", "exps", HAKC_COL_INT, 0},
+        {"running", NULL, HAKC_COL_INT, 0},
+        {"machines", "hosts", HAKC_COL_INT, 0},
+        {"traces", NULL, HAKC_COL_INT, 0},
+        {"policies", NULL, HAKC_COL_INT, 0},
+        {"runs", NULL, HAKC_COL_INT, 0},
+        {"ok_runs", "ok", HAKC_COL_INT, 0},
+    };
+    char last[24];
+    const char *params[] = {number_or_null(h->opt->last, last)};
+    sqlite3_stmt *st;
+    int64_t rows;
+    int rc = hakdb_prepare(h, sql, params, 1, &st);
+    if (rc == HAKC_OK)
+        rc = hakdb_put_list(h, st, "studies", NULL, cols, sizeof cols / sizeof *cols, &rows);
+    if (rc == HAKC_OK && rows == 0)
+        hakc_out_note(h->out, "There is no study: haksim --study=NAME makes one.");
+    return rc;
+}
+
 int hakdb_traces(struct hakdb *h) {
     static const char sql[] =
         "SELECT id, path, command, ops, threads, duration_ns, peak_live_bytes, dropped,"

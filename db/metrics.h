@@ -51,6 +51,9 @@
 #define HAKD_M_PREDICTED_END_RESIDENT_BYTES       "predicted_end_resident_bytes"
 #define HAKD_M_PREDICTED_RELEASED_RESIDENT_BYTES  "predicted_released_resident_bytes"
 #define HAKD_M_PREDICTED_PEAK_LAZY_BYTES          "predicted_peak_lazy_bytes"
+#define HAKD_M_PREDICTED_POPULATED_BYTES          "predicted_populated_bytes"
+#define HAKD_M_PREDICTED_MOVED_BYTES              "predicted_moved_bytes"
+#define HAKD_M_PREDICTED_ROUNDS                   "predicted_rounds"
 #define HAKD_M_PREDICTED_COST_NS                  "predicted_cost_ns"
 #define HAKD_M_SIM_NS                             "sim_ns"
 

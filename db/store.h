@@ -3,7 +3,8 @@
  * of the tables; this header is how the tools write them. Queries are SQL (hakdb, or any client).
  *
  * A result leads back to what made it:
- *   experiment (one call of a tool: its version, arguments, seed, machine, start)
+ *   experiment (one call of a tool: its version, arguments, seed, machine, start; it may belong to
+ *     │         a study, which joins the calls of many processes or machines under one name)
  *     └ run (one allocator x policy x trace x pass x repeat, in a fresh process; or one simulated
  *       │    policy over one trace)
  *       ├ metric   (named raw figures, each with its unit)
@@ -69,12 +70,18 @@ int hakd_put_library(struct hakd *db, const struct hakd_library *l, int64_t *id,
  * page size, libc version. What cannot be read is NULL. */
 int hakd_put_this_machine(struct hakd *db, int64_t *id, struct hakc_err *err);
 
+/* A study: experiments that belong together, perhaps of many processes and machines. The name is
+ * its identity: equal names are one study, also when databases merge. */
+int hakd_put_study(struct hakd *db, const char *name, const char *tool, int64_t *id,
+                   struct hakc_err *err);
+
 /* One call of a tool. args is the command line, for repeating it. Gets a UUID, so that databases
  * merge. Set finished with hakd_finish_experiment: "done", "interrupted" or "failed". */
 struct hakd_experiment {
     const char *tool, *tool_version, *args;
     int64_t machine;
     uint64_t seed;
+    int64_t study; /* 0 = none */
 };
 int hakd_put_experiment(struct hakd *db, const struct hakd_experiment *e, int64_t *id,
                         struct hakc_err *err);
@@ -118,6 +125,32 @@ struct hakd_sample {
 int hakd_put_sample(struct hakd *db, int64_t run, const struct hakd_sample *s,
                     struct hakc_err *err);
 
+/* What the oracle says of a trace for one memory bound (sim/oracle.h). */
+struct hakd_oracle {
+    int64_t experiment, trace;
+    const char *kind;      /* of the bound: "mean" (by ops), "mean-time", "peak" */
+    uint64_t bytes;        /* the bound */
+    uint64_t bound_ns;     /* no schedule costs less; UINT64_MAX = none is possible */
+    uint64_t reachable_ns; /* a schedule that knows the future costs this; UINT64_MAX = not found */
+};
+int hakd_put_oracle(struct hakd *db, const struct hakd_oracle *o, struct hakc_err *err);
+
+/* ---- reading back ------------------------------------------------------------------------- */
+
+/* Calls fn for each ok run of a pass that a study holds over a trace, made by a library (0 = any);
+ * the newest first. A nonzero return of fn ends it and is returned. */
+typedef int hakd_run_fn(void *ctx, int64_t run, const char *policy, const char *mode);
+int hakd_each_study_run(struct hakd *db, int64_t study, int64_t trace, int64_t library,
+                        const char *pass, hakd_run_fn *fn, void *ctx, struct hakc_err *err);
+
+/* The figures and the system calls of a run. */
+typedef void hakd_metric_fn(void *ctx, const char *name, double value);
+typedef void hakd_syscall_fn(void *ctx, const struct hakd_syscall *s);
+int hakd_each_metric(struct hakd *db, int64_t run, hakd_metric_fn *fn, void *ctx,
+                     struct hakc_err *err);
+int hakd_each_syscall(struct hakd *db, int64_t run, hakd_syscall_fn *fn, void *ctx,
+                      struct hakc_err *err);
+
 /* The metrics of the newest run of that pass and mode that went well on this machine, as it is set
  * up now (hakd_put_this_machine): each is passed to `metric`. *unix_ns: when that experiment
  * started. HAKC_ENOENT if there is none. A database opened for reading will do. */
@@ -128,11 +161,12 @@ int hakd_newest_metrics(struct hakd *db, const char *pass, const char *mode,
 /* ---- whole databases ---------------------------------------------------------------------- */
 
 struct hakd_merged {
-    int64_t experiments, runs, traces, libraries, machines; /* rows that were added */
+    int64_t experiments, runs, traces, libraries, machines, studies; /* rows that were added */
 };
 
 /* Adds what the database at `other` holds and this one does not: experiments by their UUID, runs
- * by their place in the experiment, traces by hash, libraries and machines by identity. All or
+ * by their place in the experiment, traces by hash, libraries and machines by identity, studies by
+ * name. All or
  * nothing; twice gives the same as once. The other file is not changed; it must have this build's
  * schema version. */
 int hakd_merge(struct hakd *db, const char *other, struct hakd_merged *added, struct hakc_err *err);

@@ -8,7 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* machine, library and trace stand alone; an experiment finds its machine by identity. Where we
+/* machine, library, trace and study stand alone; an experiment finds its machine by identity, its
+ * study by name. Where we
  * hold an experiment as still running and the other saw its end, the end is taken over. */
 static const char merge_heads[] =
     "INSERT INTO main.machine (identity, hostname, cpu_model, cpu_vendor, arch, cpus_online,"
@@ -25,11 +26,15 @@ static const char merge_heads[] =
     " fidelity, records, ops, allocs, threads, duration_ns, start_unix_ns, dropped,"
     " peak_live_bytes, peak_live_objects FROM other.trace WHERE true ORDER BY id"
     " ON CONFLICT DO NOTHING;"
-    "INSERT INTO main.experiment (uuid, tool, tool_version, args, machine_id, seed,"
+    "INSERT INTO main.study (name, tool, created_unix_ns) SELECT name, tool, created_unix_ns"
+    " FROM other.study WHERE true ORDER BY id ON CONFLICT DO NOTHING;"
+    "INSERT INTO main.experiment (uuid, tool, tool_version, args, machine_id, seed, study_id,"
     " started_unix_ns, finished_unix_ns, state) SELECT e.uuid, e.tool, e.tool_version, e.args,"
-    " mine.id, e.seed, e.started_unix_ns, e.finished_unix_ns, e.state FROM other.experiment e"
-    " JOIN other.machine m ON m.id = e.machine_id"
-    " JOIN main.machine mine ON mine.identity = m.identity WHERE true ORDER BY e.id"
+    " mine.id, e.seed, ms.id, e.started_unix_ns, e.finished_unix_ns, e.state"
+    " FROM other.experiment e JOIN other.machine m ON m.id = e.machine_id"
+    " JOIN main.machine mine ON mine.identity = m.identity"
+    " LEFT JOIN other.study s ON s.id = e.study_id LEFT JOIN main.study ms ON ms.name = s.name"
+    " WHERE true ORDER BY e.id"
     " ON CONFLICT (uuid) DO UPDATE SET state = excluded.state,"
     " finished_unix_ns = excluded.finished_unix_ns"
     " WHERE state = 'running' AND excluded.state <> 'running';";
@@ -73,6 +78,10 @@ static const char merge_runs[] =
     " s.kernel_ns FROM temp.pair p JOIN other.syscall s ON s.run_id = p.other_id;"
     "INSERT INTO main.sample SELECT p.run_id, s.seq, s.op, s.time_ns, s.resident_bytes,"
     " s.live_bytes FROM temp.pair p JOIN other.sample s ON s.run_id = p.other_id;"
+    "INSERT INTO main.oracle SELECT me.id, mt.id, o.kind, o.bytes, o.bound_ns, o.reachable_ns"
+    " FROM other.oracle o JOIN other.experiment e ON e.id = o.experiment_id"
+    " JOIN main.experiment me ON me.uuid = e.uuid JOIN other.trace t ON t.id = o.trace_id"
+    " JOIN main.trace mt ON mt.sha256 = t.sha256 WHERE true ON CONFLICT DO NOTHING;"
     "DROP TABLE temp.theirs; DROP TABLE temp.added; DROP TABLE temp.pair;";
 
 static int count_rows(struct hakd *db, struct hakd_merged *n, struct hakc_err *err) {
@@ -82,7 +91,9 @@ static int count_rows(struct hakd *db, struct hakd_merged *n, struct hakc_err *e
         (rc = hakd_query_int(db, "SELECT count(*) FROM main.trace", &n->traces, err)) ||
         (rc = hakd_query_int(db, "SELECT count(*) FROM main.library", &n->libraries, err)))
         return rc;
-    return hakd_query_int(db, "SELECT count(*) FROM main.machine", &n->machines, err);
+    if ((rc = hakd_query_int(db, "SELECT count(*) FROM main.machine", &n->machines, err)))
+        return rc;
+    return hakd_query_int(db, "SELECT count(*) FROM main.study", &n->studies, err);
 }
 
 static int merge_rows(struct hakd *db, const char *other, struct hakd_merged *added,
@@ -109,7 +120,8 @@ static int merge_rows(struct hakd *db, const char *other, struct hakd_merged *ad
                                   .runs = after.runs - before.runs,
                                   .traces = after.traces - before.traces,
                                   .libraries = after.libraries - before.libraries,
-                                  .machines = after.machines - before.machines};
+                                  .machines = after.machines - before.machines,
+                                  .studies = after.studies - before.studies};
     return HAKC_OK;
 }
 

@@ -71,6 +71,32 @@ static int make_uuid(char text[37], struct hakc_err *err) {
     return HAKC_OK;
 }
 
+int hakd_put_study(struct hakd *db, const char *name, const char *tool, int64_t *id,
+                   struct hakc_err *err) {
+    struct hakd_bind b = {0};
+    int rc = hakd_prepared(db, HAKD_ST_STUDY, &b.st, err);
+    if (rc)
+        return rc;
+    hakd_bind_text(&b, name);
+    hakd_bind_text(&b, tool);
+    hakd_bind_int(&b, unix_ns());
+    return hakd_run_bound(db, &b, "storing a study", id, err);
+}
+
+int hakd_put_oracle(struct hakd *db, const struct hakd_oracle *o, struct hakc_err *err) {
+    struct hakd_bind b = {0};
+    int rc = hakd_prepared(db, HAKD_ST_ORACLE, &b.st, err);
+    if (rc)
+        return rc;
+    hakd_bind_int(&b, o->experiment);
+    hakd_bind_int(&b, o->trace);
+    hakd_bind_text(&b, o->kind);
+    hakd_bind_uint(&b, "bytes", o->bytes);
+    hakd_bind_known(&b, "bound_ns", o->bound_ns);
+    hakd_bind_known(&b, "reachable_ns", o->reachable_ns);
+    return hakd_run_bound(db, &b, "storing the oracle's answer", NULL, err);
+}
+
 int hakd_put_experiment(struct hakd *db, const struct hakd_experiment *e, int64_t *id,
                         struct hakc_err *err) {
     struct hakd_bind b = {0};
@@ -85,6 +111,7 @@ int hakd_put_experiment(struct hakd *db, const struct hakd_experiment *e, int64_
     hakd_bind_id(&b, e->machine);
     hakd_bind_uint(&b, "seed", e->seed);
     hakd_bind_int(&b, unix_ns());
+    hakd_bind_id(&b, e->study);
     return hakd_run_bound(db, &b, "storing an experiment", id, err);
 }
 

@@ -195,7 +195,36 @@ static const char version_1[] =
     "FROM experiment e JOIN machine m ON m.id = e.machine_id\n"
     "  LEFT JOIN run r ON r.experiment_id = e.id GROUP BY e.id;\n";
 
+/* Studies join experiments under one name; the oracle's answers stand beside simulated runs. */
+static const char version_2[] =
+    "CREATE TABLE study (\n"
+    "  id INTEGER PRIMARY KEY,\n"
+    "  name TEXT NOT NULL UNIQUE, -- its identity, also when databases merge\n"
+    "  tool TEXT NOT NULL, created_unix_ns INTEGER NOT NULL\n"
+    ") STRICT;\n"
+    "ALTER TABLE experiment ADD COLUMN study_id INTEGER REFERENCES study (id);\n"
+    "CREATE INDEX experiment_study ON experiment (study_id);\n"
+    "CREATE TABLE oracle (\n"
+    "  experiment_id INTEGER NOT NULL REFERENCES experiment (id) ON DELETE CASCADE,\n"
+    "  trace_id INTEGER NOT NULL REFERENCES trace (id),\n"
+    "  kind TEXT NOT NULL CHECK (kind IN ('mean', 'mean-time', 'peak')),\n"
+    "  bytes INTEGER NOT NULL, -- the memory bound\n"
+    "  bound_ns INTEGER, reachable_ns INTEGER,\n"
+    "  PRIMARY KEY (experiment_id, trace_id, kind, bytes)\n"
+    ") STRICT, WITHOUT ROWID;\n"
+    /* one row a study, with what came of it */
+    "CREATE VIEW v_study AS SELECT s.id AS study_id, s.name, s.tool, s.created_unix_ns,\n"
+    "  max(e.finished_unix_ns) AS finished_unix_ns,\n"
+    "  count(DISTINCT e.id) AS experiments,\n"
+    "  count(DISTINCT CASE WHEN e.state = 'running' THEN e.id END) AS running,\n"
+    "  count(DISTINCT e.machine_id) AS machines,\n"
+    "  count(r.id) AS runs, coalesce(sum(r.status = 'ok'), 0) AS ok_runs,\n"
+    "  count(DISTINCT r.trace_id) AS traces, count(DISTINCT r.policy) AS policies\n"
+    "FROM study s LEFT JOIN experiment e ON e.study_id = s.id\n"
+    "  LEFT JOIN run r ON r.experiment_id = e.id GROUP BY s.id;\n";
+
 const struct hakd_migration hakd_migrations[] = {
     {1, version_1},
+    {2, version_2},
     {0, NULL},
 };

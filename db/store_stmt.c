@@ -23,7 +23,8 @@ static const char *const statement_sql[HAKD_ST_COUNT] = {
         "RETURNING id",
     [HAKD_ST_EXPERIMENT] =
         "INSERT INTO experiment (uuid, tool, tool_version, args, machine_id, seed, "
-        "started_unix_ns, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'running') RETURNING id",
+        "started_unix_ns, study_id, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'running') "
+        "RETURNING id",
     [HAKD_ST_FINISH] = "UPDATE experiment SET state = ?2, finished_unix_ns = ?3 WHERE id = ?1 "
                        "RETURNING id",
     [HAKD_ST_RUN] =
@@ -47,6 +48,17 @@ static const char *const statement_sql[HAKD_ST_COUNT] = {
         "JOIN experiment e ON e.id = r.experiment_id JOIN machine m ON m.id = e.machine_id "
         "WHERE m.identity = ?1 AND r.pass = ?2 AND r.mode = ?3 AND r.status = 'ok' "
         "ORDER BY e.started_unix_ns DESC, r.id DESC LIMIT 1)",
+    [HAKD_ST_STUDY] = "INSERT INTO study (name, tool, created_unix_ns) VALUES (?1, ?2, ?3) "
+                      "ON CONFLICT (name) DO UPDATE SET name = name RETURNING id",
+    [HAKD_ST_ORACLE] = "INSERT INTO oracle (experiment_id, trace_id, kind, bytes, bound_ns, "
+                       "reachable_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [HAKD_ST_STUDY_RUNS] =
+        "SELECT r.id, r.policy, r.mode FROM run r JOIN experiment e ON e.id = r.experiment_id "
+        "WHERE e.study_id = ?1 AND r.trace_id = ?2 AND r.pass = ?3 AND r.status = 'ok' "
+        "AND (?4 IS NULL OR r.library_id = ?4) ORDER BY r.id DESC",
+    [HAKD_ST_METRICS_OF] = "SELECT name, value FROM metric WHERE run_id = ?1",
+    [HAKD_ST_SYSCALLS_OF] =
+        "SELECT call, detail, calls, errors, bytes, kernel_ns FROM syscall WHERE run_id = ?1",
 };
 
 int hakd_prepared(struct hakd *db, enum hakd_stmt which, sqlite3_stmt **st, struct hakc_err *err) {
