@@ -378,6 +378,90 @@ static void test_merge(void **state) {
     hakd_close(b);
 }
 
+/* ---- studies ------------------------------------------------------------------------------ */
+
+/* One shard: an experiment of study "s" with a simulated run under `policy`. */
+static void put_shard(const char *file, const char *policy, double faults) {
+    struct hakd *db;
+    struct hakd_experiment e = {.tool = "haksim", .tool_version = "0"};
+    struct hakd_trace t = {.sha256 = "aa", .path = "t.zst", .version = 1};
+    struct hakd_run r = {
+        .allocator = "hakmem", .policy = policy, .pass = "sim", .mode = "events", .status = "ok"};
+    struct hakd_oracle o = {.kind = "mean", .bytes = 7, .bound_ns = 3, .reachable_ns = UINT64_MAX};
+    struct hakd_syscall call = {.call = "madvise", .detail = "X", .calls = 4, .bytes = 9};
+    int64_t id;
+    ok(hakd_open(&db, file, HAKD_WRITE, &err));
+    ok(hakd_put_this_machine(db, &e.machine, &err));
+    ok(hakd_put_study(db, "s", "haksim", &e.study, &err));
+    ok(hakd_put_study(db, "s", "haksim", &id, &err)); /* the name is its identity */
+    assert_int_equal(id, e.study);
+    ok(hakd_put_experiment(db, &e, &r.experiment, &err));
+    ok(hakd_put_trace(db, &t, &r.trace, &err));
+    ok(hakd_put_run(db, &r, &id, &err));
+    ok(hakd_put_metric(db, id, "predicted_faults", faults, NULL, &err));
+    ok(hakd_put_syscall(db, id, &call, &err));
+    o.experiment = r.experiment;
+    o.trace = r.trace;
+    ok(hakd_put_oracle(db, &o, &err));
+    ok(hakd_finish_experiment(db, r.experiment, "done", &err));
+    hakd_close(db);
+}
+
+struct read_back {
+    struct hakd *db;
+    char policies[64];
+    double faults;
+    uint64_t calls;
+    int stop_after;
+};
+
+static void add_metric(void *ctx, const char *name, double value) {
+    assert_string_equal(name, "predicted_faults");
+    ((struct read_back *)ctx)->faults += value;
+}
+
+static void add_call(void *ctx, const struct hakd_syscall *s) {
+    assert_string_equal(s->detail, "X");
+    assert_true(s->bytes == 9 && s->kernel_ns == 0);
+    ((struct read_back *)ctx)->calls += s->calls;
+}
+
+static int add_run(void *ctx, int64_t run, const char *policy, const char *mode) {
+    struct read_back *b = ctx;
+    assert_string_equal(mode, "events");
+    strcat(strcat(b->policies, policy), " ");
+    ok(hakd_each_metric(b->db, run, add_metric, b, &err));
+    ok(hakd_each_syscall(b->db, run, add_call, b, &err));
+    return --b->stop_after == 0 ? 5 : 0;
+}
+
+static void test_study_of_shards(void **state) {
+    (void)state;
+    struct read_back b = {0};
+    struct hakd_merged added;
+    put_shard(path, "never", 10);
+    put_shard(path_b, "eager", 32);
+    ok(hakd_open(&b.db, path, HAKD_WRITE, &err));
+    ok(hakd_merge(b.db, path_b, &added, &err));
+    assert_int_equal(added.studies, 0); /* of the same name */
+    assert_int_equal(added.runs, 1);
+    ok(hakd_merge(b.db, path_b, &added, &err)); /* twice is once */
+    assert_int_equal(ask(b.db, "SELECT count(*) FROM oracle WHERE reachable_ns IS NULL"), 2);
+    assert_int_equal(ask(b.db, "SELECT runs FROM v_study WHERE name = 's'"), 2);
+    assert_int_equal(ask(b.db, "SELECT policies FROM v_study"), 2);
+    assert_int_equal(ask(b.db, "SELECT machines FROM v_study"), 1);
+    ok(hakd_each_study_run(b.db, 1, 1, 0, "sim", add_run, &b, &err));
+    assert_string_equal(b.policies, "eager never "); /* the newest first */
+    assert_true(b.faults == 42 && b.calls == 8);
+    b.stop_after = 1;
+    assert_int_equal(hakd_each_study_run(b.db, 1, 1, 0, "sim", add_run, &b, &err), 5);
+    b.policies[0] = '\0';
+    ok(hakd_each_study_run(b.db, 1, 1, 99, "sim", add_run, &b, &err)); /* of another library */
+    ok(hakd_each_study_run(b.db, 1, 1, 0, "time", add_run, &b, &err));
+    assert_string_equal(b.policies, "");
+    hakd_close(b.db);
+}
+
 static void test_merge_refusals(void **state) {
     (void)state;
     struct hakd *a = open_filled(path, 2);
@@ -399,10 +483,17 @@ static void test_merge_refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_versions),           TEST(test_damage),    TEST(test_check),
-        TEST(test_migrations),         TEST(test_busy),      TEST(test_full_disk),
-        TEST(test_concurrent_writers), TEST(test_read_only), TEST(test_merge),
+        TEST(test_versions),
+        TEST(test_damage),
+        TEST(test_check),
+        TEST(test_migrations),
+        TEST(test_busy),
+        TEST(test_full_disk),
+        TEST(test_concurrent_writers),
+        TEST(test_read_only),
+        TEST(test_merge),
         TEST(test_merge_refusals),
+        TEST(test_study_of_shards),
     };
     return cmocka_run_group_tests_name("store_files", tests, make_dir, drop_dir);
 }
