@@ -169,6 +169,18 @@ void *hak_arena_record(size_t bytes) {
     return r;
 }
 
+struct hak_slab *hak_arena_next(uint32_t *cursor) {
+    for (unsigned i = 0; i < narenas; i++) {
+        uint32_t at = *cursor > arenas[i].first_unit ? *cursor - arenas[i].first_unit : 0;
+        if (at >= arenas[i].top)
+            continue;
+        struct hak_slab *s = &arenas[i].meta[at];
+        *cursor = arenas[i].first_unit + at + s->span.units;
+        return s;
+    }
+    return NULL;
+}
+
 uint64_t hak_arena_committed(void) {
     uint64_t sum = 0;
     for (unsigned i = 0; i < narenas; i++)

@@ -75,11 +75,15 @@ void hak_core_set_clock(uint64_t now_ns);
 /* The policy in force, as its canonical string; returns its length as snprintf does. */
 int hak_core_policy(char *buf, size_t len);
 
+/* Another policy from now on: it begins anew, and what it does not want to keep goes at once. What
+ * moves placement (hakp_own_placement) stays as the process began. */
+void hak_core_set_policy(const struct hakp_spec *spec);
+
 struct hak_core_stats {
     uint64_t committed_bytes; /* address space made usable so far */
     uint64_t active_pages, dirty_pages, dirty_spans;
     uint64_t release_rounds, release_calls, released_spans, released_pages, release_failures;
-    uint64_t heaps, retired_heaps;
+    uint64_t heaps, retired_heaps, policy_switches;
 };
 void hak_core_stats(struct hak_core_stats *out);
 

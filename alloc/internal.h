@@ -70,6 +70,7 @@ struct hak_heap {
     struct hak_heap *next_retired;
     enum hak_heap_state state;
     uint32_t refills; /* since the pool looked at the clock last */
+    uint32_t number;  /* of the heap, from 0 */
 };
 
 struct hak_arena {
@@ -107,6 +108,8 @@ struct hak_slab *hak_arena_grow(uint32_t units);
 /* Zeroed memory for the allocator's own records, never given back; under the pool lock. */
 void *hak_arena_record(size_t bytes);
 uint64_t hak_arena_committed(void);
+/* The heads of all spans, one by one; under the pool lock. *cursor starts at 0; NULL: no more. */
+struct hak_slab *hak_arena_next(uint32_t *cursor);
 
 /* ---- pool.c ---- */
 /* Placement of the first HAKMEM (struct hakp_target.supers): slabs of 2 MiB, classes in powers of
@@ -130,6 +133,8 @@ void hak_pool_lose(struct hak_slab *head);
 struct hak_heap *hak_pool_pop_retired(void);
 void hak_pool_push_retired(struct hak_heap *h);
 bool hak_pool_has_retired(void);
+/* All heaps, linked by next; under the pool lock. */
+const struct hak_heap *hak_pool_heaps(void);
 
 /* ---- heap.c: bins, and the entry points that are not hot ---- */
 void *hak_heap_alloc_slow(size_t size, struct hak_heap *h);

@@ -1,131 +1,137 @@
-/* hakmem_ctl, and glibc's windows into malloc: mallinfo, mallinfo2, mallopt. malloc_stats and
- * malloc_info are still glibc's own and see none of our memory. */
+/* hakmem_ctl: the table of names, and how each is read and written. */
 #include <errno.h>
 #include <malloc.h>
 #include <string.h>
 #include "alloc/hakmem.h"
+#include "alloc/malloc_report.h"
+#include "alloc/malloc_settings.h"
 #include "alloc/malloc_thread.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
-static void fill_stats(struct hakmem_stats *out) {
-    struct hak_core_stats s;
-    uint64_t page = hak_os_page_size();
-    hak_core_stats(&s);
-    *out = (struct hakmem_stats){
-        .version = HAKMEM_STATS_VERSION,
-        .size = sizeof *out,
-        .committed_bytes = s.committed_bytes,
-        .active_bytes = s.active_pages * page,
-        .dirty_bytes = s.dirty_pages * page,
-        .dirty_spans = s.dirty_spans,
-        .release_rounds = s.release_rounds,
-        .release_calls = s.release_calls,
-        .release_failures = s.release_failures,
-        .released_spans = s.released_spans,
-        .released_bytes = s.released_pages * page,
-        .heaps = s.heaps,
-        .retired_heaps = s.retired_heaps,
-    };
-}
+/* Where a value goes. */
+struct reply {
+    void *out;
+    size_t *out_len;
+};
 
-static int put(void *out, size_t *out_len, const void *value, size_t len) {
-    if (!out || !out_len)
-        return EINVAL;
-    size_t room = *out_len;
-    *out_len = len;
+static int put(struct reply r, const void *value, size_t len) {
+    size_t room = *r.out_len;
+    *r.out_len = len;
     if (room < len)
         return ENOSPC;
-    memcpy(out, value, len);
+    memcpy(r.out, value, len);
     return 0;
 }
 
-static int ctl_version(void *out, size_t *out_len, const void *in, size_t in_len) {
-    (void)in_len;
-    return in ? EINVAL : put(out, out_len, HAK_VERSION, sizeof HAK_VERSION);
+static int put_text(struct reply r, const char *text) {
+    return put(r, text, strlen(text) + 1);
 }
 
-static int ctl_policy(void *out, size_t *out_len, const void *in, size_t in_len) {
-    char text[128];
-    (void)in_len;
-    if (in)
-        return EINVAL;
-    hak_thread_init();
+static int get_version(struct reply r) {
+    return put_text(r, HAK_VERSION);
+}
+
+static int get_policy(struct reply r) {
+    char text[160];
     int n = hak_core_policy(text, sizeof text);
-    return n < 0 || (size_t)n >= sizeof text ? EINVAL : put(out, out_len, text, (size_t)n + 1);
+    return n < 0 || (size_t)n >= sizeof text ? EINVAL : put_text(r, text);
 }
 
-static int ctl_stats(void *out, size_t *out_len, const void *in, size_t in_len) {
-    struct hakmem_stats s;
-    (void)in_len;
-    if (in)
+static int set_policy(const void *in, size_t len) {
+    char text[160];
+    struct hakp_spec spec;
+    if (len >= sizeof text)
         return EINVAL;
-    hak_thread_init();
-    fill_stats(&s);
-    return put(out, out_len, &s, sizeof s);
+    memcpy(text, in, len);
+    text[len] = '\0';
+    if (hakp_parse(text, &spec, NULL, 0) != 0)
+        return EINVAL;
+    hak_core_set_policy(&spec);
+    return 0;
 }
 
-static int ctl_clock(void *out, size_t *out_len, const void *in, size_t in_len) {
+static int get_problem(struct reply r) {
+    return put_text(r, hak_settings.problem);
+}
+
+/* As much of the struct as the caller knows, down to version 1. */
+static int get_stats(struct reply r) {
+    struct hakmem_stats s;
+    size_t first = offsetof(struct hakmem_stats, used_bytes);
+    size_t n = *r.out_len > sizeof s ? sizeof s : *r.out_len;
+    hak_report_stats(&s);
+    return put(r, &s, n < first ? sizeof s : n);
+}
+
+static int get_classes(struct reply r) {
+    size_t n = *r.out_len / sizeof(struct hakmem_class), room = *r.out_len;
+    *r.out_len = hak_report_classes(r.out, n) * sizeof(struct hakmem_class);
+    return *r.out_len <= room ? 0 : ENOSPC;
+}
+
+static int get_threads(struct reply r) {
+    size_t n = *r.out_len / sizeof(struct hakmem_thread), room = *r.out_len;
+    *r.out_len = hak_report_threads(r.out, 0, n) * sizeof(struct hakmem_thread);
+    return *r.out_len <= room ? 0 : ENOSPC;
+}
+
+static int get_json(struct reply r) {
+    size_t room = *r.out_len;
+    struct hak_text t = {.buf = r.out, .len = room};
+    hak_report_json(&t);
+    *r.out_len = t.used + 1;
+    if (t.used >= room)
+        return ENOSPC;
+    t.buf[t.used] = '\0';
+    return 0;
+}
+
+static int set_clock(const void *in, size_t len) {
     uint64_t ns;
-    if (out || out_len || !in || in_len != sizeof ns)
+    if (len != sizeof ns)
         return EINVAL;
     memcpy(&ns, in, sizeof ns);
-    hak_thread_init();
     hak_core_set_clock(ns);
     return 0;
 }
 
-static int ctl_trim(void *out, size_t *out_len, const void *in, size_t in_len) {
-    if (out || out_len || in || in_len)
-        return EINVAL;
+static int do_trim(void) {
     malloc_trim(0);
     return 0;
 }
 
+static const struct {
+    const char *name;
+    int (*get)(struct reply r);
+    int (*set)(const void *in, size_t len);
+    int (*act)(void); /* takes and gives nothing */
+} table[] = {
+    {"version", get_version, NULL, NULL},
+    {"policy", get_policy, set_policy, NULL},
+    {"policy.problem", get_problem, NULL, NULL},
+    {"stats", get_stats, NULL, NULL},
+    {"stats.classes", get_classes, NULL, NULL},
+    {"stats.threads", get_threads, NULL, NULL},
+    {"stats.json", get_json, NULL, NULL},
+    {"clock", NULL, set_clock, NULL},
+    {"trim", NULL, NULL, do_trim},
+};
+
 EXPORT int hakmem_ctl(const char *name, void *out, size_t *out_len, const void *in, size_t in_len) {
-    static const struct {
-        const char *name;
-        int (*call)(void *, size_t *, const void *, size_t);
-    } table[] = {
-        {"version", ctl_version}, {"policy", ctl_policy}, {"stats", ctl_stats},
-        {"clock", ctl_clock},     {"trim", ctl_trim},
-    };
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-        if (strcmp(name, table[i].name) == 0)
-            return table[i].call(out, out_len, in, in_len);
-    return ENOENT;
-}
-
-/* Spans in use count as allocated whole: the allocator keeps no count of single blocks, as that
- * would cost every malloc and free. */
-EXPORT struct mallinfo2 mallinfo2(void) {
-    struct hakmem_stats s;
+    size_t i = 0, n = sizeof table / sizeof table[0];
+    while (i < n && strcmp(name, table[i].name) != 0)
+        i++;
+    if (i == n)
+        return ENOENT;
+    bool read = out || out_len, write = in || in_len;
+    if ((read && (!out || !out_len || !table[i].get)) || (write && (!in || !table[i].set)))
+        return EINVAL;
+    if (!read && !write && !table[i].act)
+        return EINVAL;
     hak_thread_init();
-    fill_stats(&s);
-    return (struct mallinfo2){
-        .arena = s.committed_bytes,
-        .uordblks = s.active_bytes,
-        .fordblks = s.committed_bytes - s.active_bytes,
-        .keepcost = s.dirty_bytes,
-    };
-}
-
-static int clip(size_t n) {
-    return n > INT32_MAX ? INT32_MAX : (int)n;
-}
-
-EXPORT struct mallinfo mallinfo(void) {
-    struct mallinfo2 m = mallinfo2();
-    return (struct mallinfo){
-        .arena = clip(m.arena),
-        .uordblks = clip(m.uordblks),
-        .fordblks = clip(m.fordblks),
-        .keepcost = clip(m.keepcost),
-    };
-}
-
-/* No glibc parameter has a meaning here; as in glibc, what is not known is accepted and ignored. */
-EXPORT int mallopt(int param, int value) {
-    (void)param, (void)value;
-    return 1;
+    int rc = read ? table[i].get((struct reply){out, out_len}) : 0;
+    if (rc == 0 && write)
+        rc = table[i].set(in, in_len);
+    return rc == 0 && !read && !write ? table[i].act() : rc;
 }

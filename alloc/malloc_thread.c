@@ -1,5 +1,6 @@
 #include <pthread.h>
 #include <unistd.h>
+#include "alloc/malloc_settings.h"
 #include "alloc/malloc_thread.h"
 
 __thread struct hak_heap *hak_my_heap = (struct hak_heap *)&hak_empty_heap;
@@ -39,11 +40,8 @@ static void fork_child(void) {
 }
 
 static void init(void) {
-    struct hakp_spec spec;
-    const char *text = hak_os_env("HAKMEM_POLICY");
-    if (text == NULL || hakp_parse(text, &spec, NULL, 0) != 0)
-        hakp_parse(HAK_POLICY_DEFAULT, &spec, NULL, 0);
-    hak_core_init(&spec);
+    hak_settings_read();
+    hak_core_init(&hak_settings.policy);
     have_key = pthread_key_create(&key, thread_end) == 0;
 }
 

@@ -21,6 +21,7 @@ static struct hak_heap *all_heaps;
 static struct hak_heap *retired_first, *retired_last;
 static _Atomic(unsigned) nretired;
 static unsigned nheaps;
+static uint64_t nswitches; /* of the policy */
 
 void hak_pool_lock(void) {
     pthread_mutex_lock(&lock);
@@ -221,7 +222,17 @@ uint64_t hak_core_trim(struct hak_heap *h) {
 }
 
 int hak_core_policy(char *buf, size_t len) {
-    return hakp_format(&spans.policy.spec, buf, len);
+    hak_pool_lock();
+    int n = hakp_format(&spans.policy.spec, buf, len);
+    hak_pool_unlock();
+    return n;
+}
+
+void hak_core_set_policy(const struct hakp_spec *spec) {
+    hak_pool_lock();
+    hak_spans_switch(&spans, spec, now());
+    nswitches++;
+    hak_pool_unlock();
 }
 
 void hak_core_stats(struct hak_core_stats *out) {
@@ -238,11 +249,16 @@ void hak_core_stats(struct hak_core_stats *out) {
         .release_failures = spans.released.failed,
         .heaps = nheaps,
         .retired_heaps = atomic_load_explicit(&nretired, memory_order_relaxed),
+        .policy_switches = nswitches,
     };
     hak_pool_unlock();
 }
 
 /* ---- heaps --------------------------------------------------------------------------------- */
+
+const struct hak_heap *hak_pool_heaps(void) {
+    return all_heaps;
+}
 
 bool hak_pool_has_retired(void) {
     return atomic_load_explicit(&nretired, memory_order_relaxed) != 0;
@@ -300,7 +316,7 @@ struct hak_heap *hak_heap_new(void) {
         if (h) {
             h->next = all_heaps;
             all_heaps = h;
-            nheaps++;
+            h->number = nheaps++;
             for (unsigned c = 1; c < HAK_CLASSES; c++) {
                 h->bin[c].magazine = magazine(c);
                 h->bin[c].room = (int32_t)h->bin[c].magazine;

@@ -214,6 +214,37 @@ void hak_spans_restart(struct hak_spans *s, uint64_t now_ns) {
     tell(s, HAKP_EV_START, NULL, now_ns);
 }
 
+/* Dirty, and out of the old policy's sight: behind the oldest, so that deeper in a stack is older.
+ */
+static void list_add_oldest(struct hak_spans *s, struct hak_span *span) {
+    span->younger = s->oldest;
+    span->older = NULL;
+    if (s->oldest != NULL) {
+        span->freed_ns = s->oldest->freed_ns;
+        s->oldest->older = span;
+    } else {
+        s->youngest = span;
+    }
+    s->oldest = span;
+    span->listed = 1;
+    s->dirty_spans++;
+    s->dirty_pages += span->used_pages;
+}
+
+void hak_spans_switch(struct hak_spans *s, const struct hakp_spec *spec, uint64_t now_ns) {
+    for (unsigned kind = 0; kind < HAK_SPAN_KINDS; kind++) {
+        bool seen = hak_span_kind_pages(kind, s->page_size) * s->page_size >= spec->min_bytes;
+        for (struct hak_span *span = s->free[kind]; span != NULL; span = span->next_free) {
+            if (span->listed && !seen)
+                list_remove(s, span);
+            else if (!span->listed && seen && span->state == HAK_SPAN_DIRTY)
+                list_add_oldest(s, span);
+        }
+    }
+    hakp_init(&s->policy, spec);
+    tell(s, HAKP_EV_START, NULL, now_ns);
+}
+
 struct hak_span *hak_spans_take(struct hak_spans *s, unsigned kind, uint64_t now_ns) {
     struct hak_span *span = s->free[kind];
     if (span == NULL) {

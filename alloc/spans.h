@@ -129,6 +129,10 @@ void hak_spans_look(struct hak_spans *s, uint64_t now_ns);
  * counts as freed just now. */
 void hak_spans_restart(struct hak_spans *s, uint64_t now_ns);
 
+/* Another policy: as hak_spans_restart, but spans keep their age. Spans that the old policy's
+ * min_bytes kept out of its sight count as older than all others. */
+void hak_spans_switch(struct hak_spans *s, const struct hakp_spec *spec, uint64_t now_ns);
+
 /* Any other event (PRESSURE, OOM, THREAD_EXIT, TRIM). Returns the pages released that may
  * have been resident. */
 uint64_t hak_spans_tell(struct hak_spans *s, enum hakp_event_kind kind, uint64_t now_ns);

@@ -19,6 +19,35 @@ for case in fork move maps data trim; do
 done
 # glibc's other names for the same functions
 LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_names"
+# glibc's windows into malloc; the threshold that a program sets is a policy unless the operator set one
+"$BIN/stress/alloc_info" 2>/dev/null
+LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_info" 2>err
+sed 's/= [0-9]*$/= N/' err | tr '\n' '|' | tr -s ' ' | grep -qxF \
+    'Arena 0:|system bytes = N|in use bytes = N|Total (incl. mmap):|system bytes = N|in use bytes = N|max mmap regions = N|max mmap bytes = N|'
+LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=stats.json "$BIN/stress/alloc_info" 2>/dev/null
+LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=given.json HAKMEM_POLICY=never "$BIN/stress/alloc_info" 2>/dev/null
+LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=wrong.json HAKMEM_POLICY='part"ial' /bin/true
+LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=old.json HAKMEM_NO_MADVISE=1 PARTIAL_RELEASE_MIN_SLABS=9 /bin/true
+LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=old2.json HAKMEM_NO_MADVISE=0 PARTIAL_RELEASE_MIN_SLABS=9 /bin/true
+LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=1 /bin/true 2>stderr.json
+LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=0 HAKMEM_POLICY=nonsense /bin/true 2>nothing
+[ ! -s nothing ]
+python3 - <<'END'
+import json
+def load(name):
+    d = json.load(open(name + ".json"))
+    assert d["schema_version"] == 2, d
+    assert d["used_bytes"] <= d["active_bytes"] <= d["committed_bytes"], d
+    assert sum(c["slab_bytes"] for c in d["classes"]) == d["slab_bytes"], d
+    assert sum(t["slabs"] for t in d["threads"]) == d["slab_spans"], d
+    return d["policy"], d["policy_problem"]
+assert load("stats") == ("decay:ms=1000,max=64KiB", ""), load("stats")
+assert load("given") == ("never", "")
+policy, problem = load("wrong")
+assert policy.startswith("decay") and problem.startswith('HAKMEM_POLICY="part"ial": unknown policy'), problem
+assert load("old") == ("never", "") and load("old2") == ("partial:n=9", "")
+load("stderr")
+END
 # hakmem_ctl, and a policy string that is wrong: the default is in force
 LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=eager:how=unmap "$BIN/stress/alloc_ctl" eager:how=unmap
 LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=partial:7 "$BIN/stress/alloc_ctl" partial:n=7

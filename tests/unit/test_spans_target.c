@@ -193,11 +193,40 @@ static void test_restart(void **state) {
     expect_gone(8);
 }
 
+/* Another policy: spans that the old one's min kept out of sight are seen, and count as the oldest;
+ * those below the new one's min are seen no more. */
+static void test_switch(void **state) {
+    (void)state;
+    const struct hakp_spec all = {.kind = HAKP_NEVER},
+                           none = {.kind = HAKP_NEVER, .min_bytes = 1 << 20};
+    struct hak_spans s;
+    start(&s);
+    hak_spans_switch(&s, &none, 2000);
+    assert_int_equal(heard.kind, HAKP_EV_START);
+    assert_int_equal(s.dirty_spans, 0);
+    answer.keep_pages = 0;
+    hak_spans_tell(&s, HAKP_EV_TRIM, 2001);
+    assert_int_equal(calls, 0);
+    answer.keep_pages = 30;
+    hak_spans_switch(&s, &all, 2002);
+    assert_int_equal(s.dirty_spans, 3);
+    assert_int_equal(s.released.spans, 5);
+    for (unsigned i = 0; i < 8; i++) /* the oldest went, as if nothing had been switched */
+        assert_int_equal(released[v[i].unit], i < 5);
+    struct hak_span *top = hak_spans_take(&s, HAK_KIND_SMALL, 2003);
+    assert_ptr_equal(top, &v[7]);
+    assert_int_equal(top->state, HAK_SPAN_DIRTY);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_events),  cmocka_unit_test(test_keep_pages),
-        cmocka_unit_test(test_max_age), cmocka_unit_test(test_ticks),
-        cmocka_unit_test(test_restart), cmocka_unit_test(test_failure_passes_over),
+        cmocka_unit_test(test_switch),
+        cmocka_unit_test(test_events),
+        cmocka_unit_test(test_keep_pages),
+        cmocka_unit_test(test_max_age),
+        cmocka_unit_test(test_ticks),
+        cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_failure_passes_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

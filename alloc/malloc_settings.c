@@ -1,0 +1,56 @@
+/*
+ * The environment: HAKMEM_POLICY, HAKMEM_STATS, and two names of the first HAKMEM. A value that
+ * makes no sense leaves the default in force; the library is a guest and prints nothing of it, but
+ * hakmem_ctl("policy.problem") and the statistics at exit tell.
+ */
+#include "alloc/malloc_settings.h"
+#include "alloc/heap.h"
+#include "alloc/os.h"
+#include "alloc/put_text.h"
+
+struct hak_settings hak_settings;
+
+static void say(const char *name, const char *text, const char *why) {
+    struct hak_text t = {.buf = hak_settings.problem, .len = sizeof hak_settings.problem - 1};
+    hak_text(&t, "%s=\"%s\": %s", name, text, why);
+    hak_settings.problem[t.used < t.len ? t.used : t.len] = '\0';
+}
+
+static bool is_on(const char *text) {
+    return text && text[0] && !(text[0] == '0' && !text[1]);
+}
+
+/* A policy string of the environment, with `before` in front of the value. */
+static bool take(const char *name, const char *before, const char *text) {
+    char whole[128], why[120];
+    struct hak_text t = {.buf = whole, .len = sizeof whole - 1};
+    hak_text(&t, "%s%s", before, text);
+    whole[t.used < t.len ? t.used : t.len] = '\0';
+    if (t.used <= t.len && hakp_parse(whole, &hak_settings.policy, why, sizeof why) == 0)
+        return hak_settings.policy_given = true;
+    say(name, text, t.used > t.len ? "it is too long" : why);
+    return false;
+}
+
+/* HAKMEM_POLICY stands above the old names; of those, the one that turns releases off. */
+static void read_policy(void) {
+    const char *policy = hak_os_env("HAKMEM_POLICY");
+    const char *least = hak_os_env("PARTIAL_RELEASE_MIN_SLABS");
+    hakp_parse(HAK_POLICY_DEFAULT, &hak_settings.policy, NULL, 0);
+    if (policy && policy[0])
+        take("HAKMEM_POLICY", "", policy);
+    else if (is_on(hak_os_env("HAKMEM_NO_MADVISE")))
+        take("HAKMEM_NO_MADVISE", "never", "");
+    else if (least && least[0])
+        take("PARTIAL_RELEASE_MIN_SLABS", "partial:", least);
+}
+
+void hak_settings_read(void) {
+    const char *stats = hak_os_env("HAKMEM_STATS");
+    read_policy();
+    struct hak_text t = {.buf = hak_settings.stats, .len = sizeof hak_settings.stats - 1};
+    if (is_on(stats))
+        hak_text(&t, "%s", stats);
+    if (t.used > t.len) /* half a path is another file */
+        hak_settings.stats[0] = '\0';
+}
