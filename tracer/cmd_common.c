@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include "common/units.h"
 #include "tracer/commands.h"
 
 int hakt_cmd_fail(const struct hakc_err *err) {
@@ -29,4 +30,14 @@ uint64_t hakt_cmd_number(struct argp_state *state, const char *name, const char 
         argp_error(state, "%s: '%s' is not a whole number from %" PRIu64 " to %" PRIu64, name, text,
                    min, max);
     return v;
+}
+
+uint64_t hakt_cmd_time(struct argp_state *state, const char *name, const char *text) {
+    struct hakc_err err;
+    uint64_t ns = 0; /* a number alone is ns, as the tools print times */
+    if (text[0] != '\0' && strspn(text, "0123456789") == strlen(text))
+        return hakt_cmd_number(state, name, text, 0, UINT64_MAX);
+    if (hakc_parse_duration(text, &ns, &err) != 0)
+        argp_error(state, "%s: %s", name, err.msg);
+    return ns;
 }

@@ -5,18 +5,20 @@
 #include "tracer/commands.h"
 #include "tracer/format/trace.h"
 
-enum { OPT_FROM = 256, OPT_COUNT, OPT_JSON };
+enum { OPT_FROM = 256, OPT_AT, OPT_TO, OPT_COUNT, OPT_JSON };
 
 static const struct argp_option options[] = {
     {"from", OPT_FROM, "RECORD", 0, "Begin at this record (the first is 0)", 0},
+    {"at", OPT_AT, "TIME", 0, "Begin at this time (ns, or such as 1.5s)", 0},
+    {"to", OPT_TO, "TIME", 0, "End before this time", 0},
     {"count", OPT_COUNT, "N", 0, "Print at most N records", 0},
     {"json", OPT_JSON, NULL, 0, "A JSON object a line", 0},
     {0}};
 
 struct dump_args {
     const char *file;
-    uint64_t from, count;
-    int json;
+    uint64_t from, at, to, count;
+    int by_time, json;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
@@ -24,6 +26,14 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case OPT_FROM:
         a->from = hakt_cmd_number(state, "--from", arg, 0, UINT64_MAX);
+        return 0;
+    case OPT_AT:
+        a->at = hakt_cmd_time(state, "--at", arg);
+        a->by_time = 1;
+        return 0;
+    case OPT_TO:
+        a->to = hakt_cmd_time(state, "--to", arg);
+        a->by_time = 1;
         return 0;
     case OPT_COUNT:
         a->count = hakt_cmd_number(state, "--count", arg, 0, UINT64_MAX);
@@ -48,11 +58,15 @@ static const struct argp argp = {
     options,
     parse,
     "TRACE",
-    "Prints the records of a trace.\v"
+    "Prints the records of a trace, from the first that all options hold for. A trace is entered "
+    "by "
+    "its index: what comes before is not read.\v"
     "A line is: record number, time in ns (- without times), thread, operation, and what applies "
     "of old=ID (what free or realloc consumes; \"null\", or \"foreign\" for a pointer that the "
     "trace never saw allocated), id=ID (what is made), size=BYTES, align=BYTES, and the words "
-    "failed, unfinished, implied. A trace that is corrupt is printed up to there.",
+    "failed, unfinished, implied. What the recorder saw beside the ops, such as mmap, stands "
+    "between "
+    "them as lines that begin with \"event\". A trace that is corrupt is printed up to there.",
     NULL,
     NULL,
     NULL};
@@ -114,37 +128,128 @@ static void print_json(uint64_t number, const struct hakt_rec *r, int times) {
     puts("}");
 }
 
-static int dump(struct hakt_reader *r, const struct dump_args *a, struct hakc_err *err) {
-    int times = (hakt_reader_info(r)->fidelity & HAKT_HAS_TIMES) != 0;
+static void print_event_text(const struct hakt_event *e, int times) {
+    const char *name = hakt_event_name(e->kind), *arg;
+    fputs("event ", stdout);
+    if (times)
+        printf("%" PRIu64, e->time);
+    else
+        fputs("-", stdout);
+    printf(" %" PRIu32, e->thread);
+    if (name != NULL)
+        printf(" %s", name);
+    else
+        printf(" kind=%u", e->kind);
+    for (unsigned i = 0; i < 4; i++) {
+        if ((arg = hakt_event_arg_name(e->kind, i)) != NULL)
+            printf(" %s=%" PRIu64, arg, e->arg[i]);
+        else if (e->arg[i] != 0)
+            printf(" arg%u=%" PRIu64, i, e->arg[i]);
+    }
+    puts(e->flags & HAKT_EVENT_FAILED ? " failed" : "");
+}
+
+static void print_event_json(const struct hakt_event *e, int times) {
+    const char *name = hakt_event_name(e->kind), *arg;
+    printf("{\"event\":");
+    if (name != NULL)
+        printf("\"%s\"", name);
+    else
+        printf("%u", e->kind);
+    printf(",\"before_record\":%" PRIu64 ",\"time_ns\":", e->record);
+    if (times)
+        printf("%" PRIu64, e->time);
+    else
+        fputs("null", stdout);
+    printf(",\"thread\":%" PRIu32, e->thread);
+    for (unsigned i = 0; i < 4; i++) {
+        if ((arg = hakt_event_arg_name(e->kind, i)) != NULL)
+            printf(",\"%s\":%" PRIu64, arg, e->arg[i]);
+        else if (e->arg[i] != 0)
+            printf(",\"arg%u\":%" PRIu64, i, e->arg[i]);
+    }
+    puts(e->flags & HAKT_EVENT_FAILED ? ",\"failed\":true}" : "}");
+}
+
+struct dump {
+    struct hakt_reader *r;
+    const struct dump_args *args;
+    const struct hakt_event *event; /* the next one, if more_events */
+    int more_events, times;
+    uint64_t left; /* records that may still be printed */
+};
+
+/* Prints the events before record `number`, but those before where the dump begins. */
+static int dump_events(struct dump *d, uint64_t number, struct hakc_err *err) {
+    for (;;) {
+        int rc = d->event == NULL ? hakt_reader_next_event(d->r, &d->event, err) : 0;
+        d->more_events = rc == 0 && d->event != NULL;
+        if (!d->more_events || d->event->record > number)
+            return rc;
+        const struct hakt_event *e = d->event;
+        d->event = NULL;
+        if (e->record < d->args->from || e->time < d->args->at || e->time >= d->args->to)
+            continue;
+        if (d->args->json)
+            print_event_json(e, d->times);
+        else
+            print_event_text(e, d->times);
+    }
+}
+
+/* *done = 1: nothing more is wanted. */
+static int dump_record(struct dump *d, uint64_t number, const struct hakt_rec *rec, int *done,
+                       struct hakc_err *err) {
+    int rc = d->more_events ? dump_events(d, number, err) : 0;
+    *done = d->left == 0 || rec->time >= d->args->to;
+    if (rc != 0 || *done || number < d->args->from || rec->time < d->args->at)
+        return rc;
+    d->left--;
+    if (d->args->json)
+        print_json(number, rec, d->times);
+    else
+        print_text(number, rec, d->times);
+    return 0;
+}
+
+static int dump(struct dump *d, struct hakc_err *err) {
     const struct hakt_rec *recs;
-    uint64_t number, left = a->count;
+    uint64_t number, later;
     size_t n;
-    int rc = hakt_reader_seek_record(r, a->from, &number, err);
-    while (rc == 0 && left > 0 && !ferror(stdout)) {
-        rc = hakt_reader_next(r, &recs, &n, err);
-        if (rc != 0 || n == 0)
-            break;
-        for (size_t i = a->from > number ? a->from - number : 0; i < n && left > 0; i++, left--) {
-            if (a->json)
-                print_json(number + i, &recs[i], times);
-            else
-                print_text(number + i, &recs[i], times);
-        }
+    int done = 0;
+    int rc = hakt_reader_seek_time(d->r, d->args->at, &later, err);
+    if (rc == 0)
+        rc = hakt_reader_seek_record(d->r, d->args->from, &number, err);
+    if (rc == 0 && later > number) {
+        rc = hakt_reader_seek_time(d->r, d->args->at, &number, err);
+    }
+    while (rc == 0 && !done && !ferror(stdout)) {
+        rc = hakt_reader_next(d->r, &recs, &n, err);
+        if (rc != 0)
+            return rc;
+        if (n == 0)
+            return d->more_events && d->left > 0 ? dump_events(d, UINT64_MAX, err) : 0;
+        for (size_t i = 0; i < n && rc == 0 && !done; i++)
+            rc = dump_record(d, number + i, &recs[i], &done, err);
         number += n;
     }
     return rc;
 }
 
 int hakt_cmd_dump(int argc, char **argv) {
-    struct dump_args a = {.count = UINT64_MAX};
-    struct hakt_reader *r;
+    struct dump_args a = {.count = UINT64_MAX, .to = UINT64_MAX};
+    struct dump d = {.args = &a, .more_events = 1};
     struct hakc_err err;
     int rebuilt;
     argp_parse(&argp, argc, argv, 0, NULL, &a);
-    if (hakt_reader_open(&r, a.file, &err) != 0)
+    if (hakt_reader_open(&d.r, a.file, &err) != 0)
         return hakt_cmd_fail(&err);
-    hakt_reader_totals(r, &rebuilt);
-    int rc = dump(r, &a, &err);
+    hakt_reader_totals(d.r, &rebuilt);
+    d.times = (hakt_reader_info(d.r)->fidelity & HAKT_HAS_TIMES) != 0;
+    d.left = a.count;
+    int rc = a.by_time && !d.times
+                 ? hakc_fail(&err, HAKC_EUSAGE, "%s has no times: use --from and --count", a.file)
+                 : dump(&d, &err);
     int code = hakt_cmd_end_output();
     if (rc != 0)
         code = hakt_cmd_fail(&err);
@@ -153,6 +258,6 @@ int hakt_cmd_dump(int argc, char **argv) {
                 "haktrace: %s: no trailer (the recorder was killed, or the file is cut): "
                 "its whole chunks were read\n",
                 a.file);
-    hakt_reader_close(r);
+    hakt_reader_close(d.r);
     return code;
 }

@@ -35,11 +35,6 @@ struct hakt_collect_sink {
     void *ctx;
 };
 
-struct hakt_thread_drops {
-    uint32_t thread;
-    uint64_t dropped;
-};
-
 struct hakt_collect_stats {
     uint64_t records;      /* handed to the sink */
     uint64_t ops;          /* of these, without thread markers */

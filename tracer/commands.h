@@ -29,4 +29,7 @@ int hakt_cmd_end_output(void);
 uint64_t hakt_cmd_number(struct argp_state *state, const char *name, const char *text, uint64_t min,
                          uint64_t max);
 
+/* A time or duration in ns: "1500", "1.5us", "3s". A usage error if it is none. */
+uint64_t hakt_cmd_time(struct argp_state *state, const char *name, const char *text);
+
 #endif

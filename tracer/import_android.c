@@ -15,7 +15,8 @@
 #include "tracer/import.h"
 #include "tracer/import_android.h"
 
-#define HELD_MAX 65536 /* allocations held back at a time; more are not calls under way */
+#define HELD_MAX    65536      /* allocations held back at a time; more are not calls under way */
+#define THREADS_MAX (1u << 20) /* that a trace can number */
 
 /* An allocation whose end is not reached yet. */
 struct held {
@@ -115,6 +116,8 @@ static int find_thread(struct android *a, uint64_t tid, uint32_t *thread) {
         return hakt_lines_fail(a->lines, a->err, "the thread id is too large");
     uint64_t *known = hakc_map_find(&a->threads, tid + 1);
     if (known == NULL) {
+        if (a->nthreads == THREADS_MAX)
+            return hakt_lines_fail(a->lines, a->err, "more threads than a trace can have (2^20)");
         if (hakc_map_put(&a->threads, tid + 1, a->nthreads + 1) != 0)
             return no_memory(a);
         *thread = a->nthreads++;

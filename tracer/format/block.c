@@ -34,7 +34,8 @@ static const char *block_limits(const struct hakt_block *b) {
     uint64_t content_max = HAKT_FRAME_MAX;
     if (b->kind == HAKT_BLOCK_CHUNK)
         content_max = HAKT_CHUNK_BYTES;
-    else if (b->kind == HAKT_BLOCK_HEADER || b->kind == HAKT_BLOCK_TRAILER)
+    else if (b->kind == HAKT_BLOCK_HEADER || b->kind == HAKT_BLOCK_TRAILER ||
+             b->kind == HAKT_BLOCK_EVENTS)
         content_max = HAKT_TEXT_MAX;
     if (b->content_bytes > content_max)
         return "the block's content is larger than its kind allows";

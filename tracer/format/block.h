@@ -28,6 +28,7 @@ enum hakt_block_kind {
     HAKT_BLOCK_CHUNK = 2,
     HAKT_BLOCK_INDEX = 3,
     HAKT_BLOCK_TRAILER = 4,
+    HAKT_BLOCK_EVENTS = 5,
 };
 
 #define HAKT_BLOCK_CRITICAL 1u /* flag: a reader that does not know the kind must give up */

@@ -56,7 +56,7 @@ void hakt_decoder_free(struct hakt_decoder *d);
 /* Decodes the content of chunk b, behind which HAKT_CONTENT_SLACK bytes can be read, into recs,
  * which has room for b->records. 0, HAKC_ENOMEM,
  * HAKC_EUNSUPPORTED or HAKC_ECORRUPT with the reason in *why. Trusts nothing in the content; what
- * comes out has ops, threads, ids and times in range, and the counts of *b. */
+ * comes out passes hakt_rec_check, has threads, ids and times in range, and the counts of *b. */
 int hakt_decode_chunk(struct hakt_decoder *d, const struct hakt_block *b, const uint8_t *content,
                       struct hakt_rec *recs, const char **why);
 

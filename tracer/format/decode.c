@@ -196,7 +196,7 @@ static inline int decode_size(struct hakt_decoder *d, struct cursor *c, struct h
     return 0;
 }
 
-/* Everything but a plain malloc or free. */
+/* Everything but a plain malloc or free, which cannot be wrong in themselves. */
 static int decode_rare(struct hakt_decoder *d, struct cursor *c, struct hakt_rec *r) {
     if (r->op >= HAKT_OP_COUNT)
         return -1;
@@ -210,7 +210,7 @@ static int decode_rare(struct hakt_decoder *d, struct cursor *c, struct hakt_rec
             return -1;
         r->align_log2 = *d->align.p++;
     }
-    return 0;
+    return hakt_rec_check(r) == NULL ? 0 : -1;
 }
 
 /* Decodes one run of one thread. */

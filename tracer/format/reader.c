@@ -18,6 +18,8 @@ static void reader_free(struct hakt_reader *r) {
     free(r->index);
     free(r->packed.p);
     free(r->content.p);
+    free(r->events.p);
+    free(r->drops.p);
     free(r->header);
     free(r->path);
     free(r);
@@ -72,7 +74,7 @@ static int reader_header(struct hakt_reader *r, struct hakc_err *err) {
     rc = hakt_text_to_info(r->header, b.content_bytes, &r->info, &why);
     if (rc != 0)
         return hakc_fail_at(err, rc, r->path, 0, "%s", why);
-    r->first_chunk = HAKT_BLOCK_HEAD + b.frame_bytes;
+    r->first_chunk = r->events_at = HAKT_BLOCK_HEAD + b.frame_bytes;
     return 0;
 }
 
@@ -94,7 +96,7 @@ static int read_trailer(struct hakt_reader *r, uint64_t offset, const struct hak
     int rc = hakt_file_content(&r->file, offset, b, r->dctx, &r->packed, &r->content, err);
     if (rc != 0)
         return rc;
-    rc = hakt_text_to_totals((char *)r->content.p, b->content_bytes, &r->totals, &why);
+    rc = hakt_text_to_totals((char *)r->content.p, b->content_bytes, &r->totals, &r->drops, &why);
     if (rc != 0)
         return hakc_fail_at(err, rc, r->path, offset, "%s", why);
     if (r->totals.threads > HAKT_THREAD_LIMIT || r->totals.records != b->first_record ||
@@ -184,7 +186,8 @@ static int walk_chunk(struct hakt_reader *r, uint64_t offset, const struct hakt_
                                                       b->first_time, b->last_time};
     r->records += b->records;
     r->next_id += b->ids;
-    r->totals.threads = b->threads;
+    if (r->totals.threads < b->threads)
+        r->totals.threads = b->threads;
     r->totals.end_time = b->last_time;
     return 0;
 }
@@ -204,6 +207,10 @@ static int walk_block(struct hakt_reader *r, uint64_t offset, uint32_t sequence,
         return read_trailer(r, offset, b, err);
     case HAKT_BLOCK_HEADER:
         return hakc_fail_at(err, HAKC_ECORRUPT, r->path, offset, "a second header");
+    case HAKT_BLOCK_EVENTS:
+        if (r->totals.threads < b->threads)
+            r->totals.threads = b->threads;
+        return 0;
     case HAKT_BLOCK_INDEX:
         return 0;
     default:
@@ -231,6 +238,7 @@ static int reader_walk(struct hakt_reader *r, struct hakc_err *err) {
     r->records = 0;
     r->next_id = 1;
     r->rebuilt = 1;
+    r->drops.n = 0;
     totals_unknown(&r->totals);
     for (uint32_t sequence = 1; offset < r->file.size; sequence++) {
         if (hakt_reader_is_tail(r, offset)) {
@@ -312,6 +320,11 @@ const struct hakt_totals *hakt_reader_totals(const struct hakt_reader *r, int *r
     return &r->totals;
 }
 
+const struct hakt_thread_drops *hakt_reader_drops(const struct hakt_reader *r, size_t *n) {
+    *n = r->drops.n;
+    return r->drops.p;
+}
+
 /* The chunk header must say what the index says about the chunk and about the one after it. */
 static int chunk_matches(const struct hakt_reader *r, size_t k, const struct hakt_block *b) {
     const struct hakt_index_entry *e = &r->index[k];
@@ -343,6 +356,9 @@ int hakt_reader_next(struct hakt_reader *r, const struct hakt_rec **recs, size_t
     if (!chunk_matches(r, r->next, &b))
         return hakc_fail_at(err, HAKC_ECORRUPT, r->path, offset,
                             "the chunk that starts here contradicts the index");
+    if (b.last_time != 0 && !(r->info.fidelity & HAKT_HAS_TIMES))
+        return hakc_fail_at(err, HAKC_ECORRUPT, r->path, offset,
+                            "a trace without times has a time");
     if (b.records > r->recs_cap) {
         free(r->recs);
         r->recs_cap = 0;
@@ -372,6 +388,9 @@ static int reader_goto(struct hakt_reader *r, size_t chunk, uint64_t *first) {
 
 int hakt_reader_rewind(struct hakt_reader *r, struct hakc_err *err) {
     (void)err;
+    r->events_at = r->first_chunk;
+    r->event_next = r->event_end = NULL;
+    memset(&r->event, 0, sizeof(r->event));
     return reader_goto(r, 0, NULL);
 }
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include "tracer/format/block.h"
 #include "tracer/format/chunk.h"
+#include "tracer/format/text.h"
 #include "tracer/format/trace.h"
 
 struct hakt_index_entry {
@@ -22,6 +23,7 @@ struct hakt_reader {
     char *header; /* the text that info's strings point into */
     struct hakt_info info;
     struct hakt_totals totals;
+    struct hakt_drop_list drops;
     int rebuilt;
     uint64_t first_chunk; /* offset of the block after the header */
     uint64_t end;         /* offset of the end of what was understood */
@@ -32,6 +34,13 @@ struct hakt_reader {
     size_t next;      /* chunk that hakt_reader_next decodes */
     int stop_code;    /* why the walk ended before the end of the file, or 0 */
     struct hakc_err stop;
+    /* events: the block after the one that is being read, and what is left of that one */
+    uint64_t events_at;
+    uint64_t event_block; /* offset of that one */
+    struct hakt_bytes events;
+    const uint8_t *event_next, *event_end;
+    int event_first; /* the next one is the first of its block */
+    struct hakt_event event;
     void *dctx;
     struct hakt_decoder *decoder;
     struct hakt_rec *recs;

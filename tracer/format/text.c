@@ -107,7 +107,9 @@ size_t hakt_text_from_info(const struct hakt_info *info, struct hakt_bytes *out)
     return t.failed ? 0 : t.n;
 }
 
-size_t hakt_text_from_totals(const struct hakt_totals *totals, struct hakt_bytes *out) {
+size_t hakt_text_from_totals(const struct hakt_totals *totals,
+                             const struct hakt_thread_drops *drops, size_t ndrops,
+                             struct hakt_bytes *out) {
     struct text t = {.out = out};
     char key[32];
     text_put(&t, "HAKTRACE-END 1\n");
@@ -119,6 +121,11 @@ size_t hakt_text_from_totals(const struct hakt_totals *totals, struct hakt_bytes
     for (unsigned op = 0; op < HAKT_OP_COUNT; op++) {
         snprintf(key, sizeof(key), "ops.%s", hakt_op_name(op));
         text_number(&t, key, totals->ops_by_kind[op]);
+    }
+    text_number(&t, "events", totals->events);
+    for (size_t i = 0; i < ndrops && t.n < HAKT_TEXT_MAX / 2; i++) { /* `dropped` has them all */
+        snprintf(key, sizeof(key), "dropped.%" PRIu32, drops[i].thread);
+        text_number(&t, key, drops[i].dropped);
     }
     text_string(&t, "end_reason",
                 end_words[totals->end_reason < END_WORDS ? totals->end_reason : 0]);
@@ -276,7 +283,26 @@ int hakt_text_to_info(char *text, size_t n, struct hakt_info *info, const char *
     return 0;
 }
 
-static int totals_line(struct hakt_totals *t, const char *key, const char *value, unsigned *seen) {
+/* "dropped.THREAD" */
+static int drops_line(struct hakt_drop_list *drops, const char *thread, const char *value) {
+    uint64_t number, dropped;
+    if (parse_number(thread, HAKT_THREAD_LIMIT - 1, &number) != 0 ||
+        parse_number(value, UINT64_MAX, &dropped) != 0)
+        return -1;
+    if (drops->n == drops->cap) {
+        size_t cap = drops->cap * 2 + 16;
+        struct hakt_thread_drops *more = realloc(drops->p, cap * sizeof(*more));
+        if (more == NULL)
+            return -1;
+        drops->p = more;
+        drops->cap = cap;
+    }
+    drops->p[drops->n++] = (struct hakt_thread_drops){(uint32_t)number, dropped};
+    return 0;
+}
+
+static int totals_line(struct hakt_totals *t, struct hakt_drop_list *drops, const char *key,
+                       const char *value, unsigned *seen) {
     uint64_t v;
     for (size_t i = 0; i < TOTALS_KEYS; i++) {
         if (strcmp(key, totals_keys[i].key) != 0)
@@ -291,6 +317,10 @@ static int totals_line(struct hakt_totals *t, const char *key, const char *value
         int op = hakt_op_from_name(key + 4);
         return op < 0 ? 0 : parse_number(value, UINT64_MAX, &t->ops_by_kind[op]);
     }
+    if (strncmp(key, "dropped.", 8) == 0)
+        return drops_line(drops, key + 8, value);
+    if (strcmp(key, "events") == 0)
+        return parse_number(value, UINT64_MAX, &t->events);
     if (strcmp(key, "end_reason") == 0) {
         for (unsigned i = 0; i < END_WORDS; i++) {
             if (strcmp(value, end_words[i]) == 0)
@@ -304,17 +334,19 @@ static int totals_line(struct hakt_totals *t, const char *key, const char *value
     return 0;
 }
 
-int hakt_text_to_totals(char *text, size_t n, struct hakt_totals *t, const char **why) {
+int hakt_text_to_totals(char *text, size_t n, struct hakt_totals *t, struct hakt_drop_list *drops,
+                        const char **why) {
     char *end = text + n, *key, *value;
     unsigned seen = 0;
     int more;
     memset(t, 0, sizeof(*t));
+    drops->n = 0;
     t->exit_status = UINT32_MAX;
     int rc = first_line(&text, end, "HAKTRACE-END", why);
     if (rc != 0)
         return rc;
     while ((more = next_line(&text, end, &key, &value)) == 1) {
-        if (totals_line(t, key, value, &seen) != 0) {
+        if (totals_line(t, drops, key, value, &seen) != 0) {
             more = -1;
             break;
         }

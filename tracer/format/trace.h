@@ -13,7 +13,9 @@
  *                 the interleaving is what the clock (or the imported file) showed.
  *   chunk         up to HAKT_CHUNK_MAX consecutive records: the unit of compression, checksum,
  *                 seeking and memory. Readers and writers hold one chunk, whatever the length.
- *   fidelity flag something the source of the trace did not know (enum hakt_fidelity).
+ *   event         what else a recorder saw: a memory call of the program, a fork. Events stand
+ * beside the records, each with the number of records before it. fidelity flag something the source
+ * of the trace did not know (enum hakt_fidelity).
  *
  * Threads: a reader or writer belongs to one thread at a time; different ones are independent.
  * Errors: 0 or a negative enum hakc_code; struct hakc_err says the file and the byte offset.
@@ -73,6 +75,30 @@ struct hakt_rec {
     uint8_t pad;
 };
 
+/* Pinned. The arguments of each in the order of hakt_event.arg. */
+enum hakt_event_kind {
+    HAKT_EV_MMAP = 1,     /* address got, length, prot, flags */
+    HAKT_EV_MUNMAP = 2,   /* address, length */
+    HAKT_EV_MREMAP = 3,   /* old address, old length, address got, new length */
+    HAKT_EV_MADVISE = 4,  /* address, length, advice */
+    HAKT_EV_BRK = 5,      /* end of the heap before, after */
+    HAKT_EV_MPROTECT = 6, /* address, length, prot */
+    HAKT_EV_FORK = 7,     /* pid of the child */
+    HAKT_EV_EXEC = 8,
+    HAKT_EV_WINDOW = 9, /* ops that were recorded before this place, and left out */
+};
+
+#define HAKT_EVENT_FAILED 1u /* flag: the call failed; an address got is the errno */
+
+struct hakt_event {
+    uint64_t time;   /* as of records */
+    uint64_t record; /* records before it: it stands before the record of this number */
+    uint64_t arg[4];
+    uint32_t thread;
+    uint16_t kind; /* enum hakt_event_kind, or what a newer writer knows */
+    uint16_t flags;
+};
+
 enum hakt_fidelity {
     HAKT_HAS_TIMES = 1u << 0,   /* time is real (else only the order is known) */
     HAKT_HAS_THREADS = 1u << 1, /* thread is real (else everything is thread 0) */
@@ -113,9 +139,16 @@ struct hakt_totals {
     uint64_t peak_live_bytes; /* of bytes asked for, in the trace's order */
     uint64_t peak_live_objects;
     uint64_t live_at_end; /* objects never freed */
+    uint64_t events;      /* that are no records */
     uint64_t ops_by_kind[HAKT_OP_COUNT];
     uint32_t end_reason;  /* enum hakt_end */
     uint32_t exit_status; /* as from waitpid, where the recorder knew it; else UINT32_MAX */
+};
+
+/* How many ops the recorder lost of one thread. */
+struct hakt_thread_drops {
+    uint32_t thread;
+    uint64_t dropped;
 };
 
 enum hakt_end {
@@ -145,6 +178,14 @@ int hakt_write(struct hakt_writer *w, const struct hakt_rec *rec, struct hakc_er
  * records by the one or all by the other. */
 int hakt_write_sized(struct hakt_writer *w, const struct hakt_rec *rec, uint64_t old_size,
                      struct hakc_err *err);
+
+/* Appends an event behind the records so far; e->record is not looked at. Its time must not lie
+ * before that of the last event or record (HAKC_EINTERNAL). Events cost some 20 bytes each before
+ * compression: they are meant for what happens thousands of times less often than ops. */
+int hakt_write_event(struct hakt_writer *w, const struct hakt_event *e, struct hakc_err *err);
+
+/* What hakt_writer_close shall say of the threads that lost ops: the caller's until then. */
+void hakt_writer_set_drops(struct hakt_writer *w, const struct hakt_thread_drops *drops, size_t n);
 
 /* The id that the next successful allocation must carry. */
 uint64_t hakt_writer_next_id(const struct hakt_writer *w);
@@ -183,7 +224,15 @@ const struct hakt_totals *hakt_reader_totals(const struct hakt_reader *r, int *r
 int hakt_reader_next(struct hakt_reader *r, const struct hakt_rec **recs, size_t *n,
                      struct hakc_err *err);
 
-/* Back to the first chunk. */
+/* The next event: *event is the reader's, valid until the next call; NULL at the end. Records and
+ * events are read independently of each other. */
+int hakt_reader_next_event(struct hakt_reader *r, const struct hakt_event **event,
+                           struct hakc_err *err);
+
+/* The threads that are known to have lost ops. */
+const struct hakt_thread_drops *hakt_reader_drops(const struct hakt_reader *r, size_t *n);
+
+/* Back to the first chunk and the first event. */
 int hakt_reader_rewind(struct hakt_reader *r, struct hakc_err *err);
 
 /* Positions on the chunk that holds record number `record` (from 0) or the first record at or
@@ -203,6 +252,9 @@ int hakt_file_hash(const char *path, char hex[65], struct hakc_err *err);
 const char *hakt_op_name(unsigned op);   /* "malloc", ...; NULL if unknown */
 int hakt_op_from_name(const char *name); /* enum hakt_op, or -1 */
 int hakt_op_allocates(unsigned op);      /* the family without free and markers */
+
+const char *hakt_event_name(unsigned kind);                   /* "mmap", ...; NULL if unknown */
+const char *hakt_event_arg_name(unsigned kind, unsigned arg); /* NULL: it has none */
 
 /* Reads a whole trace and checks what the writer could not: every checksum, every old_id live
  * when consumed, totals equal to the trailer. Memory is bounded by the live set. */

@@ -26,7 +26,7 @@ static int verify_block(const struct hakt_reader *r, uint64_t offset, const stru
         w->index_offset = offset;
     else if (b->kind == HAKT_BLOCK_TRAILER && w->trailer_offset == 0)
         w->trailer_offset = offset;
-    else if (b->kind <= HAKT_BLOCK_TRAILER && b->kind != HAKT_BLOCK_HEADER)
+    else if (b->kind == HAKT_BLOCK_INDEX || b->kind == HAKT_BLOCK_TRAILER)
         return broken(err, r, offset, "a block that may stand only once");
     return hakt_file_frame_crc(&r->file, offset, b, err);
 }
@@ -68,8 +68,6 @@ static int verify_chunk(struct hakt_tally *tally, struct hakt_sizes *sizes,
         if (why != NULL)
             return hakc_fail_at(err, HAKC_ECORRUPT, r->path, e->offset, "record %llu: %s",
                                 (unsigned long long)(e->first_record + i), why);
-        if (recs[i].time != 0 && !(r->info.fidelity & HAKT_HAS_TIMES))
-            return broken(err, r, e->offset, "a trace without times has a time");
     }
     if (hakt_tally_chunk(tally, sizes, recs, n, e->first_id, &dead) != 0)
         return hakc_fail(err, HAKC_ENOMEM, "no memory for the live objects of %s", r->path);
@@ -90,6 +88,20 @@ static int verify_records(struct hakt_reader *r, struct hakt_tally *tally, struc
         rc = verify_chunk(tally, sizes, r, recs, n, err);
         if (rc != 0)
             return rc;
+    }
+    return rc;
+}
+
+/* Events are read to their end, and are not more than the records allow. */
+static int verify_events(struct hakt_reader *r, struct hakt_totals *counted, struct hakc_err *err) {
+    const struct hakt_event *e;
+    int rc;
+    while ((rc = hakt_reader_next_event(r, &e, err)) == 0 && e != NULL) {
+        if (e->record > r->records)
+            return broken(err, r, r->event_block, "an event behind the last record");
+        if (e->thread >= counted->threads)
+            counted->threads = (uint64_t)e->thread + 1;
+        counted->events++;
     }
     return rc;
 }
@@ -117,6 +129,8 @@ static int verify_open(struct hakt_reader *r, struct hakt_totals *counted, struc
     rc = verify_walk(r, &w, err);
     if (rc == 0)
         rc = verify_records(r, &tally, &sizes, err);
+    if (rc == 0 && r->stop_code == 0 && !r->rebuilt)
+        rc = verify_events(r, &tally.totals, err);
     if (counted != NULL)
         *counted = tally.totals;
     if (rc == 0 && r->stop_code != 0) {

@@ -7,6 +7,7 @@
 #include <zstd.h>
 #include "tracer/format/block.h"
 #include "tracer/format/encode.h"
+#include "tracer/format/event.h"
 #include "tracer/format/record.h"
 #include "tracer/format/text.h"
 #include "tracer/format/trace.h"
@@ -16,6 +17,8 @@
  * and the columns leave little for the higher ones to gain (docs/trace-format.md has the figures).
  */
 #define DEFAULT_LEVEL 3
+
+#define EVENTS_FULL (1u << 16) /* bytes of events that make a block */
 
 struct hakt_writer {
     int fd;
@@ -34,7 +37,12 @@ struct hakt_writer {
     uint64_t first_id;          /* of the chunk being filled */
     uint64_t first_time;
     uint64_t next_id;
-    uint64_t time;
+    uint64_t time;     /* of the last record */
+    uint64_t time_min; /* of the last record or event: none may come before */
+    uint64_t event_threads;
+    struct hakt_event_out events;
+    const struct hakt_thread_drops *drops; /* the caller's */
+    size_t drops_count;
     struct hakt_bytes content;
     struct hakt_bytes block;
     struct hakt_bytes index; /* entries of the chunks so far */
@@ -63,17 +71,17 @@ static int write_all(struct hakt_writer *w, const uint8_t *p, size_t n, struct h
     return 0;
 }
 
-/* Compresses w->content[0..n) and writes it as one block. The caller has filled in what *b says
+/* Compresses content[0..n) and writes it as one block. The caller has filled in what *b says
  * about records, ids and times. */
-static int write_block(struct hakt_writer *w, struct hakt_block *b, size_t n,
-                       struct hakc_err *err) {
+static int write_block(struct hakt_writer *w, struct hakt_block *b, const uint8_t *content,
+                       size_t n, struct hakc_err *err) {
     size_t bound = ZSTD_compressBound(n);
     if (hakt_bytes_reserve(&w->block, HAKT_BLOCK_HEAD + bound) != 0) {
         w->failed = hakc_fail(err, HAKC_ENOMEM, "no memory for a block of the trace");
         return w->failed;
     }
     uint8_t *frame = w->block.p + HAKT_BLOCK_HEAD;
-    size_t packed = ZSTD_compress2(w->cctx, frame, bound, w->content.p, n);
+    size_t packed = ZSTD_compress2(w->cctx, frame, bound, content, n);
     if (ZSTD_isError(packed)) {
         w->failed = hakc_fail(err, HAKC_EINTERNAL, "zstd: %s", ZSTD_getErrorName(packed));
         return w->failed;
@@ -81,7 +89,8 @@ static int write_block(struct hakt_writer *w, struct hakt_block *b, size_t n,
     b->sequence = w->sequence;
     b->frame_bytes = packed;
     b->content_bytes = n;
-    b->threads = (uint32_t)w->tally.totals.threads;
+    b->threads = (uint32_t)(w->tally.totals.threads > w->event_threads ? w->tally.totals.threads
+                                                                       : w->event_threads);
     b->frame_crc = hakt_crc32(frame, packed);
     hakt_block_put(w->block.p, b);
     int rc = write_all(w, w->block.p, HAKT_BLOCK_HEAD + packed, err);
@@ -111,11 +120,52 @@ static int index_add(struct hakt_writer *w, uint64_t offset, const struct hakt_b
     return 0;
 }
 
+static int given_up(const struct hakt_writer *w, struct hakc_err *err) {
+    return hakc_fail(err, w->failed, "the trace %s was given up after an error", w->path);
+}
+
+static int flush_events(struct hakt_writer *w, struct hakc_err *err) {
+    struct hakt_block b = state_block(w, HAKT_BLOCK_EVENTS);
+    if (w->events.n == 0)
+        return 0;
+    int rc = write_block(w, &b, w->events.bytes.p, w->events.n, err);
+    w->events.n = 0;
+    if (rc == 0) {
+        w->written.events = w->events.count;
+        if (w->written.threads < w->event_threads)
+            w->written.threads = w->event_threads;
+    }
+    return rc;
+}
+
+int hakt_write_event(struct hakt_writer *w, const struct hakt_event *e, struct hakc_err *err) {
+    struct hakt_event event = *e;
+    event.record = w->written.records + w->n;
+    if (w->failed != 0)
+        return given_up(w, err);
+    if (e->thread >= HAKT_THREAD_LIMIT || e->time < w->time_min || e->time > w->time_max)
+        return hakc_fail(
+            err, HAKC_EINTERNAL,
+            "an event of the trace %s cannot be: its thread number is too high, or its "
+            "time runs backwards",
+            w->path);
+    if (hakt_event_put(&w->events, &event) != 0) {
+        w->failed = hakc_fail(err, HAKC_ENOMEM, "no memory for the events of the trace");
+        return w->failed;
+    }
+    w->time_min = e->time;
+    if (e->thread >= w->event_threads)
+        w->event_threads = (uint64_t)e->thread + 1;
+    return w->events.n < EVENTS_FULL ? 0 : flush_events(w, err);
+}
+
+/* The events stand before the chunk, so that a reader of a file that is cut behind it has them. */
 int hakt_writer_flush(struct hakt_writer *w, struct hakc_err *err) {
     if (w->failed != 0)
-        return hakc_fail(err, w->failed, "the trace %s was given up after an error", w->path);
-    if (w->n == 0)
-        return 0;
+        return given_up(w, err);
+    int rc = flush_events(w, err);
+    if (rc != 0 || w->n == 0)
+        return rc;
     struct hakt_block b = {.kind = HAKT_BLOCK_CHUNK,
                            .first_record = w->written.records,
                            .records = w->n,
@@ -131,11 +181,14 @@ int hakt_writer_flush(struct hakt_writer *w, struct hakc_err *err) {
         w->failed = hakc_fail(err, HAKC_ENOMEM, "no memory for a chunk of the trace");
         return w->failed;
     }
-    int rc = write_block(w, &b, bytes, err);
+    rc = write_block(w, &b, w->content.p, bytes, err);
     if (rc != 0) {
         w->index_bytes -= HAKT_INDEX_ENTRY;
         return rc;
     }
+    w->tally.totals.events = w->written.events; /* events that are in the file */
+    if (w->tally.totals.threads < w->event_threads)
+        w->tally.totals.threads = w->event_threads;
     w->written = w->tally.totals;
     w->first_id = w->next_id;
     w->n = 0;
@@ -156,7 +209,7 @@ static const char *misfit(const struct hakt_writer *w, const struct hakt_rec *re
         return "its id is not the next one";
     if (rec->old_id >= w->next_id)
         return "its old id was not allocated yet";
-    if (rec->time < w->time || rec->time > w->time_max)
+    if (rec->time < w->time_min || rec->time > w->time_max)
         return "its time runs backwards, or the trace has no times";
     if (rec->thread >= HAKT_THREAD_LIMIT)
         return "its thread number is too high";
@@ -167,7 +220,7 @@ static const char *misfit(const struct hakt_writer *w, const struct hakt_rec *re
 static int writer_add(struct hakt_writer *w, const struct hakt_rec *rec, unsigned consumed,
                       uint64_t old_size, struct hakc_err *err) {
     if (w->failed != 0)
-        return hakc_fail(err, w->failed, "the trace %s was given up after an error", w->path);
+        return given_up(w, err);
     const char *why = misfit(w, rec);
     if (why != NULL)
         return reject(err, w, why);
@@ -178,7 +231,7 @@ static int writer_add(struct hakt_writer *w, const struct hakt_rec *rec, unsigne
     hakt_tally_add(&w->tally, rec, consumed, old_size);
     if (w->n++ == 0)
         w->first_time = rec->time;
-    w->time = rec->time;
+    w->time = w->time_min = rec->time;
     w->next_id += rec->id != 0;
     return w->n < HAKT_CHUNK_MAX ? 0 : hakt_writer_flush(w, err);
 }
@@ -211,7 +264,7 @@ static inline void plain_free(struct hakt_writer *w, const struct hakt_rec *rec,
 static inline int writer_add_plain(struct hakt_writer *w, const struct hakt_rec *rec,
                                    unsigned consumed, uint64_t old_size) {
     if (w->encoder->room < 2 || rec->thread != w->encoder->current ||
-        (rec->flags | rec->align_log2) != 0 || rec->time < w->time || rec->time > w->time_max)
+        (rec->flags | rec->align_log2) != 0 || rec->time < w->time_min || rec->time > w->time_max)
         return 0;
     if (rec->op == HAKT_FREE && (rec->id | rec->size) == 0 && rec->old_id < w->next_id)
         plain_free(w, rec, consumed, consumed ? old_size : 0);
@@ -220,7 +273,7 @@ static inline int writer_add_plain(struct hakt_writer *w, const struct hakt_rec 
         plain_malloc(w, rec);
     else
         return 0;
-    w->time = rec->time;
+    w->time = w->time_min = rec->time;
     w->n++;
     return 1;
 }
@@ -246,6 +299,11 @@ int hakt_write(struct hakt_writer *w, const struct hakt_rec *rec, struct hakc_er
     return writer_add(w, rec, consumed, size, err);
 }
 
+void hakt_writer_set_drops(struct hakt_writer *w, const struct hakt_thread_drops *drops, size_t n) {
+    w->drops = drops;
+    w->drops_count = n;
+}
+
 uint64_t hakt_writer_next_id(const struct hakt_writer *w) {
     return w->next_id;
 }
@@ -260,6 +318,7 @@ static void writer_free(struct hakt_writer *w) {
     ZSTD_freeCCtx(w->cctx);
     hakt_encoder_free(w->encoder);
     hakt_sizes_fini(&w->sizes);
+    free(w->events.bytes.p);
     free(w->content.p);
     free(w->block.p);
     free(w->index.p);
@@ -316,7 +375,7 @@ int hakt_writer_open(struct hakt_writer **out, const char *path, const struct ha
     if (n == 0)
         rc = hakc_fail(err, HAKC_ENOMEM, "no memory for the header of a trace");
     else
-        rc = write_block(w, &b, n, err);
+        rc = write_block(w, &b, w->content.p, n, err);
     if (rc != 0) {
         if (w->regular)
             unlink(path);
@@ -337,15 +396,15 @@ static int writer_finish(struct hakt_writer *w, struct hakc_err *err) {
         return hakc_fail(err, HAKC_ENOMEM, "no memory for the index of the trace");
     if (w->index_bytes > 0)
         memcpy(w->content.p, w->index.p, w->index_bytes);
-    int rc = write_block(w, &b, w->index_bytes, err);
+    int rc = write_block(w, &b, w->content.p, w->index_bytes, err);
     if (rc != 0)
         return rc;
     tail.trailer_offset = w->bytes;
     b = state_block(w, HAKT_BLOCK_TRAILER);
-    size_t n = hakt_text_from_totals(&w->written, &w->content);
+    size_t n = hakt_text_from_totals(&w->written, w->drops, w->drops_count, &w->content);
     if (n == 0)
         return hakc_fail(err, HAKC_ENOMEM, "no memory for the trailer of the trace");
-    rc = write_block(w, &b, n, err);
+    rc = write_block(w, &b, w->content.p, n, err);
     if (rc != 0)
         return rc;
     uint8_t bytes[HAKT_TAIL_SIZE];
@@ -362,7 +421,7 @@ int hakt_writer_close(struct hakt_writer *w, const struct hakt_totals *end,
         /* A full disk may still have room for the few bytes that make the file complete up to its
          * last whole chunk. */
         if (rc == 0)
-            rc = hakc_fail(err, w->failed, "the trace %s was given up after an error", w->path);
+            rc = given_up(w, err);
         lost = w->n;
     }
     if (end != NULL) {
