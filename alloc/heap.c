@@ -157,7 +157,8 @@ void *hak_heap_realloc(struct hak_heap *h, void *p, size_t size) {
         return p;
     if (size <= s->block_size && s->block_size <= 32)
         return p;
-    void *q = hak_heap_alloc(h, size);
+    bool zero;
+    void *q = size > HAK_MEDIUM_MAX ? hak_large_grow(size, &zero) : hak_heap_alloc(h, size);
     if (q) {
         memcpy(q, p, size < s->block_size ? size : s->block_size);
         hak_heap_free(h, p);

@@ -10,6 +10,11 @@
  * than their copy and the faults of a fresh destination. */
 #define MOVE_MIN ((size_t)128 << 10)
 
+/* An object that has grown once grows again: its span offers four to eight times its size, or so
+ * much more at most, a power of two, so that such spans serve each other. It is address space and
+ * no memory until it is used. */
+#define GROW_MOST ((size_t)64 << 20)
+
 /* Pages that were moved stay a mapping of their own, and so do their former and their new
  * neighbours. A process may have 65,530 mappings (vm.max_map_count), threads' stacks and all; these
  * are ours. */
@@ -31,13 +36,14 @@ static void large_extend(struct hak_slab *head, uint32_t pages) {
     hak_pool_touch(head, pages);
 }
 
-void *hak_large_alloc(size_t size, size_t align, bool *zero) {
+/* A new object in a span of at least `room` pages. */
+static void *large_new(size_t size, size_t align, uint64_t room, bool *zero) {
     if (size > PTRDIFF_MAX - 2 * HAK_SUPER || align > PTRDIFF_MAX - 2 * HAK_SUPER - size)
         return NULL;
     size_t slack = align > HAK_UNIT ? align - HAK_UNIT : 0;
     uint64_t pages = pages_of(size + !size + slack);
     uint32_t units = 0;
-    unsigned kind = hak_span_kind(pages, hak_os_page_size(), &units);
+    unsigned kind = hak_span_kind(pages > room ? pages : room, hak_os_page_size(), &units);
     struct hak_slab *s = kind < HAK_SPAN_KINDS ? hak_pool_take(pages, kind, units, zero) : NULL;
     if (!s)
         return NULL;
@@ -51,6 +57,17 @@ void *hak_large_alloc(size_t size, size_t align, bool *zero) {
     s->carved = 0;
     large_extend(s, (uint32_t)pages_of((size_t)(p - base) + size));
     return p;
+}
+
+void *hak_large_alloc(size_t size, size_t align, bool *zero) {
+    return large_new(size, align, 0, zero);
+}
+
+void *hak_large_grow(size_t size, bool *zero) {
+    uint64_t pages = pages_of(size), most = pages + pages_of(GROW_MOST);
+    uint64_t room = (uint64_t)4 << (64 - __builtin_clzll(pages));
+    void *p = large_new(size, 1, room < most ? room : most, zero);
+    return p ? p : large_new(size, 1, 0, zero);
 }
 
 void hak_large_free(struct hak_slab *s, void *p) {
@@ -116,7 +133,8 @@ void *hak_large_realloc(struct hak_heap *h, struct hak_slab *s, void *p, size_t 
         large_extend(head, (uint32_t)pages_of(offset + size));
         return p;
     }
-    void *q = hak_heap_alloc(h, size);
+    bool zero;
+    void *q = size > room ? hak_large_grow(size, &zero) : hak_heap_alloc(h, size);
     if (!q)
         return NULL;
     size_t keep = size < have ? size : have;

@@ -121,23 +121,33 @@ static struct hak_span *take_free(unsigned kind) {
     return span;
 }
 
-/* No fresh span is to be had: a larger one serves as well, and keeps its kind. */
-static struct hak_span *take_larger(unsigned kind, uint32_t units) {
-    struct hak_span *span = NULL;
-    for (unsigned k = kind + 1; k < HAK_SPAN_KINDS && !span; k++)
-        if (spans.free[k] && spans.free[k]->units >= units)
-            span = take_free(k);
-    return span;
+/* A free span of `units` or more, of a kind from first to last, the smallest first; it keeps its
+ * kind. One look at the clock, whatever is found: the simulator replays it so. */
+static struct hak_span *take_between(unsigned first, unsigned last, uint32_t units) {
+    unsigned k = first;
+    while (k <= last && k < HAK_SPAN_KINDS && (!spans.free[k] || spans.free[k]->units < units))
+        k++;
+    if (k <= last && k < HAK_SPAN_KINDS)
+        return take_free(k);
+    hak_spans_look(&spans, now());
+    return NULL;
+}
+
+/* Objects of one size come back seldom where buffers grow and shrink, so a free span of up to four
+ * times the size serves before fresh address space does: its pages may be resident, fresh ones are
+ * not. Whether they are must not be looked at (placement invariance, spans.h). */
+static struct hak_span *take_near(unsigned kind, uint32_t units) {
+    return take_between(kind, kind >= HAK_KIND_LARGE ? kind + HAK_KINDS_NEAR : kind, units);
 }
 
 struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bool *zero) {
     struct hak_slab *s = NULL;
     *zero = false;
     hak_pool_lock();
-    struct hak_span *span = take_free(kind);
+    struct hak_span *span = take_near(kind, units);
     if (!span) {
         s = take_fresh(kind, units);
-        span = s ? NULL : take_larger(kind, units);
+        span = s ? NULL : take_between(kind + 1, HAK_SPAN_KINDS, units);
     }
     if (span) {
         s = slab_of_span(span);

@@ -5,7 +5,8 @@
  * place and release alike. It knows nothing of addresses' contents, locks or the system; it links
  * records that its caller owns and hands the spans to be given back to a call-back.
  *
- * Placement invariance: reuse takes the most recently freed span of a kind, whether dirty or
+ * Placement invariance: reuse takes the most recently freed span of a kind (which kind, the caller
+ * decides by which stacks are empty, and by nothing else), whether dirty or
  * purged; release takes the oldest dirty span of all kinds. So in every kind's stack the dirty
  * spans are the young end, reuse meets a dirty span whenever there is one, and which span is
  * reused does not depend on the policy.
@@ -31,6 +32,7 @@
 #define HAK_UNIT_SHIFT 16  /* spans are counted in units of 64 KiB of address space */
 #define HAK_SPAN_KINDS 192 /* size kinds, see hak_span_kind() */
 #define HAK_SPAN_BATCH 256 /* spans sorted and merged together in a round */
+#define HAK_KINDS_NEAR 16  /* so many larger kinds serve a large object: two doublings */
 
 enum {
     HAK_KIND_SMALL = 0,  /* the 64 KiB slab: one unit */
