@@ -169,7 +169,8 @@ static inline struct hak_heap *hak_slab_owner(const struct hak_slab *s) {
 
 /* ---- large.c ---- */
 void *hak_large_alloc(size_t size, size_t align, bool *zero);
-/* The same for a block that realloc makes larger: with room to grow in place, if that can be had. */
+/* The same for a block that realloc makes larger: with room to grow in place, if that can be had.
+ */
 void *hak_large_grow(size_t size, bool *zero);
 void hak_large_free(struct hak_slab *s, void *p);
 size_t hak_large_usable(const struct hak_slab *head);
