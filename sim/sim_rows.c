@@ -32,6 +32,8 @@ static void evaluate(void *ctx, size_t i) {
     const struct work *w = ctx;
     struct haks_row *row = &w->rows[i];
     uint64_t start = clock_ns();
+    if (row->done)
+        return;
     row->rc = haks_evaluate(w->stream, w->pass, w->costs, &row->spec, &row->f, &row->err);
     row->sim_ns = clock_ns() - start;
     row->done = 1;
@@ -42,7 +44,7 @@ uint64_t haks_rows_evaluate(struct haks_row *rows, size_t n, const struct haks_s
                             unsigned jobs, const volatile int *stop) {
     struct work w = {rows, stream, pass, costs};
     uint64_t start = clock_ns();
-    haks_parallel(n, jobs, stop, evaluate, &w, "policies", "policies");
+    haks_parallel(n, jobs, stop, evaluate, &w, NULL, NULL);
     return clock_ns() - start;
 }
 
@@ -62,6 +64,8 @@ uint64_t haks_rows_full(struct haks_row *rows, size_t n, const char *trace, stru
     uint64_t start = clock_ns();
     for (size_t i = 0; i < n && !*stop; i++) {
         struct haks_pass run;
+        if (rows[i].done)
+            continue;
         run_full(&rows[i], trace, costs, &run, stop);
         if (rows[i].rc == 0)
             *pass = run;

@@ -12,6 +12,7 @@ struct haks_row {
     char policy[128]; /* canonical */
     const char *mode; /* "events", "full" */
     int done;         /* 0: interrupted before its turn */
+    int found;        /* the study held it: nothing was evaluated */
     int rc;           /* of its evaluation; err says why */
     struct hakc_err err;
     struct haks_figures f;
@@ -24,7 +25,8 @@ struct haks_row {
 /* Sets up a row for each policy. NULL: no memory. The caller's, free(). */
 struct haks_row *haks_rows_new(const struct hakp_spec *specs, size_t n, const char *mode);
 
-/* Evaluates all rows on `jobs` threads; *stop ends it early. Returns the wall time in ns. */
+/* Evaluates all rows that are not done on `jobs` threads; *stop ends it early. Returns the wall
+ * time in ns. */
 uint64_t haks_rows_evaluate(struct haks_row *rows, size_t n, const struct haks_stream *stream,
                             const struct haks_pass *pass, const struct haks_costs *costs,
                             unsigned jobs, const volatile int *stop);
@@ -52,15 +54,9 @@ int haks_store_trace(struct hakd *db, const char *path, int64_t *id, struct hakc
 /* An error if the database could not be written later. Creates nothing. */
 int haks_store_check(const char *db, struct hakc_err *err);
 
-/* Everything into the store: one experiment, a run for each row that was done. */
-struct haks_store_args {
-    const char *db, *trace;
-    const struct haks_costs *costs;
-    int argc;
-    char **argv;
-    int interrupted;
-};
-int haks_rows_store(const struct haks_store_args *args, const struct haks_row *rows,
-                    const struct haks_row *checks, size_t n, struct hakc_err *err);
+/* One row as a run; its place in *run moves on. In the caller's transaction. */
+struct hakd_run;
+int haks_store_row(struct hakd *db, const struct haks_row *r, struct hakd_run *run,
+                   struct hakc_err *err);
 
 #endif

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/cmdline.h"
 #include "db/metrics.h"
 #include "db/store.h"
 #include "sim/sim_rows.h"
@@ -68,6 +67,9 @@ static int put_metrics(struct hakd *db, int64_t run, const struct haks_row *r,
         {"predicted_mean_resident_time_bytes", r->f.mean_resident_time_bytes, HAKD_UNIT_BYTES},
         {"predicted_end_resident_bytes", r->f.end_resident_bytes, HAKD_UNIT_BYTES},
         {"predicted_peak_lazy_bytes", r->f.peak_lazy_bytes, HAKD_UNIT_BYTES},
+        {HAKD_M_PREDICTED_POPULATED_BYTES, r->f.populated_bytes, HAKD_UNIT_BYTES},
+        {HAKD_M_PREDICTED_MOVED_BYTES, r->f.moved_bytes, HAKD_UNIT_BYTES},
+        {HAKD_M_PREDICTED_ROUNDS, r->f.rounds, HAKD_UNIT_CALLS},
         {HAKD_M_PREDICTED_COST_NS, r->f.cost_ns, HAKD_UNIT_NS},
         {"predicted_fault_cost_ns", r->f.cost.fault_ns, HAKD_UNIT_NS},
         {"predicted_release_cost_ns", r->f.cost.release_ns, HAKD_UNIT_NS},
@@ -86,7 +88,7 @@ static int put_metrics(struct hakd *db, int64_t run, const struct haks_row *r,
     return 0;
 }
 
-static int put_row(struct hakd *db, const struct haks_row *r, struct hakd_run *run,
+int haks_store_row(struct hakd *db, const struct haks_row *r, struct hakd_run *run,
                    struct hakc_err *err) {
     int64_t id;
     int rc;
@@ -108,28 +110,6 @@ static int put_row(struct hakd *db, const struct haks_row *r, struct hakd_run *r
         if (s.calls > 0)
             rc = hakd_put_syscall(db, id, &s, err);
     }
-    return rc;
-}
-
-static int put_all(struct hakd *db, const struct haks_store_args *a, const char *cmdline,
-                   const struct haks_row *rows, const struct haks_row *checks, size_t n,
-                   struct hakc_err *err) {
-    struct hakd_experiment e = {.tool = "haksim", .tool_version = HAK_VERSION, .args = cmdline};
-    struct hakd_run run = {.allocator = "hakmem", .pass = "sim", .counting = "model"};
-    int rc = hakd_put_this_machine(db, &e.machine, err);
-    if (rc == 0)
-        rc = hakd_put_experiment(db, &e, &run.experiment, err);
-    if (rc == 0)
-        rc = haks_store_trace(db, a->trace, &run.trace, err);
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        if (rows[i].done)
-            rc = put_row(db, &rows[i], &run, err);
-        if (rc == 0 && checks != NULL && checks[i].done)
-            rc = put_row(db, &checks[i], &run, err);
-    }
-    if (rc == 0)
-        rc = hakd_finish_experiment(db, run.experiment, a->interrupted ? "interrupted" : "done",
-                                    err);
     return rc;
 }
 
@@ -157,24 +137,4 @@ int haks_store_check(const char *path, struct hakc_err *err) {
     if (access(folder, W_OK | X_OK) == 0)
         return 0;
     return hakc_fail_errno(err, HAKC_EIO, "%s: no database can be made there", path);
-}
-
-int haks_rows_store(const struct haks_store_args *a, const struct haks_row *rows,
-                    const struct haks_row *checks, size_t n, struct hakc_err *err) {
-    struct hakd *db;
-    char *cmdline = hakc_cmdline(a->argc, a->argv);
-    int rc;
-    if (cmdline == NULL)
-        return hakc_fail(err, HAKC_ENOMEM, "no memory for the command line");
-    rc = hakd_open(&db, a->db, HAKD_WRITE, err);
-    if (rc == 0) {
-        rc = hakd_begin(db, err);
-        if (rc == 0)
-            rc = put_all(db, a, cmdline, rows, checks, n, err);
-        if (rc == 0)
-            rc = hakd_commit(db, err);
-        hakd_close(db);
-    }
-    free(cmdline);
-    return rc;
 }

@@ -1,0 +1,59 @@
+/*
+ * A session: what one call of haksim keeps in the database while it works. It is one experiment;
+ * with
+ * --study it belongs to a study, and finds there what earlier sessions, of other processes or
+ * machines, have evaluated already.
+ *
+ * A result counts as found if this very build of haksim made it (a library row of its own, by
+ * content), for the same trace, policy and mode, and at the same prices. Results are stored batch
+ * by batch, about one a second: a session that is interrupted, or killed, loses no more than that.
+ */
+#ifndef SIM_SIM_SESSION_H
+#define SIM_SIM_SESSION_H
+
+#include <stdint.h>
+#include "sim/sim_rows.h"
+
+struct hakd;
+
+struct haks_session {
+    struct hakd *db; /* NULL: nothing is kept, and every call below does nothing */
+    const struct haks_costs *costs;
+    int64_t experiment, study, library;
+    int64_t trace;    /* of the rows that follow */
+    int64_t position; /* of the next row */
+};
+
+/* Opens, or makes, the database and begins the experiment. db, study: NULL = none. costs must
+ * outlive the session. */
+int haks_session_begin(struct haks_session *s, const char *db, const char *study,
+                       const struct haks_costs *costs, int argc, char **argv, struct hakc_err *err);
+
+/* The rows that follow are of this trace. */
+int haks_session_trace(struct haks_session *s, const char *path, struct hakc_err *err);
+
+/* Fills in the rows that the study holds: done and found. *found counts them (may be NULL). */
+int haks_session_find(struct haks_session *s, struct haks_row *rows, size_t n,
+                      const struct haks_pass *pass, size_t *found, struct hakc_err *err);
+
+/* Stores the rows that are done and were not found, in one transaction. */
+int haks_session_put(struct haks_session *s, const struct haks_row *rows, size_t n,
+                     struct hakc_err *err);
+
+/* Evaluates the rows that are not done, in batches that are stored as they are ready; those whose
+ * placement depends on the policy run in full. *ns: what it took. Ends early, without an error,
+ * when *stop becomes nonzero. */
+struct haks_work {
+    const char *trace;
+    const struct haks_stream *stream;
+    const struct haks_pass *pass;
+    unsigned jobs;
+    const volatile int *stop;
+};
+int haks_session_evaluate(struct haks_session *s, const struct haks_work *w, struct haks_row *rows,
+                          size_t n, uint64_t *ns, struct hakc_err *err);
+
+/* Ends the experiment as "done", "interrupted" or "failed", and closes the database. */
+int haks_session_end(struct haks_session *s, const char *state, struct hakc_err *err);
+
+#endif
