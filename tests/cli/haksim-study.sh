@@ -73,5 +73,5 @@ expect_usage 'no-db' t.zst --study=s --no-db
 expect_usage 'needs a name' t.zst --study=
 expect_usage 'below its start' t.zst -p 'decay:ms=9..1*2'
 haksim t.zst --db=p.db --study=p --shard=3/3 -p never,eager >out # a shard with nothing to do is no failure
-[ "$(count p.db "SELECT state FROM experiment")" = done ] || fail "an empty shard"
+[ "$(count p.db "SELECT state FROM experiment")" = "done" ] || fail "an empty shard"
 echo "ok haksim-study"
