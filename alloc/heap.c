@@ -108,6 +108,8 @@ void hak_heap_free_slow(void *p, struct hak_heap *h) {
         hak_os_die("free(): pointer was not allocated here", p);
     switch (s->use) {
     case HAK_UNIT_SLAB:
+        if (unlikely(hak_slab_abandoned(s)) && h != &hak_empty_heap)
+            hak_slab_adopt(h, s - s->back);
         if (hak_slab_owner(s) == h) {
             struct hak_bin *bin = (struct hak_bin *)((char *)h + s->bin_off);
             *(void **)p = bin->list;

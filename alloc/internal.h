@@ -60,17 +60,22 @@ struct hak_bin {
 };
 _Static_assert(sizeof(struct hak_bin) == 32, "bins are indexed by a shift");
 
-enum hak_heap_state { HAK_HEAP_LIVE, HAK_HEAP_RETIRED, HAK_HEAP_DEAD };
+enum hak_heap_state {
+    HAK_HEAP_LIVE,
+    HAK_HEAP_RETIRED, /* its thread has ended; on the pool's list */
+    HAK_HEAP_HELD,    /* retired, and taken off the list by a thread that looks into it */
+    HAK_HEAP_DEAD,    /* of a thread that fork left behind */
+};
 
 struct hak_heap {
     struct hak_bin bin[HAK_CLASSES]; /* first: hak_slab.bin_off counts from here */
     struct hak_slab *avail[HAK_CLASSES];
     _Atomic(struct hak_slab *) pending; /* slabs with remote frees */
     struct hak_heap *next;              /* all heaps */
-    struct hak_heap *next_retired;
-    enum hak_heap_state state;
-    uint32_t refills; /* since the pool looked at the clock last */
-    uint32_t number;  /* of the heap, from 0 */
+    struct hak_heap *next_retired, *prev_retired;
+    _Atomic(enum hak_heap_state) state; /* changes under the pool lock */
+    uint32_t refills;                   /* since the pool looked at the clock last */
+    uint32_t number;                    /* of the heap, from 0 */
 };
 
 struct hak_arena {
@@ -131,6 +136,8 @@ void hak_pool_moved(struct hak_slab *from, struct hak_slab *to);
 void hak_pool_lose(struct hak_slab *head);
 /* Retired heaps, oldest first: the caller owns what it pops until it pushes it back. */
 struct hak_heap *hak_pool_pop_retired(void);
+/* The same for one heap; false if it is not retired (any more). */
+bool hak_pool_take_retired(struct hak_heap *h);
 void hak_pool_push_retired(struct hak_heap *h);
 bool hak_pool_has_retired(void);
 /* All heaps, linked by next; under the pool lock. */
@@ -148,6 +155,9 @@ void *hak_slab_refill(struct hak_heap *h, unsigned c, uint32_t most, uint32_t *n
 void hak_slab_return(struct hak_heap *h, void *list);
 /* A block of a slab that another heap owns. */
 void hak_slab_remote_free(struct hak_slab *head, void *p);
+/* h, a thread's own heap, frees a block of a slab whose owner has retired: nobody else would look
+ * after what is freed there, so the slab becomes h's. False: it was another's already. */
+bool hak_slab_adopt(struct hak_heap *h, struct hak_slab *head);
 /* Takes in what others have freed. */
 void hak_slab_collect(struct hak_heap *h);
 
@@ -165,6 +175,12 @@ void hak_heap_flush(struct hak_heap *h);
 
 static inline struct hak_heap *hak_slab_owner(const struct hak_slab *s) {
     return HAK_RELAXED(struct hak_heap *, s->owner);
+}
+
+/* Its owner's thread has ended. A guess where that changes at this moment. */
+static inline bool hak_slab_abandoned(const struct hak_slab *s) {
+    const struct hak_heap *h = hak_slab_owner(s);
+    return h && atomic_load_explicit(&h->state, memory_order_relaxed) == HAK_HEAP_RETIRED;
 }
 
 /* ---- large.c ---- */

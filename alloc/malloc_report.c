@@ -89,7 +89,9 @@ size_t hak_report_threads(struct hakmem_thread *out, size_t first, size_t n) {
             const struct hak_census_heap *h = &heaps[j];
             out[i + j] = (struct hakmem_thread){
                 .number = h->number,
-                .state = h->state,
+                .state = h->state == HAK_HEAP_LIVE   ? HAKMEM_THREAD_LIVE
+                         : h->state == HAK_HEAP_DEAD ? HAKMEM_THREAD_FORKED
+                                                     : HAKMEM_THREAD_ENDED,
                 .slabs = h->slabs,
                 .slab_bytes = unit_bytes(h->units),
                 .used_bytes = h->out_bytes > h->cached_bytes ? h->out_bytes - h->cached_bytes : 0,

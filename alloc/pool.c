@@ -274,15 +274,34 @@ bool hak_pool_has_retired(void) {
     return atomic_load_explicit(&nretired, memory_order_relaxed) != 0;
 }
 
+static void unlink_retired(struct hak_heap *h) {
+    if (h->prev_retired)
+        h->prev_retired->next_retired = h->next_retired;
+    else
+        retired_first = h->next_retired;
+    if (h->next_retired)
+        h->next_retired->prev_retired = h->prev_retired;
+    else
+        retired_last = h->prev_retired;
+    h->state = HAK_HEAP_HELD;
+    atomic_fetch_sub_explicit(&nretired, 1, memory_order_relaxed);
+}
+
 static struct hak_heap *pop_retired(void) {
     struct hak_heap *h = retired_first;
     if (!h)
         return NULL;
-    retired_first = h->next_retired;
-    if (!retired_first)
-        retired_last = NULL;
-    atomic_fetch_sub_explicit(&nretired, 1, memory_order_relaxed);
+    unlink_retired(h);
     return h;
+}
+
+bool hak_pool_take_retired(struct hak_heap *h) {
+    hak_pool_lock();
+    bool mine = h->state == HAK_HEAP_RETIRED;
+    if (mine)
+        unlink_retired(h);
+    hak_pool_unlock();
+    return mine;
 }
 
 struct hak_heap *hak_pool_pop_retired(void) {
@@ -296,6 +315,7 @@ void hak_pool_push_retired(struct hak_heap *h) {
     hak_pool_lock();
     h->state = HAK_HEAP_RETIRED;
     h->next_retired = NULL;
+    h->prev_retired = retired_last;
     if (retired_last)
         retired_last->next_retired = h;
     else
@@ -359,6 +379,6 @@ void hak_core_fork_child(struct hak_heap *mine) {
     pthread_mutex_t fresh = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
     lock = fresh;
     for (struct hak_heap *h = all_heaps; h; h = h->next)
-        if (h != mine && h->state == HAK_HEAP_LIVE)
+        if (h != mine && (h->state == HAK_HEAP_LIVE || h->state == HAK_HEAP_HELD))
             h->state = HAK_HEAP_DEAD;
 }

@@ -131,6 +131,25 @@ static struct hak_slab *steal(struct hak_heap *h, unsigned c) {
     return s;
 }
 
+bool hak_slab_adopt(struct hak_heap *h, struct hak_slab *head) {
+    struct hak_heap *r = hak_slab_owner(head);
+    if (!hak_pool_take_retired(r))
+        return false;
+    hak_slab_collect(r);
+    bool ours = hak_slab_owner(head) == r; /* a block of it is in use: it was not released */
+    if (ours) {
+        unsigned c = hak_slab_class(head);
+        bool available = head->available;
+        if (available)
+            avail_unlink(r, c, head);
+        set_owner(head, h);
+        if (available)
+            avail_link(h, c, head);
+    }
+    hak_pool_push_retired(r);
+    return ours;
+}
+
 void *hak_slab_refill(struct hak_heap *h, unsigned c, uint32_t most, uint32_t *n) {
     if (unlikely(++h->refills == LOOK_REFILLS)) {
         h->refills = 0;

@@ -133,6 +133,25 @@ static void retired_heaps_are_taken_over(void **state) {
     assert_int_equal(stats().active_pages, 0);
 }
 
+/* What others free of a heap that retired goes to the pool as it becomes empty: no new thread, no
+ * refill and no trim is needed. */
+static void freed_after_the_thread(void **state) {
+    enum { N = 600 };
+    struct hak_heap *a = *state, *b = hak_heap_new();
+    static void *p[N];
+    for (unsigned i = 0; i < N; i++)
+        p[i] = hak_heap_alloc(b, 5000);
+    hak_heap_retire(b);
+    uint64_t active = stats().active_pages;
+    for (unsigned i = 0; i < N; i++)
+        hak_heap_free(a, p[i]);
+    assert_true(stats().active_pages < active / 8); /* what is left is on a's lists */
+    hak_core_trim(a);
+    assert_int_equal(stats().active_pages, 0);
+    assert_int_equal(stats().retired_heaps, 1);
+    hak_heap_new();
+}
+
 /* Large calloc after reuse, after purge and after a move is zero. */
 static void calloc_is_zero(void **state) {
     struct hak_heap *h = *state;
@@ -183,13 +202,10 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes_fit),
-        T(last_freed_is_first_reused),
-        T(pool_never_runs_dry),
-        T(eager_leaves_nothing_dirty),
-        T(remote_frees_come_home),
-        T(retired_heaps_are_taken_over),
-        T(calloc_is_zero),
+        cmocka_unit_test(classes_fit), T(last_freed_is_first_reused),
+        T(pool_never_runs_dry),        T(eager_leaves_nothing_dirty),
+        T(remote_frees_come_home),     T(retired_heaps_are_taken_over),
+        T(freed_after_the_thread),     T(calloc_is_zero),
         T(foreign_pointers_are_seen),
     };
     return cmocka_run_group_tests_name("heap", tests, NULL, NULL);
