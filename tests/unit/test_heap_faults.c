@@ -195,7 +195,9 @@ static void each_call_fails_once(void **state) {
         long total, n;
         assert_int_equal(run(policies[i], -1, &total), 0);
         assert_true(total > 20);
-        for (long at = 0; at < total; at++) {
+        /* HAK_FAULTS=all: each call, a minute and a half; else the first ones and a share */
+        long step = getenv("HAK_FAULTS") ? 1 : total / 60 + 1;
+        for (long at = 0; at < total; at += at < 50 ? 1 : step) {
             int status = run(policies[i], at, &n);
             if (status)
                 fail_msg("%s: call %ld of %ld failed: status %#x", policies[i], at, total, status);
