@@ -5,5 +5,5 @@
 # timeout: 240
 set -eu
 for policy in "" eager:how=unmap; do
-    HAKMEM_POLICY=$policy LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_soak" 6000000 3 6
+    HAKMEM_POLICY=$policy LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_soak" 15000000 3 30
 done
