@@ -1,10 +1,12 @@
 #include "sim/costs_store.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "common/cmdline.h"
 #include "db/store.h"
 
 #define PREFIX "price_"
@@ -52,4 +54,62 @@ int haks_costs_find(const char *prices, const char *db, struct haks_costs *out,
         return 0;
     rc = load(db, out, err);
     return rc == HAKC_ENOENT || rc == HAKC_EUNSUPPORTED ? 0 : rc;
+}
+
+static int put(struct hakd *db, int64_t run, const char *name, uint32_t value, const char *unit,
+               struct hakc_err *err) {
+    return hakd_put_metric(db, run, name, value, unit, err);
+}
+
+static int put_prices(struct hakd *db, int64_t run, const struct haks_calibration *c,
+                      struct hakc_err *err) {
+    const struct haks_price *p;
+    int rc = put(db, run, "cpus", c->costs.cpus, "cpus", err);
+    if (rc == 0)
+        rc = put(db, run, "fresh_fault_ns", c->fresh_fault_ns, HAKD_UNIT_NS, err);
+    if (rc == 0)
+        rc = put(db, run, "tight_fault_ns", c->tight_fault_ns, HAKD_UNIT_NS, err);
+    for (unsigned i = 0; rc == 0 && (p = haks_price_at(i)) != NULL; i++) {
+        char name[64];
+        snprintf(name, sizeof name, PREFIX "%s", p->name);
+        rc = put(db, run, name, *(const uint32_t *)(const void *)((const char *)&c->costs + p->at),
+                 HAKD_UNIT_NS, err);
+    }
+    return rc;
+}
+
+static int put_run(struct hakd *db, const struct haks_calibration *c, const char *cmdline,
+                   struct hakc_err *err) {
+    struct hakd_experiment e = {.tool = "haksim", .tool_version = HAK_VERSION, .args = cmdline};
+    struct hakd_run run = {
+        .allocator = "kernel", .pass = "control", .mode = "calibrate", .status = "ok"};
+    int64_t id;
+    int rc = hakd_put_this_machine(db, &e.machine, err);
+    if (rc == 0)
+        rc = hakd_put_experiment(db, &e, &run.experiment, err);
+    if (rc == 0)
+        rc = hakd_put_run(db, &run, &id, err);
+    if (rc == 0)
+        rc = put_prices(db, id, c, err);
+    if (rc == 0)
+        rc = hakd_finish_experiment(db, run.experiment, "done", err);
+    return rc;
+}
+
+int haks_costs_store(const char *path, const struct haks_calibration *c, int argc, char **argv,
+                     struct hakc_err *err) {
+    struct hakd *db;
+    char *cmdline = hakc_cmdline(argc, argv);
+    int rc = cmdline != NULL ? hakd_open(&db, path, HAKD_WRITE, err)
+                             : hakc_fail(err, HAKC_ENOMEM, "no memory for the command line");
+    if (rc == 0) {
+        rc = hakd_begin(db, err);
+        if (rc == 0)
+            rc = put_run(db, c, cmdline, err);
+        if (rc == 0)
+            rc = hakd_commit(db, err);
+        hakd_close(db);
+    }
+    free(cmdline);
+    return rc;
 }

@@ -6,6 +6,7 @@
 #ifndef SIM_COSTS_STORE_H
 #define SIM_COSTS_STORE_H
 
+#include "sim/calibrate.h"
 #include "sim/cost_model.h"
 
 /* Finds the prices to use. prices: --prices, a database or "reference", or NULL: from db (NULL or
@@ -13,5 +14,9 @@
  * without one is an error: HAKC_ENOENT. */
 int haks_costs_find(const char *prices, const char *db, struct haks_costs *out,
                     struct hakc_err *err);
+
+/* Adds a calibration, as an experiment of its own. */
+int haks_costs_store(const char *db, const struct haks_calibration *c, int argc, char **argv,
+                     struct hakc_err *err);
 
 #endif

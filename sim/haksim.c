@@ -17,6 +17,7 @@ static const struct {
     const char *title; /* its argv[0] */
     int (*run)(int argc, char **argv);
 } commands[] = {
+    {"calibrate", "haksim calibrate", haks_cmd_calibrate},
     {NULL, NULL, NULL},
 };
 

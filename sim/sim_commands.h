@@ -3,6 +3,7 @@
 #define SIM_SIM_COMMANDS_H
 
 int haks_cmd_simulate(int argc, char **argv); /* without the name of a command */
+int haks_cmd_calibrate(int argc, char **argv);
 
 /* Becomes nonzero at SIGINT or SIGTERM once haks_catch_signals was called: the command then ends in
  * good order. A second signal ends it at once. */

@@ -1,0 +1,378 @@
+#include "sim/calibrate.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/progress.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+#define ROUNDS_MOST 999
+#define SIZES       5
+#define SIZE_MOST   256u                /* pages of the longest call */
+#define TRIES       12                  /* calls of each size in a round */
+#define POOL_PAGES  4096u               /* 16 MiB come and go */
+#define WORK_BYTES  ((size_t)256 << 10) /* what lies between two measurements */
+#define SPAN_BYTES  ((size_t)64 << 20)  /* of a reservation */
+#define OTHERS_MOST 3u                  /* further processors that are kept busy */
+
+static const unsigned sizes[SIZES] = {1, 4, 16, 64, SIZE_MOST};
+
+struct bench {
+    size_t page;
+    char *pool;          /* POOL_PAGES pages, read and write */
+    char *target;        /* where pages are moved to */
+    unsigned char *work; /* WORK_BYTES */
+    uint64_t seed;
+    uint64_t stamp_ns; /* what taking the time twice takes */
+    int failed;        /* errno */
+    const volatile int *stop;
+};
+
+static uint64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static int by_value(const void *a, const void *b) {
+    const uint64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+static uint64_t quantile(uint64_t *v, size_t n, unsigned quarter) {
+    qsort(v, n, sizeof *v, by_value);
+    return v[(n - 1) * quarter / 4];
+}
+
+static uint64_t since(const struct bench *b, uint64_t start) {
+    uint64_t ns = now_ns() - start;
+    return ns > b->stamp_ns ? ns - b->stamp_ns : 0;
+}
+
+/* As a program does between two calls: some microseconds of loads and stores of its own. */
+static void work(struct bench *b) {
+    for (unsigned i = 0; i < 1024; i++) {
+        b->seed = b->seed * 6364136223846793005u + 1442695040888963407u;
+        b->work[(b->seed >> 40) % WORK_BYTES]++;
+    }
+}
+
+static void check(struct bench *b, int failed) {
+    if (failed && b->failed == 0)
+        b->failed = errno;
+}
+
+static void touch(const struct bench *b, char *p, unsigned pages) {
+    for (unsigned i = 0; i < pages; i++)
+        *(volatile char *)(p + i * b->page) = 1;
+}
+
+/* ---- one call over `pages` resident pages at p: its time ------------------------------------ */
+
+static uint64_t do_dontneed(struct bench *b, char *p, unsigned pages) {
+    uint64_t start = now_ns();
+    check(b, madvise(p, pages * b->page, MADV_DONTNEED) != 0);
+    return since(b, start);
+}
+
+static uint64_t do_free(struct bench *b, char *p, unsigned pages) {
+    uint64_t start = now_ns(), ns;
+    check(b, madvise(p, pages * b->page, MADV_FREE) != 0);
+    ns = since(b, start);
+    check(b, madvise(p, pages * b->page, MADV_DONTNEED) != 0);
+    return ns;
+}
+
+static uint64_t do_unmap(struct bench *b, char *p, unsigned pages) {
+    uint64_t start = now_ns(), ns;
+    check(b, mmap(p, pages * b->page, PROT_NONE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED);
+    ns = since(b, start);
+    check(b, mprotect(p, pages * b->page, PROT_READ | PROT_WRITE) != 0);
+    return ns;
+}
+
+static uint64_t do_populate(struct bench *b, char *p, unsigned pages) {
+    uint64_t start, ns;
+    check(b, madvise(p, pages * b->page, MADV_DONTNEED) != 0);
+    work(b);
+    start = now_ns();
+    check(b, madvise(p, pages * b->page, MADV_POPULATE_WRITE) != 0);
+    ns = since(b, start);
+    check(b, madvise(p, pages * b->page, MADV_DONTNEED) != 0);
+    return ns;
+}
+
+static uint64_t do_move(struct bench *b, char *p, unsigned pages) {
+    uint64_t start = now_ns(), ns;
+    check(b, mremap(p, pages * b->page, pages * b->page,
+                    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, b->target) == MAP_FAILED);
+    ns = since(b, start);
+    check(b, madvise(b->target, pages * b->page, MADV_DONTNEED) != 0);
+    return ns;
+}
+
+typedef uint64_t call_fn(struct bench *b, char *p, unsigned pages);
+
+/*
+ * A call's price beside its pages, and a page's: the line through the medians of the sizes that
+ * makes the sum of the squares of the relative errors least, so that short calls, which are the
+ * most, count as much as long ones.
+ */
+static void fit(const uint64_t *ns, uint32_t *call_ns, uint32_t *page_ns) {
+    double w = 0, wx = 0, wy = 0, wxx = 0, wxy = 0;
+    for (unsigned i = 0; i < SIZES; i++) {
+        double x = sizes[i], y = ns[i] > 0 ? (double)ns[i] : 1, weight = 1 / (y * y);
+        w += weight;
+        wx += weight * x;
+        wy += weight * y;
+        wxx += weight * x * x;
+        wxy += weight * x * y;
+    }
+    double slope = (w * wxy - wx * wy) / (w * wxx - wx * wx), base = (wy - slope * wx) / w;
+    *page_ns = slope > 0 ? (uint32_t)(slope + 0.5) : 0;
+    *call_ns = base > 0 ? (uint32_t)(base + 0.5) : 0;
+}
+
+static void measure_call(struct bench *b, call_fn *call, uint32_t *call_ns, uint32_t *page_ns) {
+    uint64_t medians[SIZES], ns[TRIES];
+    for (unsigned s = 0; s < SIZES; s++) {
+        for (unsigned i = 0; i < TRIES; i++) {
+            char *p = b->pool + (size_t)(i % 8) * 2 * SIZE_MOST * b->page;
+            touch(b, p, sizes[s]);
+            work(b);
+            ns[i] = call(b, p, sizes[s]);
+        }
+        medians[s] = quantile(ns, TRIES, 2);
+    }
+    fit(medians, call_ns, page_ns);
+}
+
+/* ---- faults --------------------------------------------------------------------------------- */
+
+/* The mean of a fault in [p, p + pages), none of which is resident: single ones cost from half to
+ * twice of it, and it is their sum that counts. The slowest hundredth, where something else ran, is
+ * left out. */
+static uint32_t fault(struct bench *b, char *p, unsigned pages, int between) {
+    uint64_t *ns = malloc(pages * sizeof *ns), sum = 0;
+    unsigned kept = pages - pages / 100;
+    if (ns == NULL) {
+        b->failed = ENOMEM;
+        return 0;
+    }
+    for (unsigned i = 0; i < pages; i++) {
+        if (between)
+            work(b);
+        uint64_t start = now_ns();
+        *(volatile char *)(p + i * b->page) = 1;
+        ns[i] = since(b, start);
+    }
+    qsort(ns, pages, sizeof *ns, by_value);
+    for (unsigned i = 0; i < kept; i++)
+        sum += ns[i];
+    free(ns);
+    return (uint32_t)(sum / kept);
+}
+
+static void measure_faults(struct bench *b, struct haks_calibration *c) {
+    size_t bytes = POOL_PAGES * b->page;
+    char *fresh;
+    touch(b, b->pool, POOL_PAGES);
+    check(b, madvise(b->pool, bytes, MADV_DONTNEED) != 0);
+    c->tight_fault_ns = fault(b, b->pool, POOL_PAGES / 4, 0);
+    check(b, madvise(b->pool, bytes, MADV_DONTNEED) != 0);
+    c->costs.fault_ns = fault(b, b->pool, POOL_PAGES / 4, 1);
+    /* While the pool keeps its pages, the kernel has to find others. */
+    touch(b, b->pool, POOL_PAGES);
+    fresh = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                 -1, 0);
+    check(b, fresh == MAP_FAILED);
+    if (fresh == MAP_FAILED)
+        return;
+    c->fresh_fault_ns = fault(b, fresh, POOL_PAGES / 4, 1);
+    munmap(fresh, bytes);
+    check(b, madvise(b->pool, bytes, MADV_DONTNEED) != 0);
+}
+
+/* ---- address space -------------------------------------------------------------------------- */
+
+static void measure_maps(struct bench *b, struct haks_costs *c) {
+    uint64_t map[TRIES], commit[TRIES];
+    for (unsigned i = 0; i < TRIES; i++) {
+        work(b);
+        uint64_t start = now_ns();
+        char *p =
+            mmap(NULL, SPAN_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        map[i] = since(b, start);
+        check(b, p == MAP_FAILED);
+        if (p == MAP_FAILED)
+            return;
+        work(b);
+        start = now_ns();
+        check(b, mprotect(p, SPAN_BYTES / 2, PROT_READ | PROT_WRITE) != 0);
+        commit[i] = since(b, start);
+        munmap(p, SPAN_BYTES);
+    }
+    c->map_call_ns = (uint32_t)quantile(map, TRIES, 2);
+    c->commit_call_ns = (uint32_t)quantile(commit, TRIES, 2);
+}
+
+/* ---- shoot-downs ---------------------------------------------------------------------------- */
+
+struct other {
+    atomic_int running, end;
+};
+
+static void *keep_busy(void *arg) {
+    struct other *o = arg;
+    atomic_fetch_add(&o->running, 1);
+    while (!atomic_load_explicit(&o->end, memory_order_relaxed))
+        ;
+    return NULL;
+}
+
+static uint64_t short_release(struct bench *b) {
+    uint64_t ns[4 * TRIES];
+    for (unsigned i = 0; i < 4 * TRIES; i++) {
+        touch(b, b->pool, 16);
+        work(b);
+        ns[i] = do_dontneed(b, b->pool, 16);
+    }
+    return quantile(ns, 4 * TRIES, 2);
+}
+
+/* What each further processor that runs a thread of the process adds. */
+static void measure_shootdown(struct bench *b, struct haks_costs *c) {
+    struct other o = {0, 0};
+    pthread_t thread[OTHERS_MOST];
+    unsigned n = c->cpus > 1 ? c->cpus - 1 : 0, started = 0;
+    uint64_t alone = short_release(b), beside;
+    if (n > OTHERS_MOST)
+        n = OTHERS_MOST;
+    while (started < n && pthread_create(&thread[started], NULL, keep_busy, &o) == 0)
+        started++;
+    while (atomic_load(&o.running) < (int)started)
+        sched_yield();
+    beside = short_release(b);
+    atomic_store(&o.end, 1);
+    for (unsigned i = 0; i < started; i++)
+        pthread_join(thread[i], NULL);
+    c->shootdown_ns = started > 0 && beside > alone ? (uint32_t)((beside - alone) / started) : 0;
+}
+
+/* ---- rounds --------------------------------------------------------------------------------- */
+
+static void one_round(struct bench *b, struct haks_calibration *c) {
+    struct haks_costs *p = &c->costs;
+    measure_faults(b, c);
+    measure_call(b, do_dontneed, &p->dontneed_call_ns, &p->dontneed_page_ns);
+    measure_call(b, do_free, &p->free_call_ns, &p->free_page_ns);
+    measure_call(b, do_unmap, &p->unmap_call_ns, &p->unmap_page_ns);
+    measure_call(b, do_populate, &p->populate_call_ns, &p->populate_page_ns);
+    measure_call(b, do_move, &p->move_call_ns, &p->move_page_ns);
+    measure_maps(b, p);
+    measure_shootdown(b, p);
+}
+
+static void *map_rw(struct bench *b, size_t bytes) {
+    void *p = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED || mprotect(p, bytes, PROT_READ | PROT_WRITE) != 0) {
+        b->failed = errno;
+        return NULL;
+    }
+    return p;
+}
+
+static void time_the_clock(struct bench *b) {
+    uint64_t ns[101];
+    for (unsigned i = 0; i < 101; i++) {
+        uint64_t start = now_ns();
+        ns[i] = now_ns() - start;
+    }
+    b->stamp_ns = quantile(ns, 101, 2);
+}
+
+/* The median of each price over the rounds, and its quartiles. */
+static void summarise(const struct haks_calibration *round, unsigned n,
+                      struct haks_calibration *out) {
+    uint64_t v[ROUNDS_MOST];
+    const struct haks_price *p;
+    for (unsigned i = 0; (p = haks_price_at(i)) != NULL; i++) {
+        for (unsigned k = 0; k < n; k++)
+            v[k] = *(const uint32_t *)(const void *)((const char *)&round[k].costs + p->at);
+        struct haks_costs *const to[] = {&out->low, &out->costs, &out->high};
+        for (unsigned q = 0; q < 3; q++)
+            *(uint32_t *)(void *)((char *)to[q] + p->at) = (uint32_t)quantile(v, n, q + 1);
+    }
+    for (unsigned k = 0; k < n; k++)
+        v[k] = round[k].fresh_fault_ns;
+    out->fresh_fault_ns = (uint32_t)quantile(v, n, 2);
+    for (unsigned k = 0; k < n; k++)
+        v[k] = round[k].tight_fault_ns;
+    out->tight_fault_ns = (uint32_t)quantile(v, n, 2);
+    out->rounds = n;
+}
+
+static int run_rounds(struct bench *b, struct haks_calibration *round, unsigned n,
+                      struct hakc_err *err) {
+    struct hakc_progress progress;
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    hakc_progress_start(&progress, "calibration", n, "rounds");
+    for (unsigned i = 0; i < n && b->failed == 0; i++) {
+        if (b->stop != NULL && *b->stop)
+            break;
+        round[i].costs.cpus = cpus > 0 ? (uint32_t)cpus : 1;
+        one_round(b, &round[i]);
+        hakc_progress_set(&progress, i + 1);
+    }
+    hakc_progress_end(&progress);
+    if (b->stop != NULL && *b->stop)
+        return hakc_fail(err, HAKC_EINTERNAL, "interrupted");
+    errno = b->failed;
+    return b->failed == 0 ? 0 : hakc_fail_errno(err, HAKC_EIO, "a call to be measured failed");
+}
+
+int haks_calibrate(unsigned rounds, const volatile int *stop, struct haks_calibration *out,
+                   struct hakc_err *err) {
+    struct bench b = {.page = (size_t)sysconf(_SC_PAGESIZE), .seed = 1, .stop = stop};
+    struct haks_calibration *round;
+    size_t pool = POOL_PAGES * b.page, target = 2 * SIZE_MOST * b.page;
+    int rc;
+
+    rounds = rounds < 1 ? 1 : rounds > ROUNDS_MOST ? ROUNDS_MOST : rounds;
+    round = calloc(rounds, sizeof *round);
+    b.work = calloc(1, WORK_BYTES);
+    b.pool = map_rw(&b, pool);
+    b.target = map_rw(&b, target);
+    if (round == NULL || b.work == NULL || b.pool == NULL || b.target == NULL) {
+        rc = hakc_fail(err, HAKC_ENOMEM, "no memory for the calibration");
+    } else {
+        time_the_clock(&b);
+        rc = run_rounds(&b, round, rounds, err);
+    }
+    if (rc == 0) {
+        *out = (struct haks_calibration){0};
+        summarise(round, rounds, out);
+        out->costs.cpus = round[0].costs.cpus;
+        snprintf(out->costs.source, sizeof out->costs.source,
+                 "calibrated on this machine just now");
+    }
+    if (b.pool != NULL)
+        munmap(b.pool, pool);
+    if (b.target != NULL)
+        munmap(b.target, target);
+    free(b.work);
+    free(round);
+    return rc;
+}
