@@ -19,12 +19,13 @@
 
 #define ROUNDS_MOST 999
 #define SIZES       5
-#define SIZE_MOST   256u                /* pages of the longest call */
-#define TRIES       12                  /* calls of each size in a round */
-#define POOL_PAGES  4096u               /* 16 MiB come and go */
-#define WORK_BYTES  ((size_t)256 << 10) /* what lies between two measurements */
-#define SPAN_BYTES  ((size_t)64 << 20)  /* of a reservation */
-#define OTHERS_MOST 3u                  /* further processors that are kept busy */
+#define SIZE_MOST   256u               /* pages of the longest call */
+#define TRIES       12                 /* calls of each size in a round */
+#define POOL_PAGES  4608u              /* 18 MiB come and go: enough for TRIES calls of each size */
+#define WORK_BYTES  ((size_t)16 << 20) /* what a program does between two calls goes over this */
+#define WORK_STEPS  512u               /* in so many places */
+#define SPAN_BYTES  ((size_t)64 << 20) /* of a reservation */
+#define OTHERS_MOST 3u                 /* further processors that are kept busy */
 
 static const unsigned sizes[SIZES] = {1, 4, 16, 64, SIZE_MOST};
 
@@ -60,9 +61,10 @@ static uint64_t since(const struct bench *b, uint64_t start) {
     return ns > b->stamp_ns ? ns - b->stamp_ns : 0;
 }
 
-/* As a program does between two calls: some microseconds of loads and stores of its own. */
+/* As a program does between two calls: loads and stores of its own, some ten microseconds. They
+ * drive the kernel's data about pages out of the caches: with it there, calls cost a third. */
 static void work(struct bench *b) {
-    for (unsigned i = 0; i < 1024; i++) {
+    for (unsigned i = 0; i < WORK_STEPS; i++) {
         b->seed = b->seed * 6364136223846793005u + 1442695040888963407u;
         b->work[(b->seed >> 40) % WORK_BYTES]++;
     }
@@ -87,11 +89,9 @@ static uint64_t do_dontneed(struct bench *b, char *p, unsigned pages) {
 }
 
 static uint64_t do_free(struct bench *b, char *p, unsigned pages) {
-    uint64_t start = now_ns(), ns;
+    uint64_t start = now_ns();
     check(b, madvise(p, pages * b->page, MADV_FREE) != 0);
-    ns = since(b, start);
-    check(b, madvise(p, pages * b->page, MADV_DONTNEED) != 0);
-    return ns;
+    return since(b, start);
 }
 
 static uint64_t do_unmap(struct bench *b, char *p, unsigned pages) {
@@ -103,15 +103,11 @@ static uint64_t do_unmap(struct bench *b, char *p, unsigned pages) {
     return ns;
 }
 
+/* Here the pages are not resident before. */
 static uint64_t do_populate(struct bench *b, char *p, unsigned pages) {
-    uint64_t start, ns;
-    check(b, madvise(p, pages * b->page, MADV_DONTNEED) != 0);
-    work(b);
-    start = now_ns();
+    uint64_t start = now_ns();
     check(b, madvise(p, pages * b->page, MADV_POPULATE_WRITE) != 0);
-    ns = since(b, start);
-    check(b, madvise(p, pages * b->page, MADV_DONTNEED) != 0);
-    return ns;
+    return since(b, start);
 }
 
 static uint64_t do_move(struct bench *b, char *p, unsigned pages) {
@@ -145,17 +141,23 @@ static void fit(const uint64_t *ns, uint32_t *call_ns, uint32_t *page_ns) {
     *call_ns = base > 0 ? (uint32_t)(base + 0.5) : 0;
 }
 
+/* All pages of the pool are touched first (or given back: populate), then each call takes the next
+ * ones, the sizes in turn: so a call meets pages that were touched a while ago. */
 static void measure_call(struct bench *b, call_fn *call, uint32_t *call_ns, uint32_t *page_ns) {
-    uint64_t medians[SIZES], ns[TRIES];
-    for (unsigned s = 0; s < SIZES; s++) {
-        for (unsigned i = 0; i < TRIES; i++) {
-            char *p = b->pool + (size_t)(i % 8) * 2 * SIZE_MOST * b->page;
-            touch(b, p, sizes[s]);
+    uint64_t medians[SIZES], ns[SIZES][TRIES];
+    char *p = b->pool;
+    check(b, madvise(b->pool, POOL_PAGES * b->page, MADV_DONTNEED) != 0);
+    if (call != do_populate)
+        touch(b, b->pool, POOL_PAGES);
+    for (unsigned i = 0; i < TRIES; i++) {
+        for (unsigned s = 0; s < SIZES; s++) {
             work(b);
-            ns[i] = call(b, p, sizes[s]);
+            ns[s][i] = call(b, p, sizes[s]);
+            p += (sizes[s] + 1) * b->page; /* one stays between them: no call meets a hole */
         }
-        medians[s] = quantile(ns, TRIES, 2);
     }
+    for (unsigned s = 0; s < SIZES; s++)
+        medians[s] = quantile(ns[s], TRIES, 2);
     fit(medians, call_ns, page_ns);
 }
 
