@@ -23,7 +23,8 @@
 #define TRIES       12                 /* calls of each size in a round */
 #define POOL_PAGES  4608u              /* 18 MiB come and go: enough for TRIES calls of each size */
 #define WORK_BYTES  ((size_t)16 << 20) /* what a program does between two calls goes over this */
-#define WORK_STEPS  512u               /* in so many places */
+#define FAULT_STEPS 64u
+#define CALL_STEPS  16384u
 #define SPAN_BYTES  ((size_t)64 << 20) /* of a reservation */
 #define OTHERS_MOST 3u                 /* further processors that are kept busy */
 
@@ -32,7 +33,7 @@ static const unsigned sizes[SIZES] = {1, 4, 16, 64, SIZE_MOST};
 struct bench {
     size_t page;
     char *pool;          /* POOL_PAGES pages, read and write */
-    char *target;        /* where pages are moved to */
+    char *target, *to;   /* as much again, and where in it pages are moved to next */
     unsigned char *work; /* WORK_BYTES */
     uint64_t seed;
     uint64_t stamp_ns; /* what taking the time twice takes */
@@ -63,8 +64,8 @@ static uint64_t since(const struct bench *b, uint64_t start) {
 
 /* As a program does between two calls: loads and stores of its own, some ten microseconds. They
  * drive the kernel's data about pages out of the caches: with it there, calls cost a third. */
-static void work(struct bench *b) {
-    for (unsigned i = 0; i < WORK_STEPS; i++) {
+static void work(struct bench *b, unsigned steps) {
+    for (unsigned i = 0; i < steps; i++) {
         b->seed = b->seed * 6364136223846793005u + 1442695040888963407u;
         b->work[(b->seed >> 40) % WORK_BYTES]++;
     }
@@ -78,6 +79,18 @@ static void check(struct bench *b, int failed) {
 static void touch(const struct bench *b, char *p, unsigned pages) {
     for (unsigned i = 0; i < pages; i++)
         *(volatile char *)(p + i * b->page) = 1;
+}
+
+/* POOL_PAGES pages, read and write, as the allocator gets its own: at p, or anywhere (NULL). */
+static char *map_pool(struct bench *b, char *p) {
+    size_t bytes = POOL_PAGES * b->page;
+    int fixed = p != NULL ? MAP_FIXED : 0;
+    p = mmap(p, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed, -1, 0);
+    if (p == MAP_FAILED || mprotect(p, bytes, PROT_READ | PROT_WRITE) != 0) {
+        b->failed = errno;
+        return NULL;
+    }
+    return p;
 }
 
 /* ---- one call over `pages` resident pages at p: its time ------------------------------------ */
@@ -110,12 +123,14 @@ static uint64_t do_populate(struct bench *b, char *p, unsigned pages) {
     return since(b, start);
 }
 
+/* To a place that was never used, as an object grows. */
 static uint64_t do_move(struct bench *b, char *p, unsigned pages) {
+    size_t bytes = pages * b->page;
     uint64_t start = now_ns(), ns;
-    check(b, mremap(p, pages * b->page, pages * b->page,
-                    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, b->target) == MAP_FAILED);
+    check(b, mremap(p, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, b->to) ==
+                 MAP_FAILED);
     ns = since(b, start);
-    check(b, madvise(b->target, pages * b->page, MADV_DONTNEED) != 0);
+    b->to += bytes + b->page;
     return ns;
 }
 
@@ -146,12 +161,13 @@ static void fit(const uint64_t *ns, uint32_t *call_ns, uint32_t *page_ns) {
 static void measure_call(struct bench *b, call_fn *call, uint32_t *call_ns, uint32_t *page_ns) {
     uint64_t medians[SIZES], ns[SIZES][TRIES];
     char *p = b->pool;
-    check(b, madvise(b->pool, POOL_PAGES * b->page, MADV_DONTNEED) != 0);
+    map_pool(b, b->pool);
+    b->to = map_pool(b, b->target);
     if (call != do_populate)
         touch(b, b->pool, POOL_PAGES);
     for (unsigned i = 0; i < TRIES; i++) {
         for (unsigned s = 0; s < SIZES; s++) {
-            work(b);
+            work(b, CALL_STEPS);
             ns[s][i] = call(b, p, sizes[s]);
             p += (sizes[s] + 1) * b->page; /* one stays between them: no call meets a hole */
         }
@@ -166,7 +182,7 @@ static void measure_call(struct bench *b, call_fn *call, uint32_t *call_ns, uint
 /* The mean of a fault in [p, p + pages), none of which is resident: single ones cost from half to
  * twice of it, and it is their sum that counts. The slowest hundredth, where something else ran, is
  * left out. */
-static uint32_t fault(struct bench *b, char *p, unsigned pages, int between) {
+static uint32_t fault(struct bench *b, char *p, unsigned pages, unsigned steps) {
     uint64_t *ns = malloc(pages * sizeof *ns), sum = 0;
     unsigned kept = pages - pages / 100;
     if (ns == NULL) {
@@ -174,8 +190,7 @@ static uint32_t fault(struct bench *b, char *p, unsigned pages, int between) {
         return 0;
     }
     for (unsigned i = 0; i < pages; i++) {
-        if (between)
-            work(b);
+        work(b, steps);
         uint64_t start = now_ns();
         *(volatile char *)(p + i * b->page) = 1;
         ns[i] = since(b, start);
@@ -194,7 +209,7 @@ static void measure_faults(struct bench *b, struct haks_calibration *c) {
     check(b, madvise(b->pool, bytes, MADV_DONTNEED) != 0);
     c->tight_fault_ns = fault(b, b->pool, POOL_PAGES / 4, 0);
     check(b, madvise(b->pool, bytes, MADV_DONTNEED) != 0);
-    c->costs.fault_ns = fault(b, b->pool, POOL_PAGES / 4, 1);
+    c->costs.fault_ns = fault(b, b->pool, POOL_PAGES / 4, FAULT_STEPS);
     /* While the pool keeps its pages, the kernel has to find others. */
     touch(b, b->pool, POOL_PAGES);
     fresh = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
@@ -202,7 +217,7 @@ static void measure_faults(struct bench *b, struct haks_calibration *c) {
     check(b, fresh == MAP_FAILED);
     if (fresh == MAP_FAILED)
         return;
-    c->fresh_fault_ns = fault(b, fresh, POOL_PAGES / 4, 1);
+    c->fresh_fault_ns = fault(b, fresh, POOL_PAGES / 4, FAULT_STEPS);
     munmap(fresh, bytes);
     check(b, madvise(b->pool, bytes, MADV_DONTNEED) != 0);
 }
@@ -212,7 +227,7 @@ static void measure_faults(struct bench *b, struct haks_calibration *c) {
 static void measure_maps(struct bench *b, struct haks_costs *c) {
     uint64_t map[TRIES], commit[TRIES];
     for (unsigned i = 0; i < TRIES; i++) {
-        work(b);
+        work(b, CALL_STEPS);
         uint64_t start = now_ns();
         char *p =
             mmap(NULL, SPAN_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -220,7 +235,7 @@ static void measure_maps(struct bench *b, struct haks_costs *c) {
         check(b, p == MAP_FAILED);
         if (p == MAP_FAILED)
             return;
-        work(b);
+        work(b, CALL_STEPS);
         start = now_ns();
         check(b, mprotect(p, SPAN_BYTES / 2, PROT_READ | PROT_WRITE) != 0);
         commit[i] = since(b, start);
@@ -248,7 +263,7 @@ static uint64_t short_release(struct bench *b) {
     uint64_t ns[4 * TRIES];
     for (unsigned i = 0; i < 4 * TRIES; i++) {
         touch(b, b->pool, 16);
-        work(b);
+        work(b, CALL_STEPS);
         ns[i] = do_dontneed(b, b->pool, 16);
     }
     return quantile(ns, 4 * TRIES, 2);
@@ -285,15 +300,6 @@ static void one_round(struct bench *b, struct haks_calibration *c) {
     measure_call(b, do_move, &p->move_call_ns, &p->move_page_ns);
     measure_maps(b, p);
     measure_shootdown(b, p);
-}
-
-static void *map_rw(struct bench *b, size_t bytes) {
-    void *p = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED || mprotect(p, bytes, PROT_READ | PROT_WRITE) != 0) {
-        b->failed = errno;
-        return NULL;
-    }
-    return p;
 }
 
 static void time_the_clock(struct bench *b) {
@@ -349,14 +355,14 @@ int haks_calibrate(unsigned rounds, const volatile int *stop, struct haks_calibr
                    struct hakc_err *err) {
     struct bench b = {.page = (size_t)sysconf(_SC_PAGESIZE), .seed = 1, .stop = stop};
     struct haks_calibration *round;
-    size_t pool = POOL_PAGES * b.page, target = 2 * SIZE_MOST * b.page;
+    size_t pool = POOL_PAGES * b.page;
     int rc;
 
     rounds = rounds < 1 ? 1 : rounds > ROUNDS_MOST ? ROUNDS_MOST : rounds;
     round = calloc(rounds, sizeof *round);
     b.work = calloc(1, WORK_BYTES);
-    b.pool = map_rw(&b, pool);
-    b.target = map_rw(&b, target);
+    b.pool = map_pool(&b, NULL);
+    b.target = map_pool(&b, NULL);
     if (round == NULL || b.work == NULL || b.pool == NULL || b.target == NULL) {
         rc = hakc_fail(err, HAKC_ENOMEM, "no memory for the calibration");
     } else {
@@ -373,7 +379,7 @@ int haks_calibrate(unsigned rounds, const volatile int *stop, struct haks_calibr
     if (b.pool != NULL)
         munmap(b.pool, pool);
     if (b.target != NULL)
-        munmap(b.target, target);
+        munmap(b.target, pool);
     free(b.work);
     free(round);
     return rc;
