@@ -402,6 +402,7 @@ int hakt_cmd_record(int argc, char **argv) {
 
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &opt);
+    hakt_launch_guard();
     code = start(&s, &err);
     if (code == 0) {
         collect_all(&s);

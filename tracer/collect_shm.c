@@ -1,5 +1,6 @@
 #include "tracer/collect_shm.h"
 
+#include <errno.h>
 #include <linux/futex.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -35,9 +36,12 @@ int hakt_shm_create(struct hakt_shm **out, int *fd, char path[64],
     if (ftruncate(*fd, (off_t)total) != 0 ||
         (shm = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, *fd, 0)) ==
             MAP_FAILED) {
-        int rc = hakc_fail_errno(err, HAKC_EIO,
-                                 "%u rings of %llu bytes (see --ring-size, --max-threads)",
-                                 set->slots, (unsigned long long)ring_bytes);
+        int rc =
+            hakc_fail_errno(err, HAKC_EIO, "%u rings of %llu bytes (%s)", set->slots,
+                            (unsigned long long)ring_bytes,
+                            errno == EFBIG ? "ulimit -f bounds shared memory too: raise it, or "
+                                             "lower --ring-size and --max-threads"
+                                           : "see --ring-size, --max-threads");
         close(*fd);
         return rc;
     }

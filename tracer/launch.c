@@ -131,6 +131,7 @@ const char *hakt_why_not_loaded(const char *program) {
 static const int passed_on[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
 #define PASSED_ON (sizeof(passed_on) / sizeof(passed_on[0]))
 static struct sigaction before[PASSED_ON];
+static struct sigaction before_guard;
 static volatile pid_t program_pid;
 
 /* A signal of the terminal goes to the whole foreground group, the program has it already. */
@@ -140,6 +141,11 @@ static void pass_on(int sig, siginfo_t *info, void *context) {
     if (info->si_code <= 0 && program_pid > 0)
         kill(program_pid, sig);
     errno = saved;
+}
+
+void hakt_launch_guard(void) {
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGXFSZ, &ignore, &before_guard);
 }
 
 static void signals_ours(void) {
@@ -152,6 +158,7 @@ static void signals_ours(void) {
 static void signals_as_before(void) {
     for (size_t i = 0; i < PASSED_ON; i++)
         sigaction(passed_on[i], &before[i], NULL);
+    sigaction(SIGXFSZ, &before_guard, NULL);
 }
 
 /* ---- starting ----------------------------------------------------------------------------- */

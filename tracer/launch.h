@@ -28,6 +28,10 @@ struct hakt_launch {
     char executable[PATH_MAX]; /* what runs in it (for a script, its interpreter); "" = unknown */
 };
 
+/* Before anything is written: passing RLIMIT_FSIZE is an error of writing for us, not the end. The
+ * program gets the signal's disposition as it was. */
+void hakt_launch_guard(void);
+
 /* Forks. From here on SIGINT and SIGQUIT of the terminal are the program's alone, and SIGTERM,
  * SIGHUP, SIGUSR1, SIGUSR2, and a SIGINT or SIGQUIT sent by a process, are passed on to it.
  * HAKC_EIO. */

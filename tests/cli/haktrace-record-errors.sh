@@ -100,4 +100,12 @@ if mkdir full && unshare -rm sh -c "mount -t tmpfs -o size=64k none full" 2>/dev
 else
     echo "full disk: not tried, no mount namespace here"
 fi
+
+# a limit on file sizes is an error of writing, not the end of haktrace
+rc=0
+(ulimit -f 64; exec haktrace --max-threads=2 --ring-size=8KiB -o limited.zst -- "$BIN/bench_random_mixed" 1000000 4000 1) >out 2>err || rc=$?
+[ $rc = 1 ] && grep -q 'File too large' err && grep -q 'Mops/s' out || fail "RLIMIT_FSIZE: exit code $rc: $(cat err)"
+(ulimit -f 64; haktrace -o t.zst -- true) 2>err || true
+grep -q 'ulimit -f' err || fail "RLIMIT_FSIZE below the buffers: $(cat err)"
+haktrace info limited.zst >out 2>err || fail "RLIMIT_FSIZE: the file cannot be read: $(cat err)"
 echo ok

@@ -120,9 +120,61 @@ static void *first_pvalloc(size_t size) {
     return hakt_real.pvalloc(size);
 }
 
+/* The same for glibc's second names. */
+static void *first_libc_malloc(size_t size) {
+    if (resolving)
+        return arena_alloc(0, size);
+    hakt_real_resolve();
+    return hakt_real.libc_malloc(size);
+}
+
+static void *first_libc_calloc(size_t n, size_t size) {
+    if (resolving)
+        return overflows(n, size) ? NULL : arena_alloc(0, n * size);
+    hakt_real_resolve();
+    return hakt_real.libc_calloc(n, size);
+}
+
+static void *first_libc_realloc(void *p, size_t size) {
+    if (resolving)
+        return p == NULL ? arena_alloc(0, size) : NULL;
+    hakt_real_resolve();
+    return hakt_real.libc_realloc(p, size);
+}
+
+static void first_libc_free(void *p) {
+    if (resolving)
+        return;
+    hakt_real_resolve();
+    hakt_real.libc_free(p);
+}
+
+static void *first_libc_memalign(size_t align, size_t size) {
+    if (resolving)
+        return arena_alloc(align, size);
+    hakt_real_resolve();
+    return hakt_real.libc_memalign(align, size);
+}
+
+static void *first_libc_valloc(size_t size) {
+    if (resolving)
+        return arena_alloc(4096, size);
+    hakt_real_resolve();
+    return hakt_real.libc_valloc(size);
+}
+
+static void *first_libc_pvalloc(size_t size) {
+    if (resolving)
+        return arena_alloc(4096, (size + 4095) / 4096 * 4096);
+    hakt_real_resolve();
+    return hakt_real.libc_pvalloc(size);
+}
+
 struct hakt_real hakt_real = {
-    first_malloc,        first_calloc,         first_realloc, first_free,    first_memalign,
-    first_aligned_alloc, first_posix_memalign, first_valloc,  first_pvalloc,
+    first_malloc,    first_calloc,        first_realloc,        first_free,
+    first_memalign,  first_aligned_alloc, first_posix_memalign, first_valloc,
+    first_pvalloc,   first_libc_malloc,   first_libc_calloc,    first_libc_realloc,
+    first_libc_free, first_libc_memalign, first_libc_valloc,    first_libc_pvalloc,
 };
 
 /* What stands in for an entry point that no later library has. */
@@ -148,12 +200,18 @@ static void *next(const char *name, void *absent) {
 struct range {
     uintptr_t start, end;
 };
-static struct range allocator, ours;
+static struct range of_malloc, of_memalign, ours;
+
+static int holds(const struct range *r, const void *address) {
+    return (uintptr_t)address - r->start < r->end - r->start;
+}
 
 int hakt_called_by_allocator(const void *address) {
-    uintptr_t a = (uintptr_t)address;
-    return a - allocator.start < allocator.end - allocator.start ||
-           a - ours.start < ours.end - ours.start;
+    return holds(&of_malloc, address) || holds(&of_memalign, address) || holds(&ours, address);
+}
+
+int hakt_is_allocator(const void *function) {
+    return holds(&of_malloc, function);
 }
 
 static int note_range(struct dl_phdr_info *lib, size_t size, void *arg) {
@@ -164,9 +222,11 @@ static int note_range(struct dl_phdr_info *lib, size_t size, void *arg) {
         struct range r = {lib->dlpi_addr + ph->p_vaddr, lib->dlpi_addr + ph->p_vaddr + ph->p_memsz};
         if (ph->p_type != PT_LOAD || (ph->p_flags & PF_X) == 0)
             continue;
-        if ((uintptr_t)hakt_real.memalign - r.start < r.end - r.start)
-            allocator = r;
-        if ((uintptr_t)note_range - r.start < r.end - r.start)
+        if (holds(&r, (void *)(uintptr_t)hakt_real.malloc))
+            of_malloc = r;
+        if (holds(&r, (void *)(uintptr_t)hakt_real.memalign))
+            of_memalign = r;
+        if (holds(&r, (void *)(uintptr_t)note_range))
             ours = r;
     }
     return 0;
@@ -189,10 +249,18 @@ void hakt_real_resolve(void) {
     *(void **)&r.posix_memalign = next("posix_memalign", (void *)(uintptr_t)no_memory_code);
     *(void **)&r.valloc = next("valloc", none);
     *(void **)&r.pvalloc = next("pvalloc", none);
+    *(void **)&r.libc_malloc = next("__libc_malloc", none);
+    *(void **)&r.libc_calloc = next("__libc_calloc", none);
+    *(void **)&r.libc_realloc = next("__libc_realloc", none);
+    *(void **)&r.libc_free = next("__libc_free", (void *)(uintptr_t)no_free);
+    *(void **)&r.libc_memalign = next("__libc_memalign", none);
+    *(void **)&r.libc_valloc = next("__libc_valloc", none);
+    *(void **)&r.libc_pvalloc = next("__libc_pvalloc", none);
     resolving = 0;
     /* free first: whoever sees a real malloc must not meet the stand-in's free. Each store is
      * atomic; the values are the same whoever stores them. */
     __atomic_store_n((void **)&hakt_real.free, *(void **)&r.free, __ATOMIC_RELEASE);
+    __atomic_store_n((void **)&hakt_real.libc_free, *(void **)&r.libc_free, __ATOMIC_RELEASE);
     void **to = (void **)&hakt_real, **from = (void **)&r;
     for (size_t i = 0; i < sizeof(r) / sizeof(void *); i++)
         __atomic_store_n(&to[i], from[i], __ATOMIC_RELEASE);

@@ -29,6 +29,14 @@ struct hakt_real {
     int (*posix_memalign)(void **, size_t, size_t);
     void *(*valloc)(size_t);
     void *(*pvalloc)(size_t);
+    /* glibc's second names */
+    void *(*libc_malloc)(size_t);
+    void *(*libc_calloc)(size_t, size_t);
+    void *(*libc_realloc)(void *, size_t);
+    void (*libc_free)(void *);
+    void *(*libc_memalign)(size_t, size_t);
+    void *(*libc_valloc)(size_t);
+    void *(*libc_pvalloc)(size_t);
 };
 extern HAKT_HIDDEN struct hakt_real hakt_real;
 
@@ -37,6 +45,9 @@ HAKT_HIDDEN void hakt_real_resolve(void);
 
 /* Does this return address lie in the library of the real functions, or in ours? */
 HAKT_HIDDEN int hakt_called_by_allocator(const void *address);
+
+/* Does this function belong to the library of the real malloc? */
+HAKT_HIDDEN int hakt_is_allocator(const void *function);
 
 /* Memory handed out while dlsym itself allocates. It is never given back. */
 #define HAKT_ARENA_BYTES 65536
