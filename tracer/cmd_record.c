@@ -29,6 +29,8 @@
 #define REAP_EVERY_NS  50000000
 #define FLUSH_EVERY_NS 1000000000
 #define CLOCK_EVERY_NS 1000000000
+#define STAMP_PACE     4    /* of a burst of ops, one in so many is stamped */
+#define BURST_NS       1000 /* from stamp to stamp */
 
 struct options {
     const char *output;
@@ -48,6 +50,7 @@ enum {
     OPT_LIBRARY,
     OPT_LEVEL,
     OPT_FOLLOW,
+    OPT_STAMPS,
 };
 
 static const struct argp_option option_table[] = {
@@ -63,6 +66,10 @@ static const struct argp_option option_table[] = {
      1},
     {"clock", OPT_CLOCK, "auto|tsc|monotonic", 0,
      "Where time stamps come from (default: the CPU's time stamp counter if it can be trusted)", 1},
+    {"stamps", OPT_STAMPS, "paced|all", 0,
+     "Times of a program of one thread: in a burst of ops one in four is taken from the clock and "
+     "the others are spread between (default), or all are",
+     1},
     {"level", OPT_LEVEL, "N", 0, "Compression level of zstd (default 1; 0 = the format's own)", 1},
     {"follow", OPT_FOLLOW, "none", 0,
      "Child processes are not recorded: \"none\" is the one choice. They run without the library.",
@@ -94,6 +101,7 @@ static int parse_choice(struct argp_state *state, const char *name, const char *
 static error_t parse_option(int key, char *arg, struct argp_state *state) {
     static const char *const on_full[] = {"wait", "drop", NULL};
     static const char *const clocks[] = {"auto", "tsc", "monotonic", NULL};
+    static const char *const stamps[] = {"paced", "all", NULL};
     static const char *const follow[] = {"none", NULL};
     struct options *o = state->input;
     uint64_t n;
@@ -125,6 +133,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         break;
     case OPT_FOLLOW:
         parse_choice(state, "follow", arg, follow);
+        break;
+    case OPT_STAMPS:
+        o->shm.pace = parse_choice(state, "stamps", arg, stamps) == 0 ? STAMP_PACE : 1;
         break;
     case OPT_LEVEL:
         o->level = (int)strtol(arg, &end, 10);
@@ -240,6 +251,7 @@ static int start(struct session *s, struct hakc_err *err) {
                                         "--clock=tsc: this machine's time stamp counter is not "
                                         "invariant and equal on all CPUs"));
     set.clock = s->clock.kind;
+    set.burst = (uint32_t)hakt_clock_span(&s->clock, BURST_NS);
     if ((rc = hakt_shm_create(&s->shm, &s->shm_fd, shm_path, &set, err)) != 0)
         return hakc_exit_code(rc);
     if ((rc = hakt_launch_fork(&s->launch, s->program, o->command, s->library, shm_path, err)) != 0)
@@ -395,7 +407,8 @@ int hakt_cmd_record(int argc, char **argv) {
     struct options opt = {.level = LEVEL_DEFAULT,
                           .shm = {.ring_bytes = HAKT_RING_BYTES_DEFAULT,
                                   .slots = HAKT_SLOTS_DEFAULT,
-                                  .on_full = HAKT_SHM_WAIT}};
+                                  .on_full = HAKT_SHM_WAIT,
+                                  .pace = STAMP_PACE}};
     struct session s = {.opt = &opt};
     struct hakc_err err = {0};
     int code;

@@ -30,6 +30,10 @@ struct ring {
     uint64_t round_start;    /* cursor at the start of the round */
     uint32_t tid;
     uint8_t active, held, force, dead;
+    uint8_t paced;    /* step is that of the records up to the next stamp */
+    uint64_t last;    /* time of the record before the cursor */
+    uint64_t step;    /* between unstamped records */
+    uint64_t usual;   /* step of the last burst */
     uint64_t held_at; /* raw time at the start of the round that held it */
     uint64_t awaited; /* address */
 };
@@ -117,8 +121,51 @@ static inline int is_committed(const struct hakt_collect *c, const struct ring *
            (uint32_t)(index + 1);
 }
 
-static inline int is_ready(const struct hakt_collect *c, const struct ring *r) {
-    return is_committed(c, r, r->cursor) && record_at(c, r, r->cursor)->time <= c->cut;
+/* How far apart the unstamped records from the cursor on are taken to be. Between two stamps of a
+ * burst they are spread evenly. Where the next stamp is far away, the program paused before it
+ * (ring.h): they follow the last one closely. With other threads about, they do so as well: the
+ * first of these may have been started after them, and no stamp of its may lie before them. */
+static uint64_t unstamped_step(const struct hakt_collect *c, struct ring *r) {
+    if (c->active_count > 1)
+        return 1;
+    for (uint64_t i = r->cursor + 1; i <= r->cursor + HAKT_SHM_PACE_MAX; i++) {
+        if (!is_committed(c, r, i))
+            return r->usual / 2;
+        uint64_t time = record_at(c, r, i)->time;
+        if (time == 0)
+            continue;
+        uint64_t span = time - r->last;
+        if (time < r->last || span > c->shm->burst)
+            return r->usual / 2;
+        return r->usual = span / (i - r->cursor + 1);
+    }
+    return r->usual / 2;
+}
+
+/* The raw time of the record at the cursor, which is committed. */
+static inline uint64_t time_of(const struct hakt_collect *c, struct ring *r) {
+    uint64_t time = record_at(c, r, r->cursor)->time;
+    if (time != 0)
+        return time;
+    if (!r->paced) {
+        r->step = unstamped_step(c, r);
+        r->paced = 1;
+    }
+    return r->last + r->step;
+}
+
+/* Steps over the record at the cursor. */
+static inline void advance(struct hakt_collect *c, struct ring *r, uint64_t time) {
+    r->paced = record_at(c, r, r->cursor)->time == 0;
+    r->last = time;
+    r->cursor++;
+}
+
+static inline int is_ready(const struct hakt_collect *c, struct ring *r, uint64_t *time) {
+    if (!is_committed(c, r, r->cursor))
+        return 0;
+    *time = time_of(c, r);
+    return *time <= c->cut;
 }
 
 static void wake_waiter(struct ring *r) {
@@ -177,7 +224,8 @@ static void activate(struct hakt_collect *c, uint32_t number) {
     }
     r->tid = tid;
     r->active = 1;
-    r->dead = r->held = r->force = 0;
+    r->dead = r->held = r->force = r->paced = 0;
+    r->last = r->usual = 0;
     r->cursor = r->tail = __atomic_load_n(&r->slot->tail, __ATOMIC_RELAXED);
     r->origin.depth = 0;
     r->origin.seen = 0;
@@ -202,7 +250,7 @@ static void find_new_rings(struct hakt_collect *c) {
 /* ---- the merge ---------------------------------------------------------------------------- */
 
 static void heap_push(struct hakt_collect *c, struct ring *r) {
-    uint64_t time = record_at(c, r, r->cursor)->time;
+    uint64_t time = time_of(c, r);
     uint32_t i = c->heap_count++;
     while (i > 0 && c->heap[(i - 1) / 2].time > time) {
         c->heap[i] = c->heap[(i - 1) / 2];
@@ -260,25 +308,26 @@ static int release_waiters(struct hakt_collect *c, const struct hakt_shm_rec *re
 
 /* Handles a ring's records as long as none of another ring is older. */
 static uint64_t run_ring(struct hakt_collect *c, struct ring *r) {
-    uint64_t start = r->cursor, awaited;
+    uint64_t start = r->cursor, awaited, time;
     uint64_t until = c->heap_count > 0 ? c->heap[0].time : UINT64_MAX;
 
-    while (is_ready(c, r)) {
-        struct hakt_shm_rec *rec = record_at(c, r, r->cursor);
-        if (rec->time > until) {
+    while (is_ready(c, r, &time)) {
+        if (time > until) {
             heap_push(c, r);
             break;
         }
+        struct hakt_shm_rec rec = *record_at(c, r, r->cursor);
+        rec.time = time;
         hakt_live_prefetch(
             &c->res.live,
             __atomic_load_n(&record_at(c, r, r->cursor + PREFETCH_AHEAD)->ptr, __ATOMIC_RELAXED));
-        if (hakt_resolve(&c->res, &r->origin, rec, r->force, &awaited)) {
+        if (hakt_resolve(&c->res, &r->origin, &rec, r->force, &awaited)) {
             hold(c, r, awaited);
             break;
         }
         r->force = 0;
-        r->cursor++;
-        if (c->held_count > 0 && release_waiters(c, rec))
+        advance(c, r, time);
+        if (c->held_count > 0 && release_waiters(c, &rec))
             until = c->heap[0].time;
         if (r->cursor - r->tail >= PUBLISH_EVERY)
             give_back(r, c->mask / 4);
@@ -316,7 +365,7 @@ static int pick_forced(struct hakt_collect *c, int final, uint32_t *pick) {
     int fresh = 0, overdue = 0;
     for (uint32_t i = 0; i < c->held_count; i++) {
         struct ring *r = c->held[i];
-        uint64_t time = record_at(c, r, r->cursor)->time;
+        uint64_t time = time_of(c, r);
         fresh |= c->cut < r->held_at + skew;
         overdue |= c->now > r->held_at + patience;
         if (time < oldest) {
@@ -328,7 +377,7 @@ static int pick_forced(struct hakt_collect *c, int final, uint32_t *pick) {
 }
 
 static uint64_t round_up_to(struct hakt_collect *c, uint64_t cut, int final, int *more) {
-    uint64_t handled;
+    uint64_t handled, time;
     uint32_t i;
 
     __atomic_fetch_add(&c->shm->heartbeat, 1, __ATOMIC_RELAXED);
@@ -337,7 +386,7 @@ static uint64_t round_up_to(struct hakt_collect *c, uint64_t cut, int final, int
     for (i = 0; i < c->active_count; i++) {
         struct ring *r = c->active[i];
         r->round_start = r->cursor;
-        if (!r->held && is_ready(c, r))
+        if (!r->held && is_ready(c, r, &time))
             heap_push(c, r);
         else if (!r->held)
             skip_hole_if_stuck(c, r);

@@ -54,6 +54,8 @@ int hakt_shm_create(struct hakt_shm **out, int *fd, char path[64],
                              .ring_bytes = ring_bytes,
                              .clock = set->clock,
                              .on_full = set->on_full,
+                             .pace = set->pace > 0 ? set->pace : 1,
+                             .burst = set->burst,
                              .collector_pid = (uint32_t)getpid()};
     snprintf(path, 64, "/proc/%d/fd/%d", (int)getpid(), *fd);
     *out = shm;

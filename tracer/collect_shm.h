@@ -20,6 +20,8 @@ struct hakt_shm_settings {
     uint32_t slots;
     uint32_t clock;   /* enum hakt_shm_clock */
     uint32_t on_full; /* enum hakt_shm_on_full */
+    uint32_t pace;    /* 0 and 1: every op is stamped; at most HAKT_SHM_PACE_MAX */
+    uint32_t burst;   /* raw time, see trace_shm.h */
 };
 
 /* Makes and maps the memory. path receives the name that the program opens it by (valid while *fd

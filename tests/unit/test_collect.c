@@ -374,9 +374,61 @@ static void a_record_that_no_library_writes(void **state) {
     assert_int_equal(hakt_collect_failed(f->c, NULL), HAKC_ECORRUPT);
 }
 
+/* A record without a stamp. */
+static void put_unstamped(struct fixture *f, int ring, unsigned op, uint64_t ptr) {
+    commit(f, ring, f->next[ring], op, ptr, 8, 0);
+    slot_of(f, ring, f->next[ring]++)->time = 0;
+}
+
+/* Leaves one thread. */
+static void alone(struct fixture *f) {
+    hakt_collect_round(f->c, NULL);
+    hakt_collect_reap(f->c, getpid());
+    attach(f, 0, 1000000000u);
+    f->shm->burst = 1000;
+}
+
+static void spreads_what_is_not_stamped(void **state) {
+    struct fixture *f = *state;
+    alone(f);
+    put(f, 0, HAKT_SHM_MALLOC, 0x100, 8, 1000);
+    for (unsigned i = 1; i <= 3; i++)
+        put_unstamped(f, 0, HAKT_SHM_MALLOC, 0x100 + 16 * i);
+    put(f, 0, HAKT_SHM_MALLOC, 0x200, 8, 1400);
+    put_unstamped(f, 0, HAKT_SHM_FREE, 0x200);
+    /* a pause: the ops before it follow the last stamp, they are not spread over it */
+    put(f, 0, HAKT_SHM_MALLOC, 0x300, 8, 901400);
+    put_unstamped(f, 0, HAKT_SHM_FREE, 0x300); /* no stamp behind it yet */
+    usleep(1000);
+    hakt_collect_round(f->c, NULL);
+    static const uint64_t times[] = {1000, 1100, 1200, 1300, 1400, 1450, 901400, 901450};
+    assert_int_equal(ops(f), 8);
+    for (size_t i = 0; i < 8; i++)
+        assert_int_equal(op(f, i)->time, times[i]);
+}
+
+/* The second thread was started after the first one's unstamped ops: they stay before its own. */
+static void does_not_spread_beside_others(void **state) {
+    struct fixture *f = *state;
+    f->shm->burst = 1000;
+    put(f, 0, HAKT_SHM_MALLOC, 0x100, 8, 1000);
+    put_unstamped(f, 0, HAKT_SHM_FREE, 0x100);
+    put_unstamped(f, 0, HAKT_SHM_MALLOC, 0x100);
+    put(f, 0, HAKT_SHM_MALLOC, 0x200, 8, 1900);
+    put(f, 1, HAKT_SHM_FREE, 0x100, 0, 1200);
+    settle(f);
+    assert_op(f, 0, HAKT_MALLOC, 1, 0, 0);
+    assert_op(f, 1, HAKT_FREE, 0, 1, 0);
+    assert_op(f, 2, HAKT_MALLOC, 2, 0, 0);
+    assert_op(f, 3, HAKT_FREE, 0, 2, 0);
+    assert_op(f, 4, HAKT_MALLOC, 3, 0, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(merges_by_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(spreads_what_is_not_stamped, setup, teardown),
+        cmocka_unit_test_setup_teardown(does_not_spread_beside_others, setup, teardown),
         cmocka_unit_test_setup_teardown(a_record_waits_for_its_cause, setup, teardown),
         cmocka_unit_test_setup_teardown(a_cause_may_come_a_round_later, setup, teardown),
         cmocka_unit_test_setup_teardown(causes_that_are_nowhere, setup, teardown),

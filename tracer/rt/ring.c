@@ -42,7 +42,12 @@ void hakt_ring_bind(struct hakt_ring *r, struct hakt_shm *shm, uint32_t slot) {
     r->slot = &hakt_shm_slots(shm)[slot];
     r->recs = hakt_shm_ring(shm, slot);
     r->mask = shm->ring_bytes / sizeof(struct hakt_shm_rec) - 1;
-    r->clock = shm->clock;
+    r->clock = (uint8_t)shm->clock;
+    r->heartbeat = &shm->heartbeat;
+    r->burst = shm->burst;
+    r->pace = (uint8_t)shm->pace;
+    r->spare = 0;
+    r->last = 0;
     r->gave_up = 0;
     r->head = __atomic_load_n(&r->slot->tail, __ATOMIC_ACQUIRE);
     raise_limit(r);

@@ -12,20 +12,48 @@
 #include <time.h>
 
 /*
- * A thread's own state, one cache line, in memory that the kernel clears in a forked child
- * (MADV_WIPEONFORK): there limit is 0, so a child of any kind of fork enters the slow path at its
- * first op and never writes into its parent's ring.
+ * A thread's own state, in memory that the kernel clears in a forked child (MADV_WIPEONFORK): there
+ * limit is 0, so a child of any kind of fork enters the slow path at its first op and never writes
+ * into its parent's ring. The hot path uses the first cache line alone.
  */
 struct hakt_ring {
     _Alignas(64) uint64_t head; /* next index to reserve */
     uint64_t limit;             /* slow path from here on: full, or time to look at the tail */
     uint64_t mask;              /* records - 1 */
     struct hakt_shm_rec *recs;
+    const uint64_t *heartbeat; /* the collector's */
+    uint64_t last;             /* the last stamp */
+    uint64_t beat;             /* the heartbeat then */
+    uint32_t burst;            /* raw time; stamps closer than this are a burst */
+    uint8_t clock;             /* enum hakt_shm_clock */
+    uint8_t pace;              /* of a burst, one op in this many is stamped */
+    uint8_t spare;             /* so many more ops may go unstamped */
     struct hakt_shm_slot *slot;
     struct hakt_shm *shm;
-    uint32_t clock;      /* enum hakt_shm_clock */
     uint32_t gave_up;    /* the collector was found stuck: no waiting until its heart beats */
     uint64_t gave_up_at; /* that heartbeat */
+};
+
+/*
+ * How a record is stamped.
+ *
+ * PACED: reading the clock is the dearest part of recording. So in a burst (stamps closer together
+ * than `burst`) only one op in `pace` is stamped, and the collector spreads the others over the
+ * time between. Never in a burst's first op after a pause that the collector has noticed: its
+ * heartbeat has moved on. It beats every 100 us or so while records come, so that no time is off by
+ * more than that, and commonly by some 10 ns. For programs of one thread: stamps put the records of
+ * several threads in order, and must then be exact.
+ *
+ * SETTLED: the stamp is taken only once all earlier loads are done. A CPU may read its counter
+ * while it still waits for the pointer that another thread hands over; then this thread's free
+ * would bear an earlier time than the other's free of the same address one life before, and
+ * stamps could no longer tell the two lives apart. It costs some 6 to 10 ns, so it is asked for
+ * where it matters: frees of a program with more than one thread.
+ */
+enum hakt_stamp {
+    HAKT_STAMP_PACED,
+    HAKT_STAMP_EXACT,
+    HAKT_STAMP_SETTLED,
 };
 
 /* Takes the next index. One instruction on x86-64, so that a signal handler gets the next one. The
@@ -58,29 +86,34 @@ static inline int hakt_ring_has_room(const struct hakt_ring *r) {
                             1);
 }
 
-/*
- * Publishes a record. The caller has seen room.
- *
- * settled: the stamp is taken only once all earlier loads are done. A CPU may read its counter
- * while it still waits for the pointer that another thread hands over; then this thread's free
- * would bear an earlier time than the other's free of the same address one life before, and
- * stamps could no longer tell the two lives apart. It costs some 10 ns, so it is asked for where
- * it matters: frees of a program with more than one thread.
- */
+/* The stamp of a paced op, or 0: unstamped. A handler that comes between costs at most a stamp. */
+static inline uint64_t hakt_ring_paced(struct hakt_ring *r) {
+    uint64_t beat = __atomic_load_n(r->heartbeat, __ATOMIC_RELAXED);
+    if (r->spare > 0 && beat == r->beat) {
+        r->spare--;
+        return 0;
+    }
+    uint64_t now = hakt_ring_now(r->clock);
+    r->spare = now - r->last < r->burst ? r->pace - 1 : 0;
+    r->last = now;
+    r->beat = beat;
+    return now;
+}
+
+/* Publishes a record. The caller has seen room. */
 static inline void hakt_ring_put(struct hakt_ring *r, unsigned op, unsigned align_log2,
-                                 uint64_t ptr, uint64_t size, int settled) {
+                                 uint64_t ptr, uint64_t size, enum hakt_stamp stamp) {
     uint64_t i = hakt_ring_reserve(r);
 #if defined(__x86_64__)
-    if (settled)
+    if (stamp == HAKT_STAMP_SETTLED) /* CLOCK_MONOTONIC is read in order as it is */
         __asm__ volatile("lfence" : : : "memory");
-#else
-    (void)settled; /* CLOCK_MONOTONIC is read in order */
 #endif
     struct hakt_shm_rec *rec = &r->recs[i & r->mask];
+    uint64_t time = stamp == HAKT_STAMP_PACED ? hakt_ring_paced(r) : hakt_ring_now(r->clock);
     /* relaxed stores: the collector may glance at a record before it is committed */
     __atomic_store_n(&rec->ptr, ptr, __ATOMIC_RELAXED);
     __atomic_store_n(&rec->size, size, __ATOMIC_RELAXED);
-    __atomic_store_n(&rec->time, hakt_ring_now(r->clock), __ATOMIC_RELAXED);
+    __atomic_store_n(&rec->time, time, __ATOMIC_RELAXED);
     __atomic_store_n(&rec->commit, hakt_shm_commit_word(i, op, align_log2), __ATOMIC_RELEASE);
 }
 

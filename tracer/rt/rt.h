@@ -81,8 +81,10 @@ static inline int hakt_record(unsigned op, unsigned align_log2, const void *ptr,
         if (!__atomic_load_n(&hakt_active, __ATOMIC_RELAXED) || !hakt_slow())
             return 0;
     }
-    hakt_ring_put(hakt_my_ring, op, align_log2, (uintptr_t)ptr, size,
-                  consumes && __atomic_load_n(&hakt_threaded, __ATOMIC_RELAXED));
+    enum hakt_stamp stamp = HAKT_STAMP_PACED;
+    if (__builtin_expect(__atomic_load_n(&hakt_threaded, __ATOMIC_RELAXED), 0))
+        stamp = consumes ? HAKT_STAMP_SETTLED : HAKT_STAMP_EXACT;
+    hakt_ring_put(hakt_my_ring, op, align_log2, (uintptr_t)ptr, size, stamp);
     return 1;
 }
 

@@ -29,7 +29,7 @@
 #include <stdint.h>
 
 #define HAKT_SHM_MAGIC   0x316d68736b6168ull /* "hakshm1" */
-#define HAKT_SHM_VERSION 1u
+#define HAKT_SHM_VERSION 2u
 #define HAKT_SHM_ENV     "HAKTRACE_SHM" /* names the memfd: /proc/PID/fd/N */
 
 /* Records that must stay free below a full ring: one for each handler that may interrupt another
@@ -59,7 +59,7 @@ enum hakt_shm_op {
  * product has size = UINT64_MAX. */
 struct hakt_shm_rec {
     uint64_t commit; /* low 32 bits: index + 1; then op (8 bits), log2 of the alignment (8 bits) */
-    uint64_t time;   /* raw: TSC ticks, or ns of CLOCK_MONOTONIC */
+    uint64_t time;   /* raw: TSC ticks, or ns of CLOCK_MONOTONIC; 0: not stamped (ring.h, PACED) */
     uint64_t ptr;
     uint64_t size;
 };
@@ -90,6 +90,9 @@ enum hakt_shm_clock {
     HAKT_SHM_TSC = 1,
 };
 
+/* The most that `pace` may be: so many records ahead stands the next stamp at the latest. */
+#define HAKT_SHM_PACE_MAX 16u
+
 enum hakt_shm_on_full {
     HAKT_SHM_WAIT = 0,
     HAKT_SHM_DROP = 1,
@@ -107,6 +110,8 @@ struct hakt_shm {
     uint32_t clock;      /* enum hakt_shm_clock */
     uint32_t on_full;    /* enum hakt_shm_on_full */
     uint32_t collector_pid;
+    uint32_t pace;  /* of a burst of ops one in `pace` is stamped; 1 = all are */
+    uint32_t burst; /* raw time: stamps closer together than this are a burst */
     /* Written by the program. */
     _Alignas(64) uint32_t owner_pid; /* the one process that may write; 0 = library not loaded */
     uint32_t attach_seq;             /* raised after each slot that became ATTACHED */
