@@ -306,6 +306,18 @@ static int release_waiters(struct hakt_collect *c, const struct hakt_shm_rec *re
     return any;
 }
 
+static inline int resolve(struct hakt_collect *c, struct ring *r, const struct hakt_shm_rec *rec,
+                          uint64_t *awaited) {
+    switch (rec->commit >> 32 & 0xff) {
+    case HAKT_SHM_MALLOC:
+        return hakt_resolve_malloc(&c->res, &r->origin, rec, r->force, awaited);
+    case HAKT_SHM_FREE:
+        return hakt_resolve_free(&c->res, &r->origin, rec, r->force, awaited);
+    default:
+        return hakt_resolve(&c->res, &r->origin, rec, r->force, awaited);
+    }
+}
+
 /* Handles a ring's records as long as none of another ring is older. */
 static uint64_t run_ring(struct hakt_collect *c, struct ring *r) {
     uint64_t start = r->cursor, awaited, time;
@@ -321,7 +333,7 @@ static uint64_t run_ring(struct hakt_collect *c, struct ring *r) {
         hakt_live_prefetch(
             &c->res.live,
             __atomic_load_n(&record_at(c, r, r->cursor + PREFETCH_AHEAD)->ptr, __ATOMIC_RELAXED));
-        if (hakt_resolve(&c->res, &r->origin, &rec, r->force, &awaited)) {
+        if (resolve(c, r, &rec, &awaited)) {
             hold(c, r, awaited);
             break;
         }

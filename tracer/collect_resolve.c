@@ -25,40 +25,17 @@ void hakt_resolver_fini(struct hakt_resolver *r) {
     hakt_live_fini(&r->live);
 }
 
-static void put(struct hakt_resolver *r, const struct hakt_rec *rec, uint64_t old_size) {
-    if (r->err.code != 0)
-        return;
-    int rc = r->sink.put(r->sink.ctx, rec, old_size, &r->err);
-    if (rc != 0)
-        r->err.code = rc;
-    else
-        r->stats.records++;
-}
-
-/* The time of a record, raised where the stamps contradict the order of causes. */
-static uint64_t ordered_ns(struct hakt_resolver *r, uint64_t raw) {
-    uint64_t ns = hakt_clock_ns(r->clock, raw);
-    if (ns < r->last_ns) {
-        r->stats.clamped++;
-        return r->last_ns;
-    }
-    r->last_ns = ns;
-    return ns;
+void hakt_emit_start(struct hakt_resolver *r, struct hakt_origin *o, uint64_t ns) {
+    struct hakt_rec start = {.time = ns, .op = HAKT_THREAD_START};
+    o->seen = 1;
+    o->number = start.thread = (uint32_t)r->stats.threads++;
+    hakt_emit_put(r, &start, 0);
 }
 
 static void emit(struct hakt_resolver *r, struct hakt_origin *o, struct hakt_rec *rec,
                  uint64_t old_size, uint64_t raw) {
-    rec->time = ordered_ns(r, raw);
-    if (!o->seen) {
-        struct hakt_rec start = {.time = rec->time, .op = HAKT_THREAD_START};
-        o->seen = 1;
-        o->number = start.thread = (uint32_t)r->stats.threads++;
-        put(r, &start, 0);
-    }
-    rec->thread = o->number;
-    r->stats.ops++;
     r->stats.foreign += (rec->flags & HAKT_REC_FOREIGN) != 0;
-    put(r, rec, old_size);
+    hakt_emit(r, o, rec, old_size, raw);
 }
 
 /* The program got an address that counts as live. */
@@ -69,6 +46,15 @@ static void imply_free(struct hakt_resolver *r, struct hakt_origin *o, uint64_t 
     hakt_live_take(&r->live, addr, &rec.old_id, &size);
     r->stats.implied++;
     emit(r, o, &rec, size, raw);
+}
+
+void hakt_live_failed(struct hakt_resolver *r, int rc) {
+    if (rc == HAKC_EUNSUPPORTED && r->err.code == 0)
+        hakc_fail(&r->err, rc, "more than %llu allocations in one recording",
+                  (unsigned long long)HAKT_LIVE_ID_LIMIT - 1);
+    else if (r->err.code == 0)
+        hakc_fail(&r->err, rc, "no memory for the table of live addresses (%zu objects)",
+                  r->live.count);
 }
 
 /* Notes a live object. 0, or 1: its address is taken and it must wait (never with force). */
@@ -83,12 +69,8 @@ static int set_live(struct hakt_resolver *r, struct hakt_origin *o, uint64_t add
         imply_free(r, o, addr, raw);
         rc = hakt_live_add(&r->live, addr, id, size);
     }
-    if (rc == HAKC_EUNSUPPORTED && r->err.code == 0)
-        hakc_fail(&r->err, rc, "more than %llu allocations in one recording",
-                  (unsigned long long)HAKT_LIVE_ID_LIMIT - 1);
-    else if (rc != 0 && r->err.code == 0)
-        hakc_fail(&r->err, rc, "no memory for the table of live addresses (%zu objects)",
-                  r->live.count);
+    if (rc != 0)
+        hakt_live_failed(r, rc);
     return 0;
 }
 
@@ -216,6 +198,6 @@ void hakt_resolve_thread_end(struct hakt_resolver *r, struct hakt_origin *o) {
     while (o->depth > 0)
         give_up_pending(r, o, 0, raw);
     struct hakt_rec end = {.time = r->last_ns, .op = HAKT_THREAD_END, .thread = o->number};
-    put(r, &end, 0);
+    hakt_emit_put(r, &end, 0);
     o->seen = 0;
 }

@@ -51,7 +51,74 @@ void hakt_resolver_fini(struct hakt_resolver *r);
 int hakt_resolve(struct hakt_resolver *r, struct hakt_origin *o, const struct hakt_shm_rec *rec,
                  int force, uint64_t *awaited);
 
+/* The same for the two most frequent ops. rec is a MALLOC, or a FREE. */
+static inline int hakt_resolve_malloc(struct hakt_resolver *r, struct hakt_origin *o,
+                                      const struct hakt_shm_rec *rec, int force, uint64_t *awaited);
+static inline int hakt_resolve_free(struct hakt_resolver *r, struct hakt_origin *o,
+                                    const struct hakt_shm_rec *rec, int force, uint64_t *awaited);
+
 /* The thread is gone: its unfinished reallocs, then its end marker (if it was ever seen). */
 void hakt_resolve_thread_end(struct hakt_resolver *r, struct hakt_origin *o);
+
+/* ---- private -------------------------------------------------------------------------------- */
+
+/* The table of live addresses can take no more: the recording ends. */
+void hakt_live_failed(struct hakt_resolver *r, int rc);
+
+/* Hands on the first record of a thread, its start. */
+void hakt_emit_start(struct hakt_resolver *r, struct hakt_origin *o, uint64_t ns);
+
+static inline void hakt_emit_put(struct hakt_resolver *r, const struct hakt_rec *rec,
+                                 uint64_t old_size) {
+    if (__builtin_expect(r->err.code != 0, 0))
+        return;
+    int rc = r->sink.put(r->sink.ctx, rec, old_size, &r->err);
+    if (__builtin_expect(rc != 0, 0))
+        r->err.code = rc;
+    else
+        r->stats.records++;
+}
+
+/* Completes a record by its time, raised where the stamps contradict the order of causes, and its
+ * thread, and hands it on. */
+static inline void hakt_emit(struct hakt_resolver *r, struct hakt_origin *o, struct hakt_rec *rec,
+                             uint64_t old_size, uint64_t raw) {
+    uint64_t ns = hakt_clock_ns(r->clock, raw);
+    if (__builtin_expect(ns < r->last_ns, 0)) {
+        r->stats.clamped++;
+        ns = r->last_ns;
+    }
+    r->last_ns = rec->time = ns;
+    if (__builtin_expect(!o->seen, 0))
+        hakt_emit_start(r, o, ns);
+    rec->thread = o->number;
+    r->stats.ops++;
+    hakt_emit_put(r, rec, old_size);
+}
+
+static inline int hakt_resolve_malloc(struct hakt_resolver *r, struct hakt_origin *o,
+                                      const struct hakt_shm_rec *in, int force, uint64_t *awaited) {
+    int rc = __builtin_expect(r->err.code != 0 || in->ptr == 0, 0)
+                 ? 1
+                 : hakt_live_add(&r->live, in->ptr, r->next_id, in->size);
+    if (__builtin_expect(rc > 0, 0)) /* and nothing was changed */
+        return hakt_resolve(r, o, in, force, awaited);
+    if (__builtin_expect(rc < 0, 0))
+        hakt_live_failed(r, rc);
+    struct hakt_rec rec = {.id = r->next_id++, .size = in->size, .op = HAKT_MALLOC};
+    hakt_emit(r, o, &rec, 0, in->time);
+    return 0;
+}
+
+static inline int hakt_resolve_free(struct hakt_resolver *r, struct hakt_origin *o,
+                                    const struct hakt_shm_rec *in, int force, uint64_t *awaited) {
+    struct hakt_rec rec = {.op = HAKT_FREE};
+    uint64_t size;
+    if (__builtin_expect(r->err.code != 0 || in->ptr == 0, 0) ||
+        __builtin_expect(!hakt_live_take(&r->live, in->ptr, &rec.old_id, &size), 0))
+        return hakt_resolve(r, o, in, force, awaited);
+    hakt_emit(r, o, &rec, size, in->time);
+    return 0;
+}
 
 #endif

@@ -15,7 +15,7 @@
  * may use system calls, but no allocation: it runs inside malloc.
  *
  * fork: the threads' own state lives in memory that a child finds cleared (MADV_WIPEONFORK, also
- * for raw clone), so a child's first op comes into hakt_slow, which sees `alive` gone and makes
+ * for raw clone), so a child's first op comes into make_room, which sees `alive` gone and makes
  * the child dormant. A vfork child shares its parent's memory and thread-local storage: what it
  * does to the heap it does to the parent's, and it is recorded as such.
  */
@@ -235,7 +235,8 @@ static int attach_undisturbed(void) {
     return ok;
 }
 
-int hakt_slow(void) {
+/* Attaches the thread, makes room, or says 0: this op is not recorded. Keeps errno. */
+static int make_room(void) {
     int saved = errno, ok = 0;
 
     if (*rt.alive == 0) { /* a forked child */
@@ -254,4 +255,12 @@ int hakt_slow(void) {
     }
     errno = saved;
     return ok;
+}
+
+int hakt_record_slow(unsigned op, unsigned align_log2, const void *ptr, uint64_t size,
+                     int consumes) {
+    if (!make_room())
+        return 0;
+    hakt_ring_put_any(hakt_my_ring, op, align_log2, (uintptr_t)ptr, size, hakt_stamp_for(consumes));
+    return 1;
 }

@@ -4,6 +4,7 @@
 #include <linux/futex.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SPIN_PAUSES   100     /* short: the collector may need this very CPU */
@@ -26,6 +27,30 @@ void hakt_ring_bell(struct hakt_shm *shm) {
     }
 }
 
+uint64_t hakt_ring_now(const struct hakt_ring *r) {
+    struct timespec ts;
+    if (r->clock == HAKT_SHM_TSC)
+        return hakt_ring_tsc();
+    clock_gettime(CLOCK_MONOTONIC, &ts); /* the vDSO: no system call */
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+void hakt_ring_put_any(struct hakt_ring *r, unsigned op, unsigned align_log2, uint64_t ptr,
+                       uint64_t size, enum hakt_stamp stamp) {
+    if (r->clock == HAKT_SHM_TSC) {
+        hakt_ring_put(r, op, align_log2, ptr, size, stamp);
+        return;
+    }
+    uint64_t i = hakt_ring_reserve(r), time = 0;
+    if (stamp != HAKT_STAMP_PACED) {
+        time = hakt_ring_now(r);
+    } else if (!hakt_ring_spares(r)) {
+        time = hakt_ring_now(r);
+        hakt_ring_stamped(r, time);
+    }
+    hakt_ring_write(r, i, op, align_log2, ptr, size, time);
+}
+
 /* New limit after a look at the tail: half a ring on, so that a filling ring is noticed before it
  * is full, but never into the slack. 1 if there is room. */
 static int raise_limit(struct hakt_ring *r) {
@@ -33,7 +58,8 @@ static int raise_limit(struct hakt_ring *r) {
     uint64_t head = __atomic_load_n(&r->head, __ATOMIC_RELAXED);
     uint64_t end = __atomic_load_n(&r->slot->tail, __ATOMIC_ACQUIRE) + size - HAKT_SHM_SLACK;
     uint64_t half = head + size / 2;
-    __atomic_store_n(&r->limit, end < half ? end : half, __ATOMIC_RELAXED);
+    __atomic_store_n(&r->end, end < half ? end : half, __ATOMIC_RELAXED);
+    __atomic_store_n(&r->limit, r->clock == HAKT_SHM_TSC ? r->end : 0, __ATOMIC_RELAXED);
     return head < end;
 }
 
@@ -77,6 +103,8 @@ enum hakt_ring_room hakt_ring_make_room(struct hakt_ring *r) {
     uint64_t pulse = __atomic_load_n(&shm->heartbeat, __ATOMIC_RELAXED);
     unsigned stalled = 0;
 
+    if (__atomic_load_n(&r->head, __ATOMIC_RELAXED) < r->end) /* limit is 0 */
+        return HAKT_ROOM;
     if (raise_limit(r)) {
         if (r->head - __atomic_load_n(&r->slot->tail, __ATOMIC_RELAXED) >= r->mask / 4)
             hakt_ring_bell(shm);

@@ -9,7 +9,6 @@
 #include "tracer/rt/trace_shm.h"
 
 #include <stdint.h>
-#include <time.h>
 
 /*
  * A thread's own state, in memory that the kernel clears in a forked child (MADV_WIPEONFORK): there
@@ -18,7 +17,7 @@
  */
 struct hakt_ring {
     _Alignas(64) uint64_t head; /* next index to reserve */
-    uint64_t limit;             /* slow path from here on: full, or time to look at the tail */
+    uint64_t limit;             /* slow path from here on; 0 if it is every op's: see `end` */
     uint64_t mask;              /* records - 1 */
     struct hakt_shm_rec *recs;
     const uint64_t *heartbeat; /* the collector's */
@@ -28,6 +27,7 @@ struct hakt_ring {
     uint8_t clock;             /* enum hakt_shm_clock */
     uint8_t pace;              /* of a burst, one op in this many is stamped */
     uint8_t spare;             /* so many more ops may go unstamped */
+    uint64_t end;              /* full, or time to look at the tail: `limit` with the TSC */
     struct hakt_shm_slot *slot;
     struct hakt_shm *shm;
     uint32_t gave_up;    /* the collector was found stuck: no waiting until its heart beats */
@@ -68,15 +68,16 @@ static inline uint64_t hakt_ring_reserve(struct hakt_ring *r) {
 #endif
 }
 
-static inline uint64_t hakt_ring_now(uint32_t clock) {
+/* Either clock. Not for the hot path. */
+uint64_t hakt_ring_now(const struct hakt_ring *r);
+
+/* The clock of the hot path. Where it is not to be had, limit stays 0. */
+static inline uint64_t hakt_ring_tsc(void) {
 #if defined(__x86_64__)
-    if (__builtin_expect(clock == HAKT_SHM_TSC, 1))
-        return __builtin_ia32_rdtsc();
+    return __builtin_ia32_rdtsc();
+#else
+    return 0;
 #endif
-    struct timespec ts;
-    (void)clock;
-    clock_gettime(CLOCK_MONOTONIC, &ts); /* the vDSO: no system call */
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
 /* Room for a record without the slow path? */
@@ -86,36 +87,53 @@ static inline int hakt_ring_has_room(const struct hakt_ring *r) {
                             1);
 }
 
-/* The stamp of a paced op, or 0: unstamped. A handler that comes between costs at most a stamp. */
-static inline uint64_t hakt_ring_paced(struct hakt_ring *r) {
-    uint64_t beat = __atomic_load_n(r->heartbeat, __ATOMIC_RELAXED);
-    if (r->spare > 0 && beat == r->beat) {
-        r->spare--;
+/* May this op go unstamped? A handler that comes between costs at most a stamp. */
+static inline int hakt_ring_spares(struct hakt_ring *r) {
+    if (r->spare == 0 || __atomic_load_n(r->heartbeat, __ATOMIC_RELAXED) != r->beat)
         return 0;
-    }
-    uint64_t now = hakt_ring_now(r->clock);
-    r->spare = now - r->last < r->burst ? r->pace - 1 : 0;
-    r->last = now;
-    r->beat = beat;
-    return now;
+    r->spare--;
+    return 1;
 }
 
-/* Publishes a record. The caller has seen room. */
-static inline void hakt_ring_put(struct hakt_ring *r, unsigned op, unsigned align_log2,
-                                 uint64_t ptr, uint64_t size, enum hakt_stamp stamp) {
-    uint64_t i = hakt_ring_reserve(r);
-#if defined(__x86_64__)
-    if (stamp == HAKT_STAMP_SETTLED) /* CLOCK_MONOTONIC is read in order as it is */
-        __asm__ volatile("lfence" : : : "memory");
-#endif
+/* A paced op was stamped. */
+static inline void hakt_ring_stamped(struct hakt_ring *r, uint64_t now) {
+    r->spare = now - r->last < r->burst ? r->pace - 1 : 0;
+    r->last = now;
+    r->beat = __atomic_load_n(r->heartbeat, __ATOMIC_RELAXED);
+}
+
+/* Publishes record number i. */
+static inline void hakt_ring_write(struct hakt_ring *r, uint64_t i, unsigned op,
+                                   unsigned align_log2, uint64_t ptr, uint64_t size,
+                                   uint64_t time) {
     struct hakt_shm_rec *rec = &r->recs[i & r->mask];
-    uint64_t time = stamp == HAKT_STAMP_PACED ? hakt_ring_paced(r) : hakt_ring_now(r->clock);
     /* relaxed stores: the collector may glance at a record before it is committed */
     __atomic_store_n(&rec->ptr, ptr, __ATOMIC_RELAXED);
     __atomic_store_n(&rec->size, size, __ATOMIC_RELAXED);
     __atomic_store_n(&rec->time, time, __ATOMIC_RELAXED);
     __atomic_store_n(&rec->commit, hakt_shm_commit_word(i, op, align_log2), __ATOMIC_RELEASE);
 }
+
+/* Publishes a record, stamped by the TSC. The caller has seen room. */
+static inline void hakt_ring_put(struct hakt_ring *r, unsigned op, unsigned align_log2,
+                                 uint64_t ptr, uint64_t size, enum hakt_stamp stamp) {
+    uint64_t i = hakt_ring_reserve(r), time = 0;
+#if defined(__x86_64__)
+    if (stamp == HAKT_STAMP_SETTLED)
+        __asm__ volatile("lfence" : : : "memory");
+#endif
+    if (stamp != HAKT_STAMP_PACED) {
+        time = hakt_ring_tsc();
+    } else if (!hakt_ring_spares(r)) {
+        time = hakt_ring_tsc();
+        hakt_ring_stamped(r, time);
+    }
+    hakt_ring_write(r, i, op, align_log2, ptr, size, time);
+}
+
+/* The same by whichever clock it is. CLOCK_MONOTONIC is read in order as it is. */
+void hakt_ring_put_any(struct hakt_ring *r, unsigned op, unsigned align_log2, uint64_t ptr,
+                       uint64_t size, enum hakt_stamp stamp);
 
 enum hakt_ring_room {
     HAKT_ROOM = 0,

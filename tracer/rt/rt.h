@@ -58,11 +58,8 @@ static inline int hakt_arena_owns(const void *p) {
 /* realloc of such memory: the contents move to the real heap. */
 HAKT_HIDDEN void *hakt_arena_realloc(void *p, size_t size);
 
-/* This thread's ring, or one without room that sends every op into hakt_slow. */
+/* This thread's ring, or one without room that sends every op into hakt_record_slow. */
 extern HAKT_HIDDEN __thread struct hakt_ring *hakt_my_ring;
-
-/* No room: attaches the thread, makes room, or says 0: this op is not recorded. Keeps errno. */
-HAKT_HIDDEN HAKT_SLOW int hakt_slow(void);
 
 /* At the first op, which may come before our constructor: joins the collector, unless libc does
  * not know the environment yet. */
@@ -74,17 +71,25 @@ extern HAKT_HIDDEN int hakt_active;
 /* 1 once a second thread has come. */
 extern HAKT_HIDDEN int hakt_threaded;
 
+static inline enum hakt_stamp hakt_stamp_for(int consumes) {
+    if (__builtin_expect(!__atomic_load_n(&hakt_threaded, __ATOMIC_RELAXED), 1))
+        return HAKT_STAMP_PACED;
+    return consumes ? HAKT_STAMP_SETTLED : HAKT_STAMP_EXACT;
+}
+
+/* As hakt_record, for an op that finds no room. */
+HAKT_HIDDEN HAKT_SLOW int hakt_record_slow(unsigned op, unsigned align_log2, const void *ptr,
+                                           uint64_t size, int consumes);
+
 /* Publishes an op; 0 if it is not recorded. consumes: it ends the life of an object. */
-static inline int hakt_record(unsigned op, unsigned align_log2, const void *ptr, uint64_t size,
-                              int consumes) {
-    if (!hakt_ring_has_room(hakt_my_ring)) {
-        if (!__atomic_load_n(&hakt_active, __ATOMIC_RELAXED) || !hakt_slow())
-            return 0;
-    }
-    enum hakt_stamp stamp = HAKT_STAMP_PACED;
-    if (__builtin_expect(__atomic_load_n(&hakt_threaded, __ATOMIC_RELAXED), 0))
-        stamp = consumes ? HAKT_STAMP_SETTLED : HAKT_STAMP_EXACT;
-    hakt_ring_put(hakt_my_ring, op, align_log2, (uintptr_t)ptr, size, stamp);
+__attribute__((always_inline)) static inline int
+hakt_record(unsigned op, unsigned align_log2, const void *ptr, uint64_t size, int consumes) {
+    struct hakt_ring *r = hakt_my_ring;
+    if (!hakt_ring_has_room(r))
+        return __atomic_load_n(&hakt_active, __ATOMIC_RELAXED)
+                   ? hakt_record_slow(op, align_log2, ptr, size, consumes)
+                   : 0;
+    hakt_ring_put(r, op, align_log2, (uintptr_t)ptr, size, hakt_stamp_for(consumes));
     return 1;
 }
 
