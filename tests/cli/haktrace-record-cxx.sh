@@ -28,7 +28,7 @@ check hakmem "$LIB/libhakmem.so"
 for name in libmimalloc.so.2 libjemalloc.so.2 libtcmalloc_minimal.so.4; do
     path=$(ldconfig -p | sed -n "s/.*$name .*x86-64.* => //p" | head -n 1)
     [ $name = libmimalloc.so.2 ] && arg=no-throw || arg= # as C, it ends the program instead
-    [ -z "$path" ] || check $name "$path" $arg
+    [ -z "$path" ] || check $name "$path" "$arg"
 done
 
 # the operators of a library that a C program loads, out of sight of the other libraries
