@@ -9,10 +9,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "tracer/format/block.h"
+#include "tests/fuzz/fuzz_trace.h"
 #include "tracer/format/chunk.h"
-#include "tracer/format/trace.h"
-#include "tracer/format/varint.h"
+#include "tracer/format/event.h"
+#include "tracer/format/record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,29 +21,11 @@ static void check(int ok) {
         abort();
 }
 
-/* Makes the framing of the bytes right as far as they reach. */
-static void repair(uint8_t *p, size_t n) {
-    size_t at = 0;
-    for (uint32_t sequence = 0; at + HAKT_BLOCK_HEAD <= n; sequence++) {
-        uint8_t *h = p + at;
-        uint64_t room = n - at - HAKT_BLOCK_HEAD, frame = hakt_get_u64(h + 24);
-        if (frame > room)
-            frame = room;
-        hakt_put_u32(h, HAKT_SKIPPABLE_MAGIC);
-        hakt_put_u32(h + 4, HAKT_BLOCK_HEAD - 8);
-        memcpy(h + 8, "HAKT", 4);
-        hakt_put_u32(h + 16, sequence);
-        hakt_put_u64(h + 24, frame);
-        hakt_put_u32(h + 96, hakt_crc32(h + HAKT_BLOCK_HEAD, frame));
-        hakt_put_u32(h + 100, hakt_crc32(h, 100));
-        at += HAKT_BLOCK_HEAD + frame;
-    }
-}
-
 static void read_all(const char *path) {
     struct hakt_reader *r;
     struct hakc_err err;
     const struct hakt_rec *recs;
+    const struct hakt_event *event;
     uint64_t first;
     size_t n;
     if (hakt_reader_open(&r, path, &err) != 0)
@@ -52,9 +34,10 @@ static void read_all(const char *path) {
     for (int round = 0; round < 3; round++) {
         while (hakt_reader_next(r, &recs, &n, &err) == 0 && n > 0) {
             for (size_t i = 0; i < n; i++)
-                check(recs[i].op < HAKT_OP_COUNT && recs[i].thread < threads &&
-                      recs[i].align_log2 < 64);
+                check(hakt_rec_check(&recs[i]) == NULL && recs[i].thread < threads);
         }
+        while (hakt_reader_next_event(r, &event, &err) == 0 && event != NULL)
+            check(event->thread < threads);
         if (round == 0)
             hakt_reader_seek_record(r, 100, &first, &err);
         else
@@ -84,7 +67,8 @@ static void decode(const uint8_t *data, size_t size) {
     memset(content + b.content_bytes, 0xff, HAKT_CONTENT_SLACK); /* whatever stands there */
     if (hakt_decode_chunk(d, &b, content, recs, &why) == 0) {
         for (uint64_t i = 0; i < b.records; i++)
-            check(recs[i].old_id < b.first_id + b.ids && recs[i].thread < b.threads);
+            check(hakt_rec_check(&recs[i]) == NULL && recs[i].old_id < b.first_id + b.ids &&
+                  recs[i].thread < b.threads);
     }
     free(content);
     free(recs);
@@ -103,12 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         fd = memfd_create("trace", 0);
         snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     }
-    uint8_t *copy = malloc(size);
-    memcpy(copy, data + 1, size - 1);
-    if (data[0] % 3 == 1)
-        repair(copy, size - 1);
-    if (ftruncate(fd, 0) == 0 && pwrite(fd, copy, size - 1, 0) == (ssize_t)(size - 1))
-        read_all(path);
-    free(copy);
+    fuzz_put_trace(fd, data + 1, size - 1, data[0] % 3 == 1);
+    read_all(path);
     return 0;
 }
