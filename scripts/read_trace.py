@@ -6,7 +6,8 @@
 prints the records as `haktrace dump` does (--info: header and trailer as JSON; --check: nothing, but
 follows every allocation id and counts what the trailer counts). It is there to hold the document and
 the C reader against each other, and for those who want the records in Python: import it, and use
-Trace(path).records(). Needs the zstd command. Exit codes: 0, 2 usage, 4 corrupt or truncated.
+Trace(path).records(). Needs the zstd command. Exit codes: 0, 1 a newer version, 2 usage, 4 corrupt or
+truncated.
 """
 import json
 import struct
@@ -44,6 +45,10 @@ class Truncated(TraceError):
     """A block passes the end of the file."""
 
 
+class TooNew(TraceError):
+    """Something that a reader must know, and this one does not."""
+
+
 class Block:
     """A block header."""
 
@@ -75,6 +80,12 @@ class Block:
                                    or self.first_id == 0 or self.last_time < self.first_time):
             raise TraceError(self.at, "the chunk's header contradicts itself")
 
+    def known(self):
+        """False: to be skipped."""
+        if self.kind not in (HEADER, CHUNK, INDEX, TRAILER, EVENT_BLOCK) and self.flags & 1:
+            raise TooNew(self.at, f"a kind of block ({self.kind}) that must be known")
+        return self.kind <= EVENT_BLOCK
+
     def text(self, data):
         """The content, decompressed."""
         frame = data[self.at + BLOCK.size:self.end]
@@ -84,6 +95,10 @@ class Block:
         if done.returncode != 0 or len(done.stdout) != self.content:
             raise TraceError(self.at, "the zstd frame is broken or of another size")
         return done.stdout
+
+
+class NewColumn(ValueError):
+    """A column of a newer version; the offset is not known here."""
 
 
 class Column:
@@ -132,7 +147,7 @@ def columns(content):
     col = {n: Column() for n in range(1, 9)}
     for number, encoding, _ in table:
         if number < 128 and (number > 8 or encoding != (0 if number in (3, 7) else 1)):
-            raise ValueError("a column or an encoding of a newer version")
+            raise NewColumn("a column or an encoding of a newer version")
     for number, _, size in table:
         col[number] = c.part(size)
     if c.more():
@@ -193,7 +208,7 @@ def decode(block, content):
                 raise ValueError("a record that cannot be")
             out.append((block.first_record + len(out), time, thread, op, flags, old, new, size,
                         align))
-    if any(c.more() for c in col.values()) or any(c.more() for t in threads for c in t[1:4]):
+    if any(col[n].more() for n in range(1, 9)) or any(c.more() for t in threads for c in t[1:4]):
         raise ValueError("a column is not used up")
     if (len(out), next_id, time) != (block.records, block.first_id + block.ids, block.last_time):
         raise ValueError("the records contradict the block header")
@@ -207,7 +222,7 @@ def key_values(content, first_word, at):
     if word != first_word or not version.isdigit() or lines[-1] != "":
         raise TraceError(at, "the text does not start or end as it must")
     if int(version) != 1:
-        raise TraceError(at, f"version {version} is newer than this reader")
+        raise TooNew(at, f"version {version} is newer than this reader")
     values = {}
     for line in lines[1:-1]:
         key, equals, value = line.partition("=")
@@ -234,7 +249,9 @@ class Trace:
         self.trailer = None
         self.fault = None  # what the walk has met, to be told after the chunks before it
         try:
-            self.chunks = self.from_tail()
+            self.chunks = self.from_tail(first.end)
+        except TooNew:
+            raise
         except (TraceError, ValueError, KeyError):
             self.chunks = self.walk(first.end)
 
@@ -252,7 +269,7 @@ class Trace:
                                                     zlib.crc32(raw[:-4]))
         return (index, trailer) if good else None
 
-    def from_tail(self):
+    def from_tail(self, at):
         offsets = self.tail(len(self.data) - TAIL.size)
         if offsets is None:
             raise TraceError(len(self.data), "no tail")
@@ -264,6 +281,11 @@ class Trace:
         values = key_values(trailer.text(self.data), "HAKTRACE-END", trailer.at)
         if int(values["chunks"]) != len(chunks):
             raise TraceError(index.at, "index and trailer contradict each other")
+        if index.sequence != 1 + len(chunks):  # there are blocks of other kinds
+            while at < index.at:
+                block = Block(self.data, at)
+                block.known()
+                at = block.end
         self.trailer = values
         return chunks
 
@@ -282,11 +304,12 @@ class Trace:
                     chunks.append(at)
                 elif block.kind == TRAILER:
                     trailer = key_values(block.text(self.data), "HAKTRACE-END", at)
-                elif block.kind not in (INDEX, EVENT_BLOCK) and block.flags & 1:
-                    raise TraceError(at, f"a kind of block ({block.kind}) that must be known")
+                block.known()
                 at, sequence = block.end, sequence + 1
         except Truncated:
             pass  # the file ends there
+        except TooNew:
+            raise
         except TraceError as e:
             self.fault = e
         self.trailer = trailer
@@ -303,6 +326,8 @@ class Trace:
             content = block.text(self.data)
             try:
                 chunk = decode(block, content)
+            except NewColumn as e:
+                raise TooNew(at, str(e)) from e
             except ValueError as e:
                 raise TraceError(at, str(e)) from e
             yield from chunk
@@ -427,7 +452,7 @@ def main(argv):
     except TraceError as e:
         sys.stdout.flush()
         print(f"{files[0]}: {e}", file=sys.stderr)
-        return 4
+        return 1 if isinstance(e, TooNew) else 4
     return 0
 
 

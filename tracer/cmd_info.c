@@ -5,26 +5,17 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
-#include "common/map.h"
 #include "common/out.h"
 #include "tracer/commands.h"
 #include "tracer/format/trace.h"
+#include "tracer/info_lists.h"
 
 #define SCHEMA_VERSION 1
-#define SIZE_CLASSES   65 /* 0, 1, 2..3, 4..7, ...: by the highest bit */
+#define TABLE_ROWS     16 /* of threads and hand-overs; JSON has all */
 
 struct info_args {
     const char *file;
     int json;
-};
-
-/* What one pass over the records counts. */
-struct scan {
-    uint64_t ops_by_kind[HAKT_OP_COUNT];
-    uint64_t ops, consumed, freed, handovers, freed_handovers, failed, foreign, implied, unfinished;
-    uint64_t requested; /* bytes, of successful allocations */
-    uint64_t count[SIZE_CLASSES], bytes[SIZE_CLASSES];
-    struct hakc_map maker; /* live id → thread + 1 */
 };
 
 static const struct argp_option options[] = {{"json", 'j', NULL, 0, "Print JSON", 0}, {0}};
@@ -53,53 +44,15 @@ static const struct argp argp = {
     parse,
     "TRACE",
     "Prints what a trace holds: where it comes from, what it can be trusted for, totals, "
-    "operations, frees by another thread than the one that allocated (hand-overs), sizes.\v"
-    "A figure that the trace does not give is shown as \"–\" (null in JSON).",
+    "operations, sizes, lifetimes, threads, and what one thread allocates and another gives back "
+    "(hand-overs).\v"
+    "A lifetime is the time, and the number of records, from an allocation to the free or realloc "
+    "that ends it; what is never freed has none. The table shows the 16 busiest threads and "
+    "hand-overs, JSON all of them. A figure that the trace does not give is shown as \"–\" (null "
+    "in JSON).",
     NULL,
     NULL,
     NULL};
-
-static int scan_record(struct scan *s, const struct hakt_rec *r) {
-    uint64_t maker;
-    s->ops_by_kind[r->op]++;
-    s->ops += r->op != HAKT_THREAD_START && r->op != HAKT_THREAD_END;
-    s->failed += (r->flags & HAKT_REC_FAILED) != 0;
-    s->foreign += (r->flags & HAKT_REC_FOREIGN) != 0;
-    s->implied += (r->flags & HAKT_REC_IMPLIED) != 0;
-    s->unfinished += (r->flags & HAKT_REC_UNFINISHED) != 0;
-    if (r->old_id != 0 && !(r->flags & HAKT_REC_FAILED) &&
-        hakc_map_take(&s->maker, r->old_id, &maker)) {
-        s->consumed++;
-        int other = maker != (uint64_t)r->thread + 1;
-        s->handovers += (unsigned)other;
-        if (r->op == HAKT_FREE) {
-            s->freed++;
-            s->freed_handovers += (unsigned)other;
-        }
-    }
-    if (r->id == 0)
-        return 0;
-    unsigned class = r->size == 0 ? 0 : 64 - (unsigned)__builtin_clzll(r->size);
-    s->count[class]++;
-    s->bytes[class] += r->size;
-    s->requested += r->size;
-    return hakc_map_put(&s->maker, r->id, (uint64_t)r->thread + 1);
-}
-
-static int scan(struct hakt_reader *r, struct scan *s, struct hakc_err *err) {
-    const struct hakt_rec *recs;
-    size_t n;
-    int rc;
-    if (hakc_map_init(&s->maker, 0) != 0)
-        return hakc_fail(err, HAKC_ENOMEM, "no memory for the live objects");
-    while ((rc = hakt_reader_next(r, &recs, &n, err)) == 0 && n > 0) {
-        for (size_t i = 0; i < n; i++) {
-            if (scan_record(s, &recs[i]) != 0)
-                return hakc_fail(err, HAKC_ENOMEM, "no memory for the live objects");
-        }
-    }
-    return rc;
-}
 
 static void put_text(struct hakc_out *o, const char *key, const char *label, const char *v) {
     if (v[0] != '\0')
@@ -186,7 +139,8 @@ static void put_fidelity(struct hakc_out *o, uint32_t fidelity) {
     hakc_out_section_end(o);
 }
 
-static void put_handovers(struct hakc_out *o, const struct hakt_info *info, const struct scan *s) {
+static void put_handovers(struct hakc_out *o, const struct hakt_info *info,
+                          const struct hakt_scan *s) {
     int threads = (info->fidelity & HAKT_HAS_THREADS) != 0;
     hakc_out_section(o, "handovers", "Hand-overs (allocated by one thread, given up by another)");
     if (threads) {
@@ -205,7 +159,8 @@ static void put_handovers(struct hakc_out *o, const struct hakt_info *info, cons
 }
 
 static void put_totals(struct hakc_out *o, const struct hakt_info *info,
-                       const struct hakt_totals *t, const struct scan *s, uint64_t file_bytes) {
+                       const struct hakt_totals *t, const struct hakt_scan *s,
+                       uint64_t file_bytes) {
     hakc_out_section(o, "totals", "Totals");
     hakc_out_uint(o, "records", "records", t->records);
     hakc_out_uint(o, "ops", "ops", s->ops);
@@ -217,7 +172,7 @@ static void put_totals(struct hakc_out *o, const struct hakt_info *info,
     hakc_out_uint(o, "allocations", "allocations", t->allocs);
     hakc_out_uint(o, "requested_bytes", "bytes asked for", s->requested);
     hakc_out_uint(o, "freed", "freed or reallocated", s->consumed);
-    hakc_out_uint(o, "live_at_end", "never freed", hakc_map_count(&s->maker));
+    hakc_out_uint(o, "live_at_end", "never freed", s->live_at_end);
     if (t->peak_live_bytes != UINT64_MAX)
         hakc_out_bytes(o, "peak_live_bytes", "peak live bytes", t->peak_live_bytes);
     else
@@ -243,49 +198,7 @@ static void put_totals(struct hakc_out *o, const struct hakt_info *info,
     hakc_out_section_end(o);
 }
 
-static void put_lists(struct hakc_out *o, const struct scan *s) {
-    static const struct hakc_col ops[] = {{"op", "op", HAKC_COL_STR, 0},
-                                          {"count", "count", HAKC_COL_INT, 0},
-                                          {"percent", "%", HAKC_COL_FLOAT, 2}};
-    static const struct hakc_col sizes[] = {{"from_bytes", "size from (B)", HAKC_COL_INT, 0},
-                                            {"to_bytes", "to (B)", HAKC_COL_INT, 0},
-                                            {"count", "allocations", HAKC_COL_INT, 0},
-                                            {"percent", "%", HAKC_COL_FLOAT, 2},
-                                            {"requested_bytes", "asked for", HAKC_COL_BYTES, 0}};
-    uint64_t allocations = 0;
-    hakc_out_list(o, "ops_by_kind", "Operations", ops, 3);
-    for (unsigned op = 0; op < HAKT_OP_COUNT; op++) {
-        int marker = op == HAKT_THREAD_START || op == HAKT_THREAD_END;
-        if (s->ops_by_kind[op] == 0)
-            continue;
-        hakc_out_row(o);
-        hakc_out_cell_str(o, hakt_op_name(op));
-        hakc_out_cell_uint(o, s->ops_by_kind[op]);
-        if (marker)
-            hakc_out_cell_null(o);
-        else
-            hakc_out_cell_float(o, 100.0 * (double)s->ops_by_kind[op] / (double)s->ops);
-    }
-    hakc_out_list_end(o);
-
-    for (unsigned c = 0; c < SIZE_CLASSES; c++)
-        allocations += s->count[c];
-    hakc_out_list(o, "sizes", "Sizes asked for", sizes, 5);
-    for (unsigned c = 0; c < SIZE_CLASSES; c++) {
-        if (s->count[c] == 0)
-            continue;
-        uint64_t low = c == 0 ? 0 : (uint64_t)1 << (c - 1);
-        hakc_out_row(o);
-        hakc_out_cell_uint(o, low);
-        hakc_out_cell_uint(o, c == 0 ? 0 : low + (low - 1));
-        hakc_out_cell_uint(o, s->count[c]);
-        hakc_out_cell_float(o, 100.0 * (double)s->count[c] / (double)allocations);
-        hakc_out_cell_uint(o, s->bytes[c]);
-    }
-    hakc_out_list_end(o);
-}
-
-static int print_info(const struct info_args *a, struct hakt_reader *r, const struct scan *s,
+static int print_info(const struct info_args *a, struct hakt_reader *r, const struct hakt_scan *s,
                       struct hakc_err *err) {
     struct hakc_out *o;
     struct stat st;
@@ -302,7 +215,11 @@ static int print_info(const struct info_args *a, struct hakt_reader *r, const st
     hakc_out_bool(o, "complete", "complete", !rebuilt);
     put_fidelity(o, info->fidelity);
     put_totals(o, info, t, s, (uint64_t)st.st_size);
-    put_lists(o, s);
+    rc = hakt_put_scan(o, info, s, a->json ? SIZE_MAX : TABLE_ROWS, err);
+    if (rc != 0) {
+        hakc_out_abandon(o);
+        return rc;
+    }
     if (rebuilt)
         hakc_out_note(o, "The trace has no trailer: its recorder was killed, or the file is cut. "
                          "What is shown holds for the whole chunks that are there.");
@@ -314,16 +231,17 @@ static int print_info(const struct info_args *a, struct hakt_reader *r, const st
 
 int hakt_cmd_info(int argc, char **argv) {
     struct info_args a = {0};
-    struct scan s = {0};
     struct hakt_reader *r;
     struct hakc_err err;
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     if (hakt_reader_open(&r, a.file, &err) != 0)
         return hakt_cmd_fail(&err);
-    int rc = scan(r, &s, &err);
+    struct hakt_scan *s = hakt_scan_new();
+    int rc = s != NULL ? hakt_scan_run(s, r, &err)
+                       : hakc_fail(&err, HAKC_ENOMEM, "no memory for looking at a trace");
     if (rc == 0)
-        rc = print_info(&a, r, &s, &err);
-    hakc_map_fini(&s.maker);
+        rc = print_info(&a, r, s, &err);
+    hakt_scan_free(s);
     hakt_reader_close(r);
     return rc == 0 ? 0 : hakt_cmd_fail(&err);
 }

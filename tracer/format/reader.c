@@ -142,6 +142,18 @@ static int read_index(struct hakt_reader *r, uint64_t offset, const struct hakt_
     return 0;
 }
 
+/* Whether a block before `end` is of a kind that must be known and is not, or cannot be read. The
+ * index does not name them. */
+static int has_critical(const struct hakt_reader *r, uint64_t end) {
+    struct hakt_block b;
+    for (uint64_t at = r->first_chunk; at < end; at += HAKT_BLOCK_HEAD + b.frame_bytes) {
+        if (hakt_file_block(&r->file, at, &b, NULL) != 0 ||
+            (b.kind > HAKT_BLOCK_EVENTS && (b.flags & HAKT_BLOCK_CRITICAL)))
+            return 1;
+    }
+    return 0;
+}
+
 /* By the tail at the end of the file. Not 0: it is not there, or what it leads to is broken. */
 static int reader_from_tail(struct hakt_reader *r) {
     uint8_t bytes[HAKT_TAIL_SIZE];
@@ -159,7 +171,8 @@ static int reader_from_tail(struct hakt_reader *r) {
         read_trailer(r, t.trailer_offset, &trailer, NULL) != 0)
         return HAKC_ECORRUPT;
     if (r->totals.records != r->records || r->totals.allocs != r->next_id - 1 ||
-        r->totals.chunks != r->chunks)
+        r->totals.chunks != r->chunks ||
+        (index.sequence != r->chunks + 1 && has_critical(r, t.index_offset)))
         return HAKC_ECORRUPT;
     r->end = r->file.size;
     return 0;
