@@ -193,8 +193,9 @@ static int put_line(struct android *a, const struct hakt_android_line *l) {
     struct held h = {
         .at = l->end, .number = a->count++, .pointer = l->pointer, .rec = {.thread = thread}};
     make_allocation(a, l, &h.rec);
-    if (!a->has_times)
-        return put_allocation(a, &h.rec, h.pointer, 0);
+    /* One that failed hands nothing out, and its old object may be gone by its end. */
+    if (!a->has_times || h.pointer == 0)
+        return put_allocation(a, &h.rec, h.pointer, l->start);
     held_push(a, &h);
     return 0;
 }

@@ -60,6 +60,8 @@ int hakt_plain_alloc(struct hakt_plain *p, unsigned op, uint64_t old, uint64_t n
     struct hakt_rec r = {.op = (uint8_t)op, .size = size};
     uint64_t other;
     int rc;
+    if (name == 0 && size == 0 && op == HAKT_MALLOC) /* nothing asked for, nothing given */
+        return hakt_write(p->w, &r, p->err);
     if (name == 0)
         return put_failed(p, &r, old);
     if (size == UINT64_MAX)

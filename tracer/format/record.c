@@ -112,7 +112,8 @@ int hakt_tally_chunk(struct hakt_tally *t, struct hakt_sizes *s, const struct ha
         if (i + AHEAD < n && recs[i + AHEAD].old_id != 0 && recs[i + AHEAD].old_id < first_id)
             hakc_map_prefetch(&s->old, recs[i + AHEAD].old_id);
         int consumed = hakt_rec_consumes(r) && hakt_sizes_take(s, r->old_id, &size);
-        if (hakt_rec_consumes(r) && !consumed && *bad == n)
+        if (r->old_id != 0 && !consumed && *bad == n &&
+            !((r->flags & HAKT_REC_FAILED) && hakt_sizes_has(s, r->old_id)))
             *bad = i;
         hakt_tally_add(t, r, consumed, size);
         if (r->id != 0)

@@ -64,6 +64,12 @@ static inline int hakt_sizes_take(struct hakt_sizes *s, uint64_t id, uint64_t *s
     return 1;
 }
 
+static inline int hakt_sizes_has(const struct hakt_sizes *s, uint64_t id) {
+    if (id < s->first_id)
+        return hakc_map_find(&s->old, id) != NULL;
+    return id - s->first_id < s->ids && s->fresh_live[id - s->first_id];
+}
+
 /* Counts totals record by record. All zero at the start, but for totals.exit_status. */
 struct hakt_tally {
     struct hakt_totals totals; /* records, ops, chunks and end_time as of hakt_tally_chunk_end */
@@ -103,7 +109,7 @@ static inline unsigned hakt_rec_consumes(const struct hakt_rec *r) {
 void hakt_tally_chunk_end(struct hakt_tally *t, size_t n, uint64_t time);
 
 /* Adds a chunk of n records, 1 to HAKT_CHUNK_MAX, first_id being the next id before it. *bad gets
- * the number of the first record that consumes an object which does not live, or n. HAKC_ENOMEM. */
+ * the number of the first record whose old object does not live, or n. HAKC_ENOMEM. */
 int hakt_tally_chunk(struct hakt_tally *t, struct hakt_sizes *s, const struct hakt_rec *recs,
                      size_t n, uint64_t first_id, size_t *bad);
 

@@ -73,7 +73,7 @@ static int verify_chunk(struct hakt_tally *tally, struct hakt_sizes *sizes,
         return hakc_fail(err, HAKC_ENOMEM, "no memory for the live objects of %s", r->path);
     if (dead < n)
         return hakc_fail_at(err, HAKC_ECORRUPT, r->path, e->offset,
-                            "record %llu consumes allocation %llu, which is not live",
+                            "record %llu names allocation %llu, which is not live",
                             (unsigned long long)(e->first_record + dead),
                             (unsigned long long)recs[dead].old_id);
     return 0;
