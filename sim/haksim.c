@@ -18,6 +18,7 @@ static const struct {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"calibrate", "haksim calibrate", haks_cmd_calibrate},
+    {"optimise", "haksim optimise", haks_cmd_optimise},
     {NULL, NULL, NULL},
 };
 

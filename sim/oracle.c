@@ -255,5 +255,6 @@ void haks_oracle_free(struct haks_oracle *o) {
     free(o->spent);
     free(o->order);
     free(o->curve);
+    free(o->thresholds);
     free(o);
 }

@@ -73,8 +73,4 @@ int haks_oracle_mean_schedule(struct haks_oracle *o, uint64_t bytes, struct haks
 int haks_oracle_peak_schedule(const struct haks_oracle *o, uint64_t bytes, struct haks_figures *out,
                               struct hakc_err *err);
 
-/* The points of the mean's curve: schedules, from the least memory on. *points is the oracle's. */
-int haks_oracle_mean_curve(struct haks_oracle *o, const struct haks_figures **points, size_t *n,
-                           struct hakc_err *err);
-
 #endif

@@ -29,6 +29,12 @@ struct haks_put {
     uint32_t next;     /* first event that touches one of them; n_events: none */
 };
 
+/* A schedule for the mean, and what came of it. */
+struct haks_tried {
+    struct haks_figures f;
+    uint64_t threshold, delay;
+};
+
 struct haks_oracle {
     const struct haks_stream *stream;
     const struct haks_pass *pass;
@@ -46,9 +52,11 @@ struct haks_oracle {
     haks_u128 *saved;
     uint64_t *spent;
     size_t *order;
-    uint64_t least_peak; /* pages */
-    struct haks_figures *curve;
-    size_t n_curve;
+    uint64_t least_peak;      /* pages */
+    struct haks_tried *curve; /* schedules for the mean: the cheapest for each memory */
+    size_t n_curve, curve_room;
+    uint64_t *thresholds; /* that were tried, ascending */
+    size_t n_thresholds;
 };
 
 /* oracle_gaps.c: fills in gaps, puts, delta, kept, base_ns. */

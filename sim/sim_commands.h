@@ -4,6 +4,7 @@
 
 int haks_cmd_simulate(int argc, char **argv); /* without the name of a command */
 int haks_cmd_calibrate(int argc, char **argv);
+int haks_cmd_optimise(int argc, char **argv);
 
 /* Becomes nonzero at SIGINT or SIGTERM once haks_catch_signals was called: the command then ends in
  * good order. A second signal ends it at once. */

@@ -1,6 +1,7 @@
 /* What a call of haksim keeps, and what it finds of earlier calls. */
 #include "sim/sim_session.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -36,6 +37,15 @@ static int put_heads(struct haks_session *s, const char *study, const char *args
     return rc;
 }
 
+/* argv[0] is "haksim", or "haksim COMMAND": as it is typed. The caller's, or NULL. */
+static char *command_line(int argc, char **argv) {
+    char *rest = hakc_cmdline(argc - 1, argv + 1), *whole = NULL;
+    if (rest != NULL && asprintf(&whole, "%s %s", argv[0], rest) < 0)
+        whole = NULL;
+    free(rest);
+    return whole;
+}
+
 int haks_session_begin(struct haks_session *s, const char *db, const char *study,
                        const struct haks_costs *costs, int argc, char **argv,
                        struct hakc_err *err) {
@@ -44,7 +54,7 @@ int haks_session_begin(struct haks_session *s, const char *db, const char *study
     *s = (struct haks_session){.costs = costs};
     if (db == NULL)
         return 0;
-    args = hakc_cmdline(argc, argv);
+    args = command_line(argc, argv);
     if (args == NULL)
         return hakc_fail(err, HAKC_ENOMEM, "no memory for the command line");
     rc = hakd_open(&s->db, db, HAKD_WRITE, err);

@@ -1,0 +1,178 @@
+/* Confirming a choice: hakreplay runs it in the real library, and the database tells what it saw.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/cmdline.h"
+#include "db/metrics.h"
+#include "db/store.h"
+#include "sim/optimise_report.h"
+
+#define FIGURES 5 /* of a trace */
+
+/* hakreplay beside this very program, else by PATH. */
+static void find_replay(char *path, size_t len) {
+    ssize_t n = readlink("/proc/self/exe", path, len - sizeof "hakreplay");
+    char *slash;
+    if (n > 0) {
+        path[n] = '\0';
+        slash = strrchr(path, '/');
+        if (slash != NULL) {
+            strcpy(slash + 1, "hakreplay");
+            if (access(path, X_OK) == 0)
+                return;
+        }
+    }
+    snprintf(path, len, "hakreplay");
+}
+
+/* In the child: its table goes nowhere, its messages and its progress where ours go. */
+static void become(char *const *argv) {
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (nowhere >= 0)
+        dup2(nowhere, STDOUT_FILENO);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    execvp(argv[0], argv);
+    fprintf(stderr, "haksim optimise: %s: %s\n", argv[0], strerror(errno));
+    _exit(127);
+}
+
+static int replay(char *const *argv, const volatile int *stop, struct hakc_err *err) {
+    int status;
+    pid_t pid = fork();
+    if (pid == 0)
+        become(argv);
+    if (pid < 0)
+        return hakc_fail_errno(err, HAKC_ECHILD, "no process for hakreplay");
+    while (waitpid(pid, &status, 0) < 0) {
+        if (errno != EINTR)
+            return hakc_fail_errno(err, HAKC_ECHILD, "hakreplay was lost");
+        if (*stop)
+            kill(pid, SIGTERM);
+    }
+    if (*stop)
+        return hakc_fail(err, HAKC_EINTERNAL, "interrupted");
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return hakc_fail(err, HAKC_ECHILD, "hakreplay failed (%s %d); its message is above",
+                         WIFEXITED(status) ? "exit code" : "signal",
+                         WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+    return 0;
+}
+
+static int replay_trace(const struct haks_findings *f, const struct haks_subject *s,
+                        unsigned repeats, const volatile int *stop, struct hakc_err *err) {
+    char path[4096], policy[256], times[32], *db = NULL;
+    int rc;
+    find_replay(path, sizeof path);
+    snprintf(policy, sizeof policy, "--policy=%s", haks_findings_policy(f, f->choice.policy));
+    snprintf(times, sizeof times, "--repeats=%u", repeats);
+    if (asprintf(&db, "--db=%s", f->db) < 0)
+        return hakc_fail(err, HAKC_ENOMEM, "no memory to start hakreplay");
+    char *const argv[] = {path,
+                          (char[]){"--alloc=hakmem"},
+                          policy,
+                          (char[]){"--passes=time,account"},
+                          times,
+                          (char[]){"--no-control"},
+                          db,
+                          (char[]){"--"},
+                          (char *)(uintptr_t)s->path,
+                          NULL};
+    rc = replay(argv, stop, err);
+    free(db);
+    return rc;
+}
+
+/* Reads the measured figures of one trace beside those predicted. */
+static int read_back(const struct haks_findings *f, const struct haks_subject *s, struct hakd *db,
+                     struct haks_confirmed *out, struct hakc_err *err) {
+    const struct haks_row *r = &s->rows[f->choice.policy];
+    const struct {
+        const char *pass, *name, *unit;
+        uint64_t predicted;
+    } figures[FIGURES] = {
+        {"account", HAKD_M_RELEASE_CALLS, HAKD_UNIT_CALLS, haks_release_calls(&r->f)},
+        {"account", HAKD_M_MINOR_FAULTS, HAKD_UNIT_FAULTS, r->f.faults},
+        {"account", HAKD_M_PEAK_RESIDENT_BYTES, HAKD_UNIT_BYTES, r->f.peak_resident_bytes},
+        {"account", HAKD_M_MEAN_RESIDENT_BYTES, HAKD_UNIT_BYTES, r->f.mean_resident_bytes},
+        {"time", HAKD_M_CPU_SYSTEM_NS, HAKD_UNIT_NS, r->f.cost_ns},
+    };
+    for (unsigned i = 0; i < FIGURES; i++) {
+        int rc;
+        out[i] = (struct haks_confirmed){s->name, figures[i].name, figures[i].unit,
+                                         (double)figures[i].predicted, NAN};
+        rc = hakd_newest_median(db, s->trace, "hakmem", r->policy, figures[i].pass, figures[i].name,
+                                &out[i].measured, err);
+        if (rc != 0 && rc != HAKC_ENOENT)
+            return rc;
+    }
+    return 0;
+}
+
+int haks_confirm(const struct haks_findings *f, unsigned repeats, struct haks_confirmed **out,
+                 size_t *n, const volatile int *stop, struct hakc_err *err) {
+    struct hakd *db = NULL;
+    int rc = 0;
+    *n = 0;
+    *out = calloc(f->n_traces * FIGURES, sizeof **out);
+    if (*out == NULL)
+        return hakc_fail(err, HAKC_ENOMEM, "no memory for %zu traces", f->n_traces);
+    for (size_t i = 0; rc == 0 && i < f->n_traces; i++)
+        rc = replay_trace(f, &f->traces[i], repeats, stop, err);
+    if (rc == 0)
+        rc = hakd_open(&db, f->db, HAKD_READ, err);
+    for (size_t i = 0; rc == 0 && i < f->n_traces; i++) {
+        rc = read_back(f, &f->traces[i], db, *out + *n, err);
+        *n += FIGURES;
+    }
+    hakd_close(db);
+    return rc;
+}
+
+/* ---- the lines ------------------------------------------------------------------------------ */
+
+const char *haks_findings_policy(const struct haks_findings *f, size_t policy) {
+    return f->traces[0].rows[policy].policy;
+}
+
+/* NAME=VALUE or --name=VALUE, quoted where a shell needs it. */
+static char *quoted(const char *name, const char *value) {
+    char *word, *text;
+    if (asprintf(&word, "%s%s", name, value) < 0)
+        return NULL;
+    text = hakc_cmdline(1, &word);
+    free(word);
+    return text;
+}
+
+char *haks_findings_deploy(const struct haks_findings *f) {
+    char *policy = quoted("", haks_findings_policy(f, f->choice.policy)), *line = NULL;
+    if (policy != NULL &&
+        asprintf(&line, "HAKMEM_POLICY=%s LD_PRELOAD=libhakmem.so PROGRAM", policy) < 0)
+        line = NULL;
+    free(policy);
+    return line;
+}
+
+char *haks_findings_confirm(const struct haks_findings *f, const struct haks_subject *s) {
+    char *trace = quoted("", s->path), *line = NULL, *list, *db;
+    db = f->db != NULL ? quoted("--db=", f->db) : strdup("--no-db");
+    if (asprintf(&list, "%s,eager,never", haks_findings_policy(f, f->choice.policy)) < 0)
+        list = NULL;
+    if (trace != NULL && db != NULL && list != NULL &&
+        asprintf(&line, "hakreplay %s --alloc=hakmem --policy=%s --passes=time,account %s", trace,
+                 list, db) < 0)
+        line = NULL;
+    free(trace);
+    free(db);
+    free(list);
+    return line;
+}
