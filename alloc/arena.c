@@ -99,6 +99,8 @@ static int arena_commit(struct hak_arena *a, uint32_t units) {
         if (rc)
             return rc;
         a->committed = (uint32_t)(want / HAK_UNIT);
+        if (hak_pool_wants_huge())
+            hak_os_huge((void *)(a->base + have), want - have); /* a wish */
     }
     return 0;
 }

@@ -121,6 +121,8 @@ struct hak_slab *hak_arena_next(uint32_t *cursor);
  * two, mappings that come and go. Set once, by hak_core_init; read on slow paths only. */
 extern bool hak_supers __attribute__((visibility("hidden")));
 void hak_pool_lock(void);
+/* The policy asks for huge pages over new address space; under the lock. */
+bool hak_pool_wants_huge(void);
 void hak_pool_unlock(void);
 /* A span for `pages` pages: the head of its units, state used. *zero: its contents are zero. */
 struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bool *zero);
@@ -128,6 +130,9 @@ void hak_pool_put(struct hak_slab *head);
 /* For slow paths that do not come to the pool: tells the policy where its time has come. Cheap, but
  * it reads the clock if the policy goes by time. */
 void hak_pool_look(void);
+/* The background thread's life: carries out what the policy wants when its time has come, also
+ * while the program rests. Does not return. */
+_Noreturn void hak_pool_watch(void);
 /* head's first `pages` pages may be resident from now on. */
 void hak_pool_touch(struct hak_slab *head, uint32_t pages);
 /* from's pages have been moved to the same place in `to`, both used spans' heads. */

@@ -51,6 +51,11 @@ static int set_policy(const void *in, size_t len) {
     return 0;
 }
 
+static int get_background(struct reply r) {
+    uint32_t runs = hak_settings.background_runs;
+    return put(r, &runs, sizeof runs);
+}
+
 static int get_problem(struct reply r) {
     return put_text(r, hak_settings.problem);
 }
@@ -110,6 +115,7 @@ static const struct {
     {"version", get_version, NULL, NULL},
     {"policy", get_policy, set_policy, NULL},
     {"policy.problem", get_problem, NULL, NULL},
+    {"background", get_background, NULL, NULL},
     {"stats", get_stats, NULL, NULL},
     {"stats.classes", get_classes, NULL, NULL},
     {"stats.threads", get_threads, NULL, NULL},

@@ -48,6 +48,7 @@ static void read_policy(void) {
 void hak_settings_read(void) {
     const char *stats = hak_os_env("HAKMEM_STATS");
     read_policy();
+    hak_settings.background = is_on(hak_os_env("HAKMEM_BACKGROUND"));
     struct hak_text t = {.buf = hak_settings.stats, .len = sizeof hak_settings.stats - 1};
     if (is_on(stats))
         hak_text(&t, "%s", stats);

@@ -6,9 +6,10 @@
 
 struct hak_settings {
     struct hakp_spec policy;
-    bool policy_given; /* by the environment */
-    char problem[200]; /* what was wrong with it: a sentence, or "" */
-    char stats[256];   /* HAKMEM_STATS, a copy: programs overwrite their environment; "" = off */
+    bool background, background_runs; /* HAKMEM_BACKGROUND; the thread was started */
+    bool policy_given;                /* by the environment */
+    char problem[200];                /* what was wrong with it: a sentence, or "" */
+    char stats[256]; /* HAKMEM_STATS, a copy: programs overwrite their environment; "" = off */
 };
 
 /* Empty before hak_thread_init() has returned. */

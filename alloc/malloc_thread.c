@@ -1,5 +1,6 @@
 #include <pthread.h>
 #include <unistd.h>
+#include "alloc/malloc_background.h"
 #include "alloc/malloc_settings.h"
 #include "alloc/malloc_thread.h"
 
@@ -37,6 +38,7 @@ static void fork_child(void) {
     if (late_heap)
         late_heap->state = HAK_HEAP_LIVE; /* nobody was inside: fork holds its lock */
     late_lock = fresh;
+    hak_background_start();
 }
 
 static void init(void) {
@@ -79,6 +81,13 @@ void hak_thread_late_done(void) {
 
 /* The first constructor of the process (module.mk: initfirst), so that our fork handlers run after
  * everybody else's have finished with the heap. Not in init: registering may allocate. */
-__attribute__((constructor(101))) static void register_fork_handlers(void) {
+__attribute__((constructor(101))) static void start(int argc, char **argv, char **envp) {
+    (void)argc, (void)argv;
+    if (!environ) /* we come before libc's own constructor, which sets the same */
+        environ = envp;
     pthread_atfork(fork_prepare, fork_parent, fork_child);
+    if (hak_os_env("HAKMEM_BACKGROUND")) {
+        hak_thread_init();
+        hak_background_start();
+    }
 }

@@ -1,11 +1,11 @@
-# The allocator without its doors (os_linux.c: the system; malloc*.c: the exported names), so that
+# The allocator without its doors (os_linux*.c: the system; malloc*.c: the exported names), so that
 # haksim and the tests can put other doors in.
-libhakcore_ONLY := $(filter-out alloc/spans.c alloc/os_linux.c $(wildcard alloc/malloc*.c),$(wildcard alloc/*.c))
+libhakcore_ONLY := $(filter-out alloc/spans.c alloc/put_text.c $(wildcard alloc/os_linux*.c alloc/malloc*.c),$(wildcard alloc/*.c))
 LIBS_A += libhakcore
 libhakcore_SRC := $(libhakcore_ONLY)
 
 LIBS_A += libhakos
-libhakos_SRC := $(wildcard alloc/os_linux.c)
+libhakos_SRC := $(wildcard alloc/os_linux*.c) alloc/put_text.c
 
 SHLIBS += libhakmem
 libhakmem_SRC := $(wildcard alloc/*.c alloc/policy/*.c)

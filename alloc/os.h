@@ -12,6 +12,7 @@
 #ifndef ALLOC_OS_H
 #define ALLOC_OS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,6 +49,16 @@ int hak_os_huge(void *p, size_t bytes);
  * moved, and `to` holds what it held or zeroes. EADDRNOTAVAIL: nothing has moved, and `to` is lost:
  * it is mapped no more, or by somebody else, and must not be used again. */
 int hak_os_move(void *from, void *to, size_t bytes);
+
+struct hakp_memory; /* alloc/policy/policy.h */
+
+/* How short memory is. Reads some files: tens of microseconds. */
+void hak_os_memory(struct hakp_memory *out);
+
+/* Sleeps until *word is no longer `value`, somebody wakes it, or timeout_ns have passed
+ * (UINT64_MAX: no end). May return early. */
+void hak_os_wait(const _Atomic(uint32_t) *word, uint32_t value, uint64_t timeout_ns);
+void hak_os_wake(const _Atomic(uint32_t) *word);
 
 /* Monotonic time in ns. */
 uint64_t hak_os_now(void);

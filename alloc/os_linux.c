@@ -1,8 +1,10 @@
 /* The real system behind os.h: Linux. errno is the program's and is put back after each call. */
 #include <errno.h>
+#include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include "alloc/os.h"
@@ -113,6 +115,21 @@ int hak_os_move(void *from, void *to, size_t bytes) {
     }
     errno = saved;
     return rc;
+}
+
+void hak_os_wait(const _Atomic(uint32_t) *word, uint32_t value, uint64_t timeout_ns) {
+    int saved = errno;
+    struct timespec t = {.tv_sec = (time_t)(timeout_ns / 1000000000u),
+                         .tv_nsec = (long)(timeout_ns % 1000000000u)};
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, timeout_ns == UINT64_MAX ? NULL : &t, NULL,
+            0);
+    errno = saved;
+}
+
+void hak_os_wake(const _Atomic(uint32_t) *word) {
+    int saved = errno;
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    errno = saved;
 }
 
 uint64_t hak_os_now(void) {

@@ -13,6 +13,14 @@ static pthread_mutex_t lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 static struct hak_spans spans;
 static _Atomic(uint64_t) virtual_now = UINT64_MAX;
 static _Atomic(uint64_t) next_tick = UINT64_MAX; /* the target's, for those without the lock */
+static uint64_t next_watch;                      /* when hak_os_memory is to be asked again */
+
+/* The background thread: it sleeps (1), and until when if nobody wakes it; under the lock. */
+static _Atomic(uint32_t) asleep;
+static uint64_t asleep_until;
+#define WATCH_LEAST                                                                                \
+    ((uint64_t)10000000) /* ns: it wakes no more often than this, tick or no tick                  \
+                          */
 
 static hak_observe_fn *observer;
 static void *observer_ctx;
@@ -28,8 +36,15 @@ void hak_pool_lock(void) {
 }
 
 void hak_pool_unlock(void) {
-    atomic_store_explicit(&next_tick, spans.target.next_tick_ns, memory_order_relaxed);
+    uint64_t tick = spans.target.next_tick_ns;
+    bool wake =
+        unlikely(atomic_load_explicit(&asleep, memory_order_relaxed)) && tick < asleep_until;
+    if (wake)
+        atomic_store_explicit(&asleep, 0, memory_order_relaxed);
+    atomic_store_explicit(&next_tick, tick, memory_order_relaxed);
     pthread_mutex_unlock(&lock);
+    if (wake)
+        hak_os_wake(&asleep);
 }
 
 static uint64_t now(void) {
@@ -37,9 +52,24 @@ static uint64_t now(void) {
     return ns == UINT64_MAX ? hak_os_now() : ns;
 }
 
+/* The time, and how short memory is where the policy wants to know; under the lock. */
+static uint64_t now_watched(void) {
+    uint64_t ns = now();
+    if (unlikely(spans.target.watch) &&
+        (ns >= next_watch || next_watch - ns > spans.policy.spec.ns)) {
+        hak_os_memory(&spans.memory);
+        next_watch = ns + spans.policy.spec.ns;
+    }
+    return ns;
+}
+
 static void observe(enum hak_span_event ev, const struct hak_span *span, uint32_t pages) {
     if (unlikely(observer))
         observer(observer_ctx, ev, span, pages);
+}
+
+bool hak_pool_wants_huge(void) {
+    return spans.target.huge_pages;
 }
 
 static struct hak_slab *slab_of_span(struct hak_span *span) {
@@ -107,7 +137,7 @@ static struct hak_slab *take_fresh(unsigned kind, uint32_t units) {
 /* A free span of a kind, usable. */
 static struct hak_span *take_free(unsigned kind) {
     struct hak_span *span;
-    while ((span = hak_spans_take(&spans, kind, now()))) {
+    while ((span = hak_spans_take(&spans, kind, now_watched()))) {
         int rc = remap(span);
         if (rc == 0)
             break;
@@ -176,7 +206,7 @@ struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bo
 void hak_pool_put(struct hak_slab *head) {
     hak_pool_lock();
     observe(HAK_SPAN_PUT, &head->span, 0);
-    hak_spans_put(&spans, &head->span, now());
+    hak_spans_put(&spans, &head->span, now_watched());
     hak_pool_unlock();
 }
 
@@ -186,8 +216,27 @@ void hak_pool_look(void) {
     if (tick == UINT64_MAX || (ns = now()) < tick)
         return;
     hak_pool_lock();
+    now_watched();
     hak_spans_look(&spans, ns);
     hak_pool_unlock();
+}
+
+/* Asleep and awake by turns: until the policy's next tick, or until there is one. */
+void hak_pool_watch(void) {
+    for (;;) {
+        hak_pool_lock();
+        uint64_t ns = now_watched(), tick;
+        hak_spans_look(&spans, ns);
+        tick = spans.target.next_tick_ns;
+        asleep_until = tick;
+        atomic_store_explicit(&asleep, 1, memory_order_relaxed);
+        atomic_store_explicit(&next_tick, tick, memory_order_relaxed);
+        pthread_mutex_unlock(&lock);
+        if (tick != UINT64_MAX)
+            tick = tick > ns + WATCH_LEAST ? tick - ns : WATCH_LEAST;
+        hak_os_wait(&asleep, 1, tick);
+        atomic_store_explicit(&asleep, 0, memory_order_relaxed);
+    }
 }
 
 void hak_pool_touch(struct hak_slab *head, uint32_t pages) {
@@ -378,6 +427,7 @@ void hak_core_fork_parent(void) {
 void hak_core_fork_child(struct hak_heap *mine) {
     pthread_mutex_t fresh = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
     lock = fresh;
+    atomic_store_explicit(&asleep, 0, memory_order_relaxed); /* that thread is not here */
     for (struct hak_heap *h = all_heaps; h; h = h->next)
         if (h != mine && (h->state == HAK_HEAP_LIVE || h->state == HAK_HEAP_HELD))
             h->state = HAK_HEAP_DEAD;

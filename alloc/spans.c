@@ -177,6 +177,7 @@ static void tell(struct hak_spans *s, enum hakp_event_kind kind, const struct ha
         .oldest_ns = s->oldest != NULL ? s->oldest->freed_ns : UINT64_MAX,
         .since_ns = span != NULL && kind == HAKP_EV_REUSED ? span->freed_ns : 0,
         .page_size = s->page_size,
+        .memory = s->memory,
     };
     s->peak_pages = s->active_pages;
     hakp_event(&s->policy, &ev, &s->target);

@@ -87,6 +87,19 @@ int hak_os_move(void *from, void *to, size_t bytes) {
     return rc;
 }
 
+/* The simulated system has no limits, and nobody waits in it. */
+void hak_os_memory(struct hakp_memory *out) {
+    *out = (struct hakp_memory){0};
+}
+
+void hak_os_wait(const _Atomic(uint32_t) *word, uint32_t value, uint64_t timeout_ns) {
+    (void)word, (void)value, (void)timeout_ns;
+}
+
+void hak_os_wake(const _Atomic(uint32_t) *word) {
+    (void)word;
+}
+
 uint64_t hak_os_now(void) {
     return haks_os.now_ns;
 }

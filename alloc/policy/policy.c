@@ -2,10 +2,11 @@
 #include "alloc/policy/policy_kinds.h"
 
 static const struct hakp_ops *const table[HAKP_KIND_COUNT] = {
-    [HAKP_EAGER] = &hakp_eager,     [HAKP_NEVER] = &hakp_never,
-    [HAKP_PARTIAL] = &hakp_partial, [HAKP_DECAY] = &hakp_decay,
-    [HAKP_DELAY] = &hakp_delay,     [HAKP_DEMAND] = &hakp_demand,
-    [HAKP_BOUNCE] = &hakp_bounce,   [HAKP_REPORT_2025] = &hakp_report_2025,
+    [HAKP_EAGER] = &hakp_eager,       [HAKP_NEVER] = &hakp_never,
+    [HAKP_PARTIAL] = &hakp_partial,   [HAKP_DECAY] = &hakp_decay,
+    [HAKP_DELAY] = &hakp_delay,       [HAKP_DEMAND] = &hakp_demand,
+    [HAKP_BOUNCE] = &hakp_bounce,     [HAKP_REPORT_2025] = &hakp_report_2025,
+    [HAKP_PRESSURE] = &hakp_pressure,
 };
 
 const struct hakp_ops *hakp_ops_of(unsigned kind) {
@@ -45,7 +46,7 @@ bool hakp_own_placement(const struct hakp_spec *spec) {
     struct hakp_target t;
     hakp_init(&p, spec);
     hakp_event(&p, &(struct hakp_event){.kind = HAKP_EV_START, .page_size = 4096}, &t);
-    return t.supers || t.cache_bytes != UINT64_MAX;
+    return t.supers || t.huge_pages || t.cache_bytes != UINT64_MAX;
 }
 
 void hakp_event(struct hakp_policy *p, const struct hakp_event *ev, struct hakp_target *out) {
@@ -56,6 +57,8 @@ void hakp_event(struct hakp_policy *p, const struct hakp_event *ev, struct hakp_
                                 .next_tick_ns = UINT64_MAX,
                                 .cache_bytes = UINT64_MAX};
     table[p->spec.kind]->answer(p, ev, out);
+    out->populate |= p->spec.populate != 0;
+    out->huge_pages |= p->spec.huge != 0;
     /* Survival, and the program's own wish, stand above every policy. */
     if (ev->kind == HAKP_EV_OOM || ev->kind == HAKP_EV_TRIM)
         out->keep_pages = 0;

@@ -31,6 +31,7 @@ enum hakp_kind {
     HAKP_DEMAND = 5,  /* keep what the peak of use over the last ns would need */
     HAKP_BOUNCE = 6,  /* keep the last n spans of each kind, give the others back at once */
     HAKP_REPORT_2025 = 7, /* the first HAKMEM: populate at acquisition, unmap at once when free */
+    HAKP_PRESSURE = 8,    /* keep all until memory is short, then give back what is too much */
     HAKP_KIND_COUNT
 };
 
@@ -45,12 +46,24 @@ enum hakp_how {
 struct hakp_spec {
     enum hakp_kind kind;
     enum hakp_how how;
-    uint64_t n;          /* spans: partial, to gather; bounce, to keep of a kind */
-    uint64_t ns;         /* decay, delay, demand: the time that stands in their description */
+    uint64_t n;  /* spans: partial, to gather; bounce, to keep of a kind. pressure: percent */
+    uint64_t ns; /* decay, delay, demand, pressure: the time in their description */
     uint64_t max_bytes;  /* more dirty bytes than this start a round as well (0 = no such limit) */
     uint64_t keep_bytes; /* dirty bytes that stay, the youngest */
     uint64_t min_bytes;  /* spans of less address space than this are never given back, not even at
                             TRIM or OOM (0 = all may be) */
+    uint64_t stall; /* pressure: percent of time that tasks may wait for memory (0 = no matter) */
+    uint64_t rss_bytes; /* pressure: what active and dirty pages may come to (0 = no such limit) */
+    uint64_t populate;  /* 1: bring a span's pages in when it goes into use */
+    uint64_t huge;      /* 1: ask for huge pages over new address space */
+};
+
+/* How short memory is, as the host last saw it; 0 = not known, or no limit. */
+struct hakp_memory {
+    uint64_t limit_bytes; /* what limits this process: a cgroup's limit or its own */
+    uint64_t used_bytes;  /* what counts against it */
+    uint64_t stall;       /* hundredths of a percent of the last seconds in which tasks waited for
+                             memory (the kernel's pressure stall information) */
 };
 
 /* What the host tells. */
@@ -58,7 +71,7 @@ enum hakp_event_kind {
     HAKP_EV_DIRTY,    /* a span became dirty (it is counted in dirty_*) */
     HAKP_EV_REUSED,   /* a dirty span was taken again (it is no longer counted) */
     HAKP_EV_TICK,     /* the time asked for by next_tick_ns has come, and no other event tells it */
-    HAKP_EV_PRESSURE, /* the system is short of memory */
+    HAKP_EV_PRESSURE, /* somebody says that the system is short of memory */
     HAKP_EV_OOM,      /* a map call failed: every policy answers keep_pages 0 */
     HAKP_EV_THREAD_EXIT, /* a thread has handed back its caches */
     HAKP_EV_TRIM,        /* the program asked (malloc_trim): keep_pages 0 as well */
@@ -72,11 +85,12 @@ struct hakp_event {
     uint64_t span_pages;  /* pages of the span the event is about; 0 if none */
     uint64_t dirty_pages; /* after the event; only spans of at least min_bytes are counted */
     uint64_t dirty_spans;
-    uint64_t active_pages; /* pages in spans that are in use */
-    uint64_t peak_pages;   /* the most that active_pages was since the event before this one */
-    uint64_t oldest_ns;    /* when the oldest dirty span became so; UINT64_MAX: there is none */
-    uint64_t since_ns;     /* REUSED: when the span became dirty; else 0 */
-    uint64_t page_size;    /* bytes, constant */
+    uint64_t active_pages;     /* pages in spans that are in use */
+    uint64_t peak_pages;       /* the most that active_pages was since the event before this one */
+    uint64_t oldest_ns;        /* when the oldest dirty span became so; UINT64_MAX: there is none */
+    uint64_t since_ns;         /* REUSED: when the span became dirty; else 0 */
+    uint64_t page_size;        /* bytes, constant */
+    struct hakp_memory memory; /* as of the last time that a target asked for it */
 };
 
 /* What the policy wants. Valid until the next event. */
@@ -86,6 +100,7 @@ struct hakp_target {
     uint64_t kind_spans; /* DIRTY: of the spans of its kind, release all but the last so many that
                             became free (UINT64_MAX = no limit) */
     enum hakp_how how;
+    bool watch;            /* look at limits and pressure (struct hakp_memory) before that TICK */
     uint64_t next_tick_ns; /* to be told of an event at or after this time, of TICK if there is no
                               other (UINT64_MAX = never) */
     bool populate;         /* MADV_POPULATE_WRITE a span at acquisition */
@@ -114,8 +129,8 @@ int hakp_parse(const char *text, struct hakp_spec *spec, char *why, size_t why_l
  * Returns its length, as snprintf does. */
 int hakp_format(const struct hakp_spec *spec, char *buf, size_t len);
 
-/* True: this policy's target moves placement. Which span is reused is then another than under all
- * other policies, and what it does can be told only by running the allocator in full. */
+/* True: what this policy's target asks for (placement, huge pages) is not in the events of another
+ * policy's run, and what it does can be told only by running the allocator in full. */
 bool hakp_own_placement(const struct hakp_spec *spec);
 
 /* Names of the policies, for --help: NULL past the last. */

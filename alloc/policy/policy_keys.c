@@ -4,13 +4,17 @@
 #define BIT(kind) (1u << (kind))
 #define ALL       (BIT(HAKP_KIND_COUNT) - 1)
 #define BY_TIME   (BIT(HAKP_DECAY) | BIT(HAKP_DELAY) | BIT(HAKP_DEMAND))
-#define BOUNDED   (BIT(HAKP_PARTIAL) | BY_TIME | BIT(HAKP_BOUNCE))
-#define FLOORED   (BIT(HAKP_PARTIAL) | BIT(HAKP_DECAY) | BIT(HAKP_DEMAND))
+#define PRESSURE  BIT(HAKP_PRESSURE)
+#define BOUNDED   (BIT(HAKP_PARTIAL) | BY_TIME | BIT(HAKP_BOUNCE) | PRESSURE)
+#define FLOORED   (BIT(HAKP_PARTIAL) | BIT(HAKP_DECAY) | BIT(HAKP_DEMAND) | PRESSURE)
 #define REPORT    BIT(HAKP_REPORT_2025)
 
 #define MS         ((uint64_t)1000000)
 #define LONGEST    (UINT64_MAX / 8) /* 73 years: sums of times do not overflow */
 #define A_COUNT    "it must be a whole number from 1 to 4294967295"
+#define A_PERCENT  "it must be a percentage from 1 to 100"
+#define A_STALL    "it must be a percentage from 0 to 100"
+#define A_SWITCH   "it must be 0 or 1"
 #define A_SIZE     "it must be a size such as 64KiB, 1M or 4096"
 #define A_DURATION "it must be a duration of at least 1us such as 10ms, 2s or 500 (milliseconds)"
 #define A_HOW      "it must be dontneed, free or unmap"
@@ -21,6 +25,14 @@ static const struct hakp_key keys[] = {
      100, 1, UINT32_MAX, A_COUNT},
     {"n",    HAKP_T_COUNT,    BIT(HAKP_BOUNCE),  offsetof(struct hakp_spec, n), true,
      4, 1, UINT32_MAX, A_COUNT},
+    {"pct",  HAKP_T_COUNT,    PRESSURE,          offsetof(struct hakp_spec, n), true,
+     80, 1, 100, A_PERCENT},
+    {"stall", HAKP_T_COUNT,   PRESSURE,          offsetof(struct hakp_spec, stall), false,
+     10, 0, 100, A_STALL},
+    {"ms",   HAKP_T_DURATION, PRESSURE,          offsetof(struct hakp_spec, ns), false,
+     100 * MS, 1000, LONGEST, A_DURATION},
+    {"rss",  HAKP_T_BYTES,    PRESSURE,          offsetof(struct hakp_spec, rss_bytes), false,
+     0, 0, UINT64_MAX, A_SIZE},
     {"ms",   HAKP_T_DURATION, BY_TIME,           offsetof(struct hakp_spec, ns), true,
      1000 * MS, 1000, LONGEST, A_DURATION},
     {"max",  HAKP_T_BYTES,    BOUNDED,           offsetof(struct hakp_spec, max_bytes), false,
@@ -33,6 +45,10 @@ static const struct hakp_key keys[] = {
      HAKP_UNMAP, 0, UINT64_MAX, A_HOW},
     {"min",  HAKP_T_BYTES,    ALL,               offsetof(struct hakp_spec, min_bytes), false,
      0, 0, UINT64_MAX, A_SIZE},
+    {"populate", HAKP_T_COUNT, ALL & ~REPORT,    offsetof(struct hakp_spec, populate), false,
+     0, 0, 1, A_SWITCH},
+    {"huge", HAKP_T_COUNT,    ALL,               offsetof(struct hakp_spec, huge), false,
+     0, 0, 1, A_SWITCH},
 };
 /* clang-format on */
 

@@ -20,7 +20,7 @@ struct hakp_ops {
 };
 
 extern const struct hakp_ops hakp_eager, hakp_never, hakp_partial, hakp_decay, hakp_delay,
-    hakp_demand, hakp_bounce, hakp_report_2025;
+    hakp_demand, hakp_bounce, hakp_report_2025, hakp_pressure;
 
 /* The row of a kind; kind must be valid. */
 const struct hakp_ops *hakp_ops_of(unsigned kind);

@@ -82,6 +82,18 @@ int hak_os_move(void *from, void *to, size_t bytes) {
     return q == MAP_FAILED ? errno : 0;
 }
 
+void hak_os_memory(struct hakp_memory *out) {
+    *out = (struct hakp_memory){0};
+}
+
+void hak_os_wait(const _Atomic(uint32_t) *word, uint32_t value, uint64_t timeout_ns) {
+    (void)word, (void)value, (void)timeout_ns;
+}
+
+void hak_os_wake(const _Atomic(uint32_t) *word) {
+    (void)word;
+}
+
 uint64_t hak_os_now(void) {
     return (uint64_t)calls;
 }

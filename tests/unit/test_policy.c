@@ -63,6 +63,11 @@ static void test_canonical(void **state) {
         {"bounce", "bounce:n=4"},
         {"bounce:7,max=3MiB", "bounce:n=7,max=3MiB"},
         {"report-2025", "report-2025"},
+        {"pressure", "pressure:pct=80"},
+        {"pressure:90,stall=0,ms=1s,rss=1GiB,huge=1",
+         "pressure:pct=90,stall=0,ms=1000,rss=1GiB,huge=1"},
+        {"eager:populate=0", "eager"},
+        {"eager:populate=1", "eager:populate=1"},
         {"report-2025:how=unmap", "report-2025"},
         {"report-2025:how=dontneed", "report-2025:how=dontneed"},
         {"eager:min=18446744073709551615B", "eager:min=18446744073709551615B"},
@@ -143,6 +148,11 @@ static void test_rejects(void **state) {
         {"bounce:4294967296", "\"4294967296\""},
         {"bounce:1s", "\"1s\""},
         {"report-2025:3", "\"3\""},
+        {"pressure:101", "\"101\""},
+        {"pressure:0", "\"0\""},
+        {"pressure:stall=101", "\"101\""},
+        {"never:huge=2", "\"2\""},
+        {"never:rss=1MiB", "\"rss\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct hakp_spec spec, before;
@@ -279,6 +289,7 @@ struct host {
     struct hakp_policy p;
     struct hakp_target t;
     uint64_t now, dirty, active, peak, oldest;
+    struct hakp_memory memory;
 };
 
 static void host_start(struct host *h, const char *text) {
@@ -297,7 +308,8 @@ static void host_tell(struct host *h, enum hakp_event_kind kind, uint64_t pages,
                             .peak_pages = h->peak > h->active ? h->peak : h->active,
                             .oldest_ns = h->dirty > 0 ? h->oldest : ALL,
                             .since_ns = since,
-                            .page_size = 4096};
+                            .page_size = 4096,
+                            .memory = h->memory};
     h->peak = h->active;
     hakp_event(&h->p, &ev, &h->t);
     if (h->dirty > h->t.keep_pages)
@@ -518,6 +530,84 @@ static void test_bounce_asks_by_kind(void **state) {
     assert_int_equal(h.t.kind_spans, ALL); /* only a span that became dirty has a kind */
 }
 
+static void memory(struct host *h, uint64_t used, uint64_t limit, uint64_t stall) {
+    h->memory = (struct hakp_memory){
+        .limit_bytes = limit * 4096, .used_bytes = used * 4096, .stall = stall};
+}
+
+/* Nothing until memory is short, then what is too much; the next look decides anew. */
+static void test_pressure(void **state) {
+    (void)state;
+    struct host h;
+    host_start(&h, "pressure:pct=50,ms=10,stall=5");
+    host_tell(&h, HAKP_EV_START, 0, 0);
+    assert_true(h.t.watch);
+    becomes_dirty(&h, 1000);
+    assert_int_equal(h.dirty, 1000); /* no limit is known */
+    assert_int_equal(h.t.next_tick_ns, h.now + 10000000);
+    memory(&h, 700, 1000, 0);
+    becomes_dirty(&h, 0); /* before the next look, what was allowed holds */
+    assert_int_equal(h.dirty, 1000);
+    h.now += 10000000;
+    host_tell(&h, HAKP_EV_TICK, 0, 0);
+    assert_int_equal(h.dirty, 800); /* 200 above 50 % of 1000 */
+    memory(&h, 500, 1000, 0);
+    becomes_dirty(&h, 100);
+    assert_int_equal(h.dirty, 900);
+    memory(&h, 2500, 1000, 0);
+    h.now += 10000000;
+    becomes_dirty(&h, 100);
+    assert_int_equal(h.dirty, 0); /* all, and a thousand more are owed */
+    memory(&h, 500, 1000, 0);
+    becomes_dirty(&h, 600);
+    assert_int_equal(h.dirty, 0);
+    becomes_dirty(&h, 600);
+    assert_int_equal(h.dirty, 200);
+    h.now += 10000000;
+    becomes_dirty(&h, 100);
+    assert_int_equal(h.dirty, 300);
+    memory(&h, 10, 1000, 500); /* 5 % of the time somebody waited */
+    h.now += 10000000;
+    host_tell(&h, HAKP_EV_TICK, 0, 0);
+    assert_int_equal(h.dirty, 0);
+    memory(&h, 2000, 1000, 0); /* more than all of it */
+    h.now += 10000000;
+    becomes_dirty(&h, 50);
+    assert_int_equal(h.dirty, 0);
+    memory(&h, 10, 1000, 0);
+    h.now += 10000000;
+    becomes_dirty(&h, 50);
+    assert_int_equal(h.dirty, 50);
+    host_tell(&h, HAKP_EV_PRESSURE, 0, 0);
+    assert_int_equal(h.dirty, 0);
+}
+
+static void test_pressure_own_size(void **state) {
+    (void)state;
+    struct host h;
+    host_start(&h, "pressure:rss=400KiB,keep=40KiB");
+    h.active = 150;
+    becomes_dirty(&h, 60);
+    assert_int_equal(h.active, 90);
+    assert_int_equal(h.dirty, 10); /* 100 pages in all */
+    becomes_dirty(&h, 30);
+    assert_int_equal(h.dirty, 40);
+    h.active = 200;
+    host_tell(&h, HAKP_EV_REUSED, 1, h.now);
+    assert_int_equal(h.dirty, 10); /* keep= is a floor */
+}
+
+static void test_keys_of_all(void **state) {
+    (void)state;
+    struct host h;
+    host_start(&h, "never:populate=1,huge=1");
+    host_tell(&h, HAKP_EV_START, 0, 0);
+    assert_true(h.t.populate && h.t.huge_pages && hakp_own_placement(&h.p.spec));
+    host_start(&h, "eager:populate=1");
+    host_tell(&h, HAKP_EV_START, 0, 0);
+    assert_true(h.t.populate && !h.t.huge_pages && !hakp_own_placement(&h.p.spec));
+}
+
 static void test_report_2025(void **state) {
     (void)state;
     struct host h;
@@ -536,14 +626,25 @@ static void test_report_2025(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),        cmocka_unit_test(test_canonical),
-        cmocka_unit_test(test_rejects),      cmocka_unit_test(test_format_truncates),
-        cmocka_unit_test(test_eager),        cmocka_unit_test(test_never),
-        cmocka_unit_test(test_partial),      cmocka_unit_test(test_bounds_by_bytes),
-        cmocka_unit_test(test_decay_curve),  cmocka_unit_test(test_decay_ages),
-        cmocka_unit_test(test_decay_reuse),  cmocka_unit_test(test_decay_late),
-        cmocka_unit_test(test_decay_bounds), cmocka_unit_test(test_delay),
-        cmocka_unit_test(test_demand),       cmocka_unit_test(test_bounce_asks_by_kind),
+        cmocka_unit_test(test_pressure),
+        cmocka_unit_test(test_pressure_own_size),
+        cmocka_unit_test(test_keys_of_all),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_canonical),
+        cmocka_unit_test(test_rejects),
+        cmocka_unit_test(test_format_truncates),
+        cmocka_unit_test(test_eager),
+        cmocka_unit_test(test_never),
+        cmocka_unit_test(test_partial),
+        cmocka_unit_test(test_bounds_by_bytes),
+        cmocka_unit_test(test_decay_curve),
+        cmocka_unit_test(test_decay_ages),
+        cmocka_unit_test(test_decay_reuse),
+        cmocka_unit_test(test_decay_late),
+        cmocka_unit_test(test_decay_bounds),
+        cmocka_unit_test(test_delay),
+        cmocka_unit_test(test_demand),
+        cmocka_unit_test(test_bounce_asks_by_kind),
         cmocka_unit_test(test_report_2025),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

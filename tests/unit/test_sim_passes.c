@@ -130,7 +130,9 @@ static const char *const policies[] = {"never",
                                        "demand:1ms",
                                        "demand:200us,max=1MiB,keep=256KiB",
                                        "bounce:3",
-                                       "bounce:1,how=unmap,max=1MiB"};
+                                       "bounce:1,how=unmap,max=1MiB",
+                                       "pressure:rss=2MiB",
+                                       "decay:1ms,populate=1"};
 
 /* The policy that moves placement: the stream is refused, and the full run maps what it unmapped.
  */

@@ -539,7 +539,8 @@ static void test_placement_invariance(void **state) {
                                          "demand:10,max=1MiB,keep=256KiB",
                                          "bounce:2",
                                          "bounce:7,how=free,max=2MiB",
-                                         "report-2025"};
+                                         "report-2025",
+                                         "pressure:rss=1MiB"};
     static uint32_t base[20000], taken[20000];
     bool kinds[HAKP_KIND_COUNT] = {[HAKP_NEVER] = true};
     for (uint32_t seed = 11; seed <= 20; seed++) {

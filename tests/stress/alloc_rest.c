@@ -1,0 +1,114 @@
+/*
+ * A program that bursts and rests, under libhakmem: what is resident while it rests. Usage:
+ * alloc_rest CASE. Exits 0, or says what failed.
+ *   background   HAKMEM_BACKGROUND=1 and a policy by time: free pages go back while nothing runs;
+ * also in the child of a fork, and with a policy that comes later limit        pressure: under a
+ * limit of its own (RLIMIT_DATA) the process gives back rss          pressure:rss=32MiB: active and
+ * free pages together stay below it
+ */
+#include <dlfcn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "alloc/hakmem.h"
+
+#define CHECK(cond)                                                                                \
+    do {                                                                                           \
+        if (!(cond)) {                                                                             \
+            printf("FAILED line %d: %s\n", __LINE__, #cond);                                       \
+            exit(1);                                                                               \
+        }                                                                                          \
+    } while (0)
+
+static int (*ctl)(const char *, void *, size_t *, const void *, size_t);
+
+static uint64_t dirty(void) {
+    struct hakmem_stats s;
+    size_t n = sizeof s;
+    CHECK(ctl("stats", &s, &n, NULL, 0) == 0);
+    return s.dirty_bytes;
+}
+
+static void rest(long ms) {
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    nanosleep(&t, NULL);
+}
+
+static void burst(int mib) {
+    void **p = malloc(sizeof *p * (size_t)mib);
+    for (int i = 0; i < mib; i++)
+        memset(p[i] = malloc(1 << 20), 1, 1 << 20);
+    for (int i = 0; i < mib; i++)
+        free(p[i]);
+    free(p);
+}
+
+/* Free pages fall below `most` without a call from this thread, in at most ten seconds. */
+static void falls_to(uint64_t most) {
+    for (int i = 0; i < 100 && dirty() > most; i++)
+        rest(100);
+    CHECK(dirty() <= most);
+}
+
+static void background(void) {
+    burst(40);
+    CHECK(dirty() >= 8u << 20); /* else the machine stood still for long */
+    falls_to(0);
+    CHECK(ctl("policy", NULL, NULL, "never", 5) == 0);
+    burst(40);
+    rest(300);
+    CHECK(dirty() >= 39u << 20);
+    CHECK(ctl("policy", NULL, NULL, "delay:50", 8) == 0);
+    falls_to(0);
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        burst(20);
+        falls_to(0);
+        _exit(0);
+    }
+    CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+    burst(40);
+    falls_to(0);
+}
+
+static void limit(void) {
+    struct rlimit r = {400u << 20, 400u << 20};
+    CHECK(setrlimit(RLIMIT_DATA, &r) == 0);
+    burst(60); /* far below the limit: all stays */
+    rest(20);
+    burst(1);
+    CHECK(dirty() >= 58u << 20);
+    burst(250); /* half of the limit is 200 */
+    rest(20);
+    burst(1);
+    CHECK(dirty() <= 200u << 20);
+    CHECK(dirty() >= 100u << 20); /* and only what is too much went */
+}
+
+static void rss(void) {
+    burst(100);
+    CHECK(dirty() <= 32u << 20 && dirty() >= 16u << 20);
+}
+
+int main(int argc, char **argv) {
+    const char *name = argc > 1 ? argv[1] : "";
+    ctl = (int (*)(const char *, void *, size_t *, const void *, size_t))dlsym(RTLD_DEFAULT,
+                                                                               "hakmem_ctl");
+    CHECK(ctl);
+    if (!strcmp(name, "background"))
+        background();
+    else if (!strcmp(name, "limit"))
+        limit();
+    else if (!strcmp(name, "rss"))
+        rss();
+    else
+        return 2;
+    puts("ok");
+    return 0;
+}
