@@ -57,8 +57,10 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         if (a->format == NULL && strcmp(a->input, "-") == 0)
             argp_error(state, "of standard input the format must be given (--format)");
         if (a->format != NULL && hakt_import_by_name(a->format) == NULL)
-            argp_error(state, "--format: '%s' is not one of android, rep, mtrace, heaptrack",
-                       a->format);
+            argp_error(
+                state,
+                "--format: '%s' is not one of android, rep, mtrace, heaptrack, heaptrack-raw",
+                a->format);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -76,7 +78,10 @@ static const struct argp argp = {
     "rep: a trace of CMU's malloc lab: four header lines, then \"a ID SIZE\", \"r ID SIZE\", "
     "\"f ID\".\n"
     "mtrace: the log of glibc's mtrace(3). calloc and aligned allocations show as malloc in it.\n"
-    "heaptrack: what heaptrack_interpret writes. It names kinds of objects, not objects: a free is "
+    "heaptrack-raw: what heaptrack -r records, with addresses. A realloc is a free and a malloc in "
+    "it.\n"
+    "heaptrack: what heaptrack_interpret makes of that. It names kinds of objects, not objects: a "
+    "free is "
     "taken to be that of the latest, so the ids are not exact. Its times, some 10 ms apart, are "
     "left out.\n\n"
     "The trace says what the recording lacks (times, threads, exact ids). Where an address is "

@@ -45,8 +45,10 @@ typedef int hakt_import_fn(const char *input, const char *output, int level, int
  * at the end of each line. */
 hakt_import_fn hakt_import_android;
 
-/* The malloc lab's .rep, glibc's mtrace(3) log, heaptrack's interpreted data: see their sources. */
-hakt_import_fn hakt_import_rep, hakt_import_mtrace, hakt_import_heaptrack;
+/* The malloc lab's .rep, glibc's mtrace(3) log, heaptrack's interpreted and raw data: see their
+ * sources. */
+hakt_import_fn hakt_import_rep, hakt_import_mtrace, hakt_import_heaptrack,
+    hakt_import_heaptrack_raw;
 
 struct hakt_import_format {
     const char *name;

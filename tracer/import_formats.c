@@ -5,11 +5,13 @@
 #include "tracer/import_android.h"
 #include "tracer/import_plain.h"
 
-const struct hakt_import_format hakt_import_formats[] = {{"android", hakt_import_android},
-                                                         {"rep", hakt_import_rep},
-                                                         {"mtrace", hakt_import_mtrace},
-                                                         {"heaptrack", hakt_import_heaptrack},
-                                                         {NULL, NULL}};
+const struct hakt_import_format hakt_import_formats[] = {
+    {"android", hakt_import_android},
+    {"rep", hakt_import_rep},
+    {"mtrace", hakt_import_mtrace},
+    {"heaptrack", hakt_import_heaptrack},
+    {"heaptrack-raw", hakt_import_heaptrack_raw},
+    {NULL, NULL}};
 
 const struct hakt_import_format *hakt_import_by_name(const char *name) {
     for (const struct hakt_import_format *f = hakt_import_formats; f->name != NULL; f++) {
@@ -53,6 +55,10 @@ int hakt_import_detect(const char *path, const struct hakt_import_format **forma
     rc = hakt_plain_line(&p, &line);
     if (rc == 0 && line != NULL)
         name = name_of(line);
+    /* Raw data go on with the program's file, interpreted ones with its command. */
+    if (name != NULL && strcmp(name, "heaptrack") == 0 && hakt_plain_line(&p, &line) == 0 &&
+        line != NULL && strncmp(line, "x ", 2) == 0)
+        name = "heaptrack-raw";
     if (rc == HAKC_ECORRUPT || rc == HAKC_ETRUNCATED || (rc == 0 && name == NULL))
         rc = hakc_fail(err, HAKC_EUSAGE,
                        "%s: its first line shows none of the formats that can be imported; if it "

@@ -69,8 +69,7 @@ static int put_line(struct hakt_plain *p, const char *line) {
     if (s == NULL)
         return hakt_plain_fail(p, "a number is missing or too large");
     if (*s != '\0')
-        return hakt_plain_fail(p, "too many numbers: raw data, or of another version; make it by "
-                                  "heaptrack_interpret");
+        return hakt_plain_fail(p, "too many numbers: raw data are imported with -f heaptrack-raw");
     if (line[0] == 'a')
         return add_class(p, first);
     if (first >= h->count)

@@ -3,7 +3,7 @@
 set -eu
 golden=$TOP/tests/golden
 
-for format in rep mtrace heaptrack; do
+for format in rep mtrace heaptrack heaptrack-raw; do
     sample=$golden/import.$format.txt
     [ -e "$sample" ] || sample=$golden/import.$format
     haktrace import -q -o t.zst "$sample"
@@ -43,7 +43,7 @@ expect 4 'fewer ops' haktrace import -o t.zst short.rep
 printf '= Start\n@ x + 0x10 0x20\n@ x < 0x10\n' >cut.log
 expect 4 'line 3.*without' haktrace import -o t.zst cut.log
 printf 'v 1 2\n+ 20 1 7ffff\n' >raw.txt
-expect 4 'line 2.*heaptrack_interpret' haktrace import -o t.zst raw.txt
+expect 4 'line 2.*heaptrack-raw' haktrace import -o t.zst raw.txt
 echo 'hello' >none.txt
 expect 2 'none of the formats' haktrace import -o t.zst none.txt
 expect 2 'not one of' haktrace import -f nothing -o t.zst none.txt

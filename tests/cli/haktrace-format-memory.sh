@@ -50,12 +50,13 @@ text() { # FORMAT OPS
             if (f == "rep") print free ? "f " k : "a " k " " k * 8
             if (f == "mtrace") print free ? "- 0x1000" k : "+ 0x1000" k " 0x10"
             if (f == "heaptrack") printf "%s %x\n", free ? "-" : "+", k
+            if (f == "heaptrack-raw") printf "%s %x\n", free ? "-" : "+ 10 1", k + 4096
             if (f == "android") print free ? "7: free 0x1000" k : "7: malloc 0x1000" k " 16"
             if (f == "times") print free ? "7: free 0x1000" k " " i " " i + 1 : "7: malloc 0x1000" k " 16 " i " " i + 1
         }
     }'
 }
-for f in android times rep mtrace heaptrack; do
+for f in android times rep mtrace heaptrack heaptrack-raw; do
     text $f 100000 >short.txt
     text $f 1000000 >long.txt
     same short.txt long.txt haktrace import -f "${f/times/android}" --level 1 -o out.zst %

@@ -177,6 +177,21 @@ def mtrace():
     text.append("= End")
 
 
+def heaptrack_raw():
+    text.extend(["v 10400 3", "x 7 /bin/xx", "X /bin/xx", "I 1000 5e298d", "m 1 -"])
+    for _ in range(rng.randrange(1500)):
+        p, n = rng.choice(names), size()
+        what = rng.random()
+        if what < 0.05:
+            text.append(rng.choice(("c 1f", "R 400", "t 3 1", "# 7", "")))
+        elif what < 0.55:
+            text.append(f"+ {n:x} {rng.randrange(99):x} {p:x}")
+            m.alloc(None, 0, "malloc", p, n)
+        else:
+            text.append(f"- {p:x}")
+            m.free(None, 0, p)
+
+
 def heaptrack():
     classes, stacks, name = [], {}, 0
     text.append("v 10400 3")
@@ -200,13 +215,13 @@ def heaptrack():
 
 
 {"android": lambda: android(False), "android-times": lambda: android(True), "rep": rep, "mtrace": mtrace,
- "heaptrack": heaptrack}[form]()
+ "heaptrack": heaptrack, "heaptrack-raw": heaptrack_raw}[form]()
 end = rng.choice(("\n", "\r\n"))
 open("in.txt", "w", newline="").write(end.join(text) + (end if rng.random() < 0.8 else ""))
 open("want.txt", "w").write("".join(line + "\n" for line in want))
 END2
 
-for format in android android-times rep mtrace heaptrack; do
+for format in android android-times rep mtrace heaptrack heaptrack-raw; do
     for seed in 1 2 3 4 5 6 7 8 9 10 11 12; do
         python3 model.py $format $seed
         haktrace import -q -f ${format%-times} -o t.zst in.txt 2>import.err

@@ -22,7 +22,7 @@ haktrace gen -o ho.zst handover 20000 40 3
 same rm.zst ho.zst
 
 # Imported, with and without times.
-for f in v1.android.txt import.rep import.mtrace.txt import.heaptrack.txt; do
+for f in v1.android.txt import.rep import.mtrace.txt import.heaptrack.txt import.heaptrack-raw.txt; do
     haktrace import -q -o imported.zst "$TOP/tests/golden/$f"
     same imported.zst
 done
