@@ -206,6 +206,8 @@ static int by_events(struct simulation *s, struct hakc_err *err) {
     int rc = haks_session_find(&s->session, s->rows, s->n, &s->pass, &s->found, err);
     if (rc == 0)
         rc = haks_session_evaluate(&s->session, &w, s->rows, s->n, &s->eval_ns, err);
+    if (rc == 0)
+        rc = haks_rows_ask_oracle(s->rows, s->n, s->stream, &s->pass, &s->costs, err);
     if (rc != 0 || !s->c->check_full)
         return rc;
     haks_rows_full(s->full, s->n, s->c->trace, &full_pass, &s->costs, &haks_stop);

@@ -14,12 +14,6 @@ static uint64_t memory_of(const struct haks_subject *s, const struct haks_figure
     return strcmp(s->kind, "mean-time") == 0 ? f->mean_resident_time_bytes : f->mean_resident_bytes;
 }
 
-/* The oracle's rules do not hold for policies that bring pages in ahead, or place otherwise. */
-static int comparable(const struct haks_row *r) {
-    return r->f.calls[HAKS_POPULATE] == 0 && r->f.calls[HAKS_HUGE] == 0 &&
-           strcmp(r->mode, "events") == 0;
-}
-
 static void choose(struct haks_subject *s, size_t n, size_t eager, const struct haks_limit *limit) {
     for (size_t i = 0; i < n; i++) {
         const struct haks_row *r = &s->rows[i];
@@ -105,7 +99,7 @@ int haks_subject_ask(struct haks_subject *s, size_t p, struct hakc_err *err) {
     int rc;
     if (o->asked)
         return 0;
-    if (!comparable(&s->rows[p])) {
+    if (!haks_row_comparable(&s->rows[p])) {
         *o = (struct haks_outlook){UINT64_MAX, UINT64_MAX, 1};
         return 0;
     }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "sim/oracle.h"
 #include "sim/parallel.h"
 #include "sim/sim_rows.h"
 
@@ -16,6 +17,7 @@ struct haks_row *haks_rows_new(const struct hakp_spec *specs, size_t n, const ch
     for (size_t i = 0; rows != NULL && i < n; i++) {
         rows[i].spec = specs[i];
         rows[i].mode = mode;
+        rows[i].least_ns = HAKS_UNKNOWN;
         hakp_format(&specs[i], rows[i].policy, sizeof rows[i].policy);
     }
     return rows;
@@ -85,4 +87,22 @@ uint64_t haks_rows_fall_back(struct haks_row *rows, size_t n, const char *trace,
         run_full(&rows[i], trace, costs, &run, stop);
     }
     return clock_ns() - start;
+}
+
+int haks_row_comparable(const struct haks_row *r) {
+    return r->done && r->rc == 0 && r->mode[0] == 'e' && r->f.calls[HAKS_POPULATE] == 0 &&
+           r->f.calls[HAKS_HUGE] == 0;
+}
+
+int haks_rows_ask_oracle(struct haks_row *rows, size_t n, const struct haks_stream *stream,
+                         const struct haks_pass *pass, const struct haks_costs *costs,
+                         struct hakc_err *err) {
+    struct haks_oracle *o;
+    int rc = haks_oracle_new(&o, stream, pass, costs, HAKS_BY_OPS, err);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        if (haks_row_comparable(&rows[i]))
+            rows[i].least_ns = haks_oracle_mean_bound(o, rows[i].f.mean_resident_bytes);
+    if (rc == 0)
+        haks_oracle_free(o);
+    return rc;
 }

@@ -17,6 +17,8 @@ struct haks_row {
     struct hakc_err err;
     struct haks_figures f;
     uint64_t sim_ns;   /* what it took to find them */
+    uint64_t least_ns; /* no schedule costs less at this mean (by ops), by the oracle; HAKS_UNKNOWN
+                          where its rules do not hold */
     int fell_back;     /* meant for events, run in full */
     int checked;       /* --check-full ran: */
     char differs[160]; /* the first difference to the other mode, or "" */
@@ -38,6 +40,15 @@ uint64_t haks_rows_full(struct haks_row *rows, size_t n, const char *trace, stru
 /* Runs those in full whose placement turned out to depend on the policy; their mode says so. */
 uint64_t haks_rows_fall_back(struct haks_row *rows, size_t n, const char *trace,
                              const struct haks_costs *costs, const volatile int *stop);
+
+/* Asks the oracle (oracle.h) for the least cost at each row's memory. */
+int haks_rows_ask_oracle(struct haks_row *rows, size_t n, const struct haks_stream *stream,
+                         const struct haks_pass *pass, const struct haks_costs *costs,
+                         struct hakc_err *err);
+
+/* 0 where the oracle's rules do not hold: a policy that brings pages in ahead of their touch, or
+ * that was run in full because it places otherwise. */
+int haks_row_comparable(const struct haks_row *r);
 
 /* One document on f. checks: the full rows of --check-full, or NULL. first_pass: pass->wall_ns is
  * that of a first pass. eval_ns: of all rows together. */

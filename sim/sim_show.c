@@ -17,11 +17,12 @@ static const struct {
     {{"policy", "policy", HAKC_COL_STR, 0}, 1, 0},
     {{"mode", "mode", HAKC_COL_STR, 0}, 1, 0},
     {{"release_calls", "releases", HAKC_COL_INT, 0}, 1, 0},
-    {{"released_bytes", "released", HAKC_COL_BYTES, 0}, 1, FIGURE(released_bytes)},
+    {{"released_bytes", "released", HAKC_COL_BYTES, 0}, 0, FIGURE(released_bytes)},
     {{"faults", "faults", HAKC_COL_INT, 0}, 1, FIGURE(faults)},
     {{"peak_resident_bytes", "peak", HAKC_COL_BYTES, 0}, 1, FIGURE(peak_resident_bytes)},
     {{"mean_resident_bytes", "mean", HAKC_COL_BYTES, 0}, 1, FIGURE(mean_resident_bytes)},
     {{"predicted_cost_ns", "cost", HAKC_COL_DURATION, 0}, 1, FIGURE(cost_ns)},
+    {{"to_win_percent", "to win %", HAKC_COL_FLOAT, 1}, 1, offsetof(struct haks_row, least_ns)},
     {{"fault_cost_ns", "", HAKC_COL_DURATION, 0}, 0, FIGURE(cost.fault_ns)},
     {{"release_cost_ns", "", HAKC_COL_DURATION, 0}, 0, FIGURE(cost.release_ns)},
     {{"map_cost_ns", "", HAKC_COL_DURATION, 0}, 0, FIGURE(cost.map_ns)},
@@ -37,6 +38,7 @@ static const struct {
     {{"populated_bytes", "", HAKC_COL_BYTES, 0}, 0, FIGURE(populated_bytes)},
     {{"moved_bytes", "", HAKC_COL_BYTES, 0}, 0, FIGURE(moved_bytes)},
     {{"sim_ns", "", HAKC_COL_DURATION, 0}, 0, offsetof(struct haks_row, sim_ns)},
+    {{"least_cost_ns", "", HAKC_COL_DURATION, 0}, 0, offsetof(struct haks_row, least_ns)},
 };
 #define ROW_COLS (sizeof row_cols / sizeof row_cols[0])
 
@@ -72,6 +74,10 @@ static void show_row(struct hakc_out *o, const struct haks_row *r, int all) {
             continue;
         if (number(r, c) == HAKS_UNKNOWN)
             hakc_out_cell_null(o);
+        else if (row_cols[c].col.type == HAKC_COL_FLOAT) /* the share above the least cost */
+            hakc_out_cell_float(o, r->f.cost_ns > 0
+                                       ? 100 * (1 - (double)number(r, c) / (double)r->f.cost_ns)
+                                       : 0.0);
         else
             hakc_out_cell_uint(o, number(r, c));
     }
@@ -190,6 +196,8 @@ int haks_rows_show(FILE *f, enum hakc_out_format format, const char *trace,
         show_all_calls(o, rows, checks, n);
     if (format == HAKC_OUT_TABLE) {
         hakc_out_note(o, "Mean: by ops. Cost: predicted kernel time; prices: %s.", costs->source);
+        hakc_out_note(o,
+                      "To win: at most, by knowing the future at the same mean (haksim optimise).");
         hakc_out_note(o, "--json shows all figures and every call.");
     }
     if (!pass->has_times && by_time(rows, n))

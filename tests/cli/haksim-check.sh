@@ -38,7 +38,7 @@ for name in "mixed", "over", "python":
     assert len(rows) == 14, sorted(rows)
     for (policy, mode), r in rows.items():
         full = rows[policy, "full"]
-        same = {k: v for k, v in r.items() if k not in ("mode", "sim_ns")}
+        same = {k: v for k, v in r.items() if k not in ("mode", "sim_ns", "to_win_percent", "least_cost_ns")}
         assert same == {k: full[k] for k in same}, (name, policy, r, full)
         assert r["mean_resident_bytes"] <= r["peak_resident_bytes"], r
         calls = sum(c["calls"] for c in d["calls"]
@@ -46,6 +46,9 @@ for name in "mixed", "over", "python":
                     and c["detail"] in ("MADV_DONTNEED", "MADV_FREE", "FIXED ANON PROT_NONE"))
         assert calls == r["release_calls"], (name, policy, calls)
     r = {p: v for (p, mode), v in rows.items() if mode == "events"}
+    for p, v in r.items():  # nobody beats the oracle
+        assert 0 <= v["least_cost_ns"] <= v["predicted_cost_ns"], (name, p, v)
+        assert 0 <= v["to_win_percent"] <= 100 and rows[p, "full"]["to_win_percent"] is None
     assert r["never"]["release_calls"] == 0 and r["never"]["released_bytes"] == 0
     assert r["eager"]["end_resident_bytes"] <= r["partial:n=3"]["end_resident_bytes"] \
         <= r["never"]["end_resident_bytes"], r
