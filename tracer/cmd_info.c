@@ -127,6 +127,7 @@ static void put_fidelity(struct hakc_out *o, uint32_t fidelity) {
     } flags[] = {
         {HAKT_HAS_TIMES, "times", "times are real"},
         {HAKT_HAS_THREADS, "threads", "threads are real"},
+        {HAKT_PACED_TIMES, "paced_times", "interpolated in bursts"},
         {HAKT_EXACT_SIZES, "exact_sizes", "sizes as asked for"},
         {HAKT_EXACT_IDS, "exact_ids", "frees matched exactly"},
         {HAKT_WHOLE_LIFE, "whole_life", "from the first op on"},

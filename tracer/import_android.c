@@ -5,7 +5,8 @@
  * With times they are sorted by the start of each call. What counts for the order is the start of
  * a free and the end of an allocation (an address is free for others once free was called, and
  * was taken before malloc returned): so an allocation is held back until a line starts after its
- * end. A realloc gives up its old address at its start and has its new one at its end.
+ * end. A realloc gives up its old address at its start and has its new one at its end; one that
+ * failed stands at its start.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -193,8 +194,8 @@ static int put_line(struct android *a, const struct hakt_android_line *l) {
     struct held h = {
         .at = l->end, .number = a->count++, .pointer = l->pointer, .rec = {.thread = thread}};
     make_allocation(a, l, &h.rec);
-    /* One that failed hands nothing out, and its old object may be gone by its end. */
-    if (!a->has_times || h.pointer == 0)
+    /* The old object of a realloc that failed may be gone by the end of the call. */
+    if (!a->has_times || ((h.rec.flags & HAKT_REC_FAILED) && h.rec.old_id != 0))
         return put_allocation(a, &h.rec, h.pointer, l->start);
     held_push(a, &h);
     return 0;

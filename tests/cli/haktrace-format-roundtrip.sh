@@ -113,7 +113,8 @@ def android(times):
             else:
                 text.append(f"{tid}: malloc {new:#x} {n}")
             call = (thread, op, new, n, words, align)
-            if times and new:
+            lives_on = op == "realloc" and not new and n and words[0][4:].isdigit()
+            if times and not lives_on:
                 heapq.heappush(held, (end, len(text), *call))
             else:
                 m.alloc(stamp(now), *call)

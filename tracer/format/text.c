@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const char *const fidelity_words[] = {"times",     "threads",  "exact-sizes", "exact-ids",
-                                             "generated", "imported", "whole-life"};
+                                             "generated", "imported", "whole-life",  "paced-times"};
 #define FIDELITY_WORDS (sizeof(fidelity_words) / sizeof(*fidelity_words))
 
 static const char *const end_words[] = {"unknown", "exit", "killed", "stopped", "limit"};

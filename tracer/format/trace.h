@@ -107,6 +107,7 @@ enum hakt_fidelity {
     HAKT_GENERATED = 1u << 4,   /* made by a generator, not by a program */
     HAKT_IMPORTED = 1u << 5,    /* converted from another tool's recording */
     HAKT_WHOLE_LIFE = 1u << 6,  /* recorded from the first op of the process */
+    HAKT_PACED_TIMES = 1u << 7, /* not each op was stamped: times within bursts are interpolated */
 };
 
 /* What the file says about itself. Strings are owned by the reader (valid until close) or, for a
