@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "replay/drive.h"
+#include "replay/plan.h"
 #include "replay/proof.h"
 #include "replay/raw.h"
 #include "replay/resident.h"
@@ -289,11 +290,12 @@ static int map_streams(void) {
         return fail("memory for the threads");
     for (uint32_t t = 0; t < n; t++) {
         struct hakr_shm_thread *th = &hakr_threads(ctl)[t];
-        void *p = mmap(NULL, th->plan_words * 8, PROT_READ, MAP_SHARED | MAP_POPULATE, ctl->plan_fd,
+        size_t bytes = (th->plan_words + HAKR_TAIL_WORDS) * 8;
+        void *p = mmap(NULL, bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, ctl->plan_fd,
                        (off_t)th->plan_offset);
         if (p == MAP_FAILED)
             return fail("map the plan");
-        warm(p, th->plan_words * 8);
+        warm(p, bytes);
         words[t] = p;
         th->base = th->cursor = (uint64_t)(uintptr_t)p;
     }

@@ -33,9 +33,6 @@ struct hakr_drive {
     int spins;         /* how often to look before a wait sleeps; 0 on one processor */
 };
 
-/* Tells the allocator that the recorded time is ns, if it takes that and no thread was further. */
-void hakr_tell_time(const struct hakr_drive *d, uint64_t ns);
-
 /* Runs the stream at `words` as thread t, in the pass and with the touching that ctl names. */
 void hakr_drive(const struct hakr_drive *d, struct hakr_shm_thread *t, const uint64_t *words);
 

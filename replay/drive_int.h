@@ -18,10 +18,23 @@
 void hakr_wait_for(const struct hakr_drive *d, struct hakr_shm_thread *t, struct hakr_shm_thread *p,
                    uint64_t target);
 
+/* Does what a HAKR_CONTROL word says. */
+void hakr_control(const struct hakr_drive *d, struct hakr_shm_thread *t, uint64_t word);
+
+/* The thread has done its last op of the epoch it is in, if it is in one. */
+void hakr_leave_epoch(const struct hakr_drive *d, struct hakr_shm_thread *t);
+
 /* The allocations other than malloc, calloc and realloc. */
 void *hakr_rare_alloc(const struct hakr_drive *d, unsigned kind, uint64_t size,
                       unsigned align_log2);
 
+/* Time pass: runs word x, which stands before w and is not of a bundle. Returns the word after it,
+ * or NULL at the end. */
+const uint64_t *hakr_run_other(const struct hakr_drive *d, struct hakr_shm_thread *t, uint64_t x,
+                               const uint64_t *w, const uint64_t *words);
+
+/* The streams of the passes. */
+void hakr_drive_time(const struct hakr_drive *d, struct hakr_shm_thread *t, const uint64_t *words);
 void hakr_drive_latency(const struct hakr_drive *d, struct hakr_shm_thread *t,
                         const uint64_t *words);
 

@@ -116,7 +116,6 @@ always_inline int run_op(const struct hakr_drive *d, struct hakr_shm_thread *t, 
 
 always_inline void run(const struct hakr_drive *d, struct hakr_shm_thread *t, const uint64_t *words,
                        const int tsc) {
-    struct hakr_shm_thread *threads = hakr_threads(d->ctl);
     int touch = (int)d->ctl->touch;
     for (const uint64_t *w = words;;) {
         uint64_t x = *w++;
@@ -126,25 +125,18 @@ always_inline void run(const struct hakr_drive *d, struct hakr_shm_thread *t, co
         void *p;
         if (op.kind == HAKR_END)
             return;
-        if (op.kind == HAKR_WAIT && (x & HAKR_WIDE)) {
-            hakr_tell_time(d, hakr_wide_size(*w++));
-            continue;
-        }
-        if (op.kind == HAKR_WAIT) {
-            if (__atomic_load_n(&threads[op.slot].progress, __ATOMIC_ACQUIRE) < *w)
-                hakr_wait_for(d, t, &threads[op.slot], *w);
-            w++;
+        if (op.kind == HAKR_CONTROL) {
+            hakr_control(d, t, x);
             continue;
         }
         if (x & HAKR_WIDE) {
             op.size = hakr_wide_size(*w);
             op.align = hakr_wide_align(*w++);
         }
-        if (!run_op(d, t, &op, tsc, &p))
-            continue;
-        if (likely(p != NULL)) /* outside the timed region */
+        int makes = run_op(d, t, &op, tsc, &p);
+        if (makes && likely(p != NULL)) /* outside the timed region */
             touch_block(p, op.size, touch, op.kind == HAKR_CALLOC);
-        else
+        else if (makes)
             note_failed(t);
         if (x & HAKR_PUBLISH)
             publish(t, (uint64_t)(w - words));

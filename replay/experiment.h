@@ -32,6 +32,9 @@ struct hakr_experiment {
     uint64_t seed;
     uint64_t timeout_ns, memory_limit;
     enum hakr_touch touch;
+    double pace;           /* ns of a run for each ns recorded; 0 = as fast as it goes */
+    unsigned drift_passes; /* bits by enum hakr_pass: where the plan's drift limit is kept */
+    int tell_time;         /* hakmem takes the recorded time for its clock */
     int marks;
     size_t baseline;          /* the variant that ratios are to */
     uint32_t slowest;         /* latency pass: ops to list */

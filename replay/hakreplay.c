@@ -41,6 +41,8 @@ struct options {
     size_t baseline;
     struct hakr_limit limits[HAKR_LIMITS_MAX];
     size_t n_limits;
+    double speed;   /* --speed: 0 = as fast as it goes, 1 = as recorded */
+    uint64_t drift; /* --drift: HAKR_DRIFT_AUTO = in the account pass alone */
     int real_clock; /* 0 = virtual where the trace has times */
     int no_db, no_control, no_warm_up, marks;
     uint64_t seed, timeout_ns, memory_limit;
@@ -70,6 +72,8 @@ enum {
     OPT_CLOCK,
     OPT_LATENCY_REPEATS,
     OPT_SLOWEST,
+    OPT_SPEED,
+    OPT_DRIFT,
 };
 
 static const struct argp_option option_table[] = {
@@ -106,6 +110,16 @@ static const struct argp_option option_table[] = {
     {"no-warm-up", OPT_NO_WARM_UP, NULL, 0, "keep the first run of each variant", 0},
     {"db", OPT_DB, "FILE", 0, "add the results to FILE (default: $HAKDB, else results.db)", 0},
     {"no-db", OPT_NO_DB, NULL, 0, "store nothing", 0},
+    {"speed", OPT_SPEED, "SPEED", 0,
+     "max: as fast as it goes (default); recorded: each op at its recorded time; N: N times as "
+     "fast "
+     "as recorded",
+     0},
+    {"drift", OPT_DRIFT, "N", 0,
+     "no op runs before one that was recorded N ops before it; 0: exactly in the recorded order; "
+     "none: only hand-overs between threads are waited for (default: none in the time and latency "
+     "passes, 128 to 16384 by the trace's length in the account pass)",
+     0},
     {"latency-repeats", OPT_LATENCY_REPEATS, "N", 0,
      "latency runs of each variant, summed up (default 1)", 0},
     {"slowest", OPT_SLOWEST, "N", 0, "latency pass: list the N slowest ops (default 10)", 0},
@@ -169,6 +183,20 @@ static void parse_touch(struct argp_state *state, struct options *o, const char 
         argp_error(state, "--touch: '%s' is none of first, none, all", text);
 }
 
+static void parse_speed(struct argp_state *state, struct options *o, const char *text) {
+    char *end;
+    o->speed = 0;
+    if (strcmp(text, "max") == 0)
+        return;
+    o->speed = strcmp(text, "recorded") == 0 ? 1 : strtod(text, &end);
+    if (strcmp(text, "recorded") != 0 &&
+        (text[0] < '0' || text[0] > '9' || (*end != '\0' && strcmp(end, "x") != 0) ||
+         !(o->speed >= 1e-3 && o->speed <= 1e6)))
+        argp_error(state,
+                   "--speed: '%s' is none of max, recorded, and a number from 0.001 to 1000000",
+                   text);
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state) {
     struct options *o = state->input;
     uint64_t v = 0;
@@ -219,6 +247,15 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         break;
     case OPT_NO_WARM_UP:
         o->no_warm_up = 1;
+        break;
+    case OPT_SPEED:
+        parse_speed(state, o, arg);
+        break;
+    case OPT_DRIFT:
+        if (strcmp(arg, "none") == 0)
+            o->drift = HAKR_NO_DRIFT;
+        else
+            parse_number(state, "drift", arg, 0, UINT64_C(1) << 40, &o->drift);
         break;
     case OPT_LATENCY_REPEATS:
         parse_number(state, "latency-repeats", arg, 1, MAX_REPEATS, &v);
@@ -367,12 +404,11 @@ static int any_failed(const struct hakr_experiment *e) {
     return 0;
 }
 
-/* Only hakmem takes the recorded time. */
-static uint64_t clock_every(const struct options *o) {
-    for (size_t i = 0; i < o->variants.n && !o->real_clock; i++)
-        if (strcmp(o->variants.at[i].base, "hakmem") == 0)
-            return CLOCK_EVERY_NS;
-    return 0;
+/* In the account pass memory is what counts, and it depends on which objects are live together. */
+static unsigned drift_passes(const struct options *o) {
+    if (o->drift == HAKR_NO_DRIFT)
+        return 0;
+    return o->drift == HAKR_DRIFT_AUTO ? 1u << HAKR_PASS_ACCOUNT : (1u << HAKR_PASS_COUNT) - 1;
 }
 
 static int run_all(struct options *o, const char *args, struct hakc_err *err) {
@@ -381,11 +417,13 @@ static int run_all(struct options *o, const char *args, struct hakc_err *err) {
     struct hakr_experiment e = {0};
     struct hakr_save save = {0};
     struct hakr_report report = {0};
+    struct hakr_load_options load = {
+        .clock_every_ns = CLOCK_EVERY_NS, .every_time = o->speed > 0, .drift = o->drift};
     char sha256[65];
     int code = 0, saving = 0;
     int rc = hakt_file_hash(o->trace, sha256, err);
     if (rc == 0)
-        rc = hakr_load(o->trace, clock_every(o), &plan, &reader, err);
+        rc = hakr_load(o->trace, &load, &plan, &reader, err);
     if (rc == 0 && plan.stats.ops == 0)
         rc = hakc_fail(err, HAKC_EREFUSED, "%s holds no op to replay", o->trace);
     if (rc != 0)
@@ -402,6 +440,9 @@ static int run_all(struct options *o, const char *args, struct hakc_err *err) {
     e.timeout_ns = o->timeout_ns;
     e.memory_limit = o->memory_limit;
     e.touch = o->touch;
+    e.pace = o->speed > 0 ? 1 / o->speed : 0;
+    e.drift_passes = drift_passes(o);
+    e.tell_time = !o->real_clock;
     e.marks = o->marks;
     e.stop = &stop;
     report.experiment = &e;
@@ -453,6 +494,7 @@ int main(int argc, char **argv) {
         .latency_repeats = 1,
         .slowest = 10,
         .seed = 1,
+        .drift = HAKR_DRIFT_AUTO,
         .timeout_ns = DEFAULT_TIMEOUT,
         .db = getenv("HAKDB"),
     };

@@ -4,7 +4,20 @@
 #include <string.h>
 #include "common/progress.h"
 
-int hakr_load(const char *path, uint64_t clock_every_ns, struct hakr_plan *plan,
+/* Without a wish: fine enough for a peak to be seen where it was, and coarse enough that the
+ * threads do not spend the run on waking each other. */
+#define DRIFT_PARTS 512u
+#define DRIFT_LEAST 128u
+#define DRIFT_MOST  16384u
+
+static uint64_t choose_drift(uint64_t wish, uint64_t records, uint64_t threads) {
+    if (threads == 1 || wish != HAKR_DRIFT_AUTO)
+        return threads == 1 ? HAKR_NO_DRIFT : wish;
+    uint64_t d = records / DRIFT_PARTS;
+    return d < DRIFT_LEAST ? DRIFT_LEAST : d > DRIFT_MOST ? DRIFT_MOST : d;
+}
+
+int hakr_load(const char *path, const struct hakr_load_options *options, struct hakr_plan *plan,
               struct hakt_reader **r, struct hakc_err *err) {
     memset(plan, 0, sizeof *plan);
     plan->fd = -1;
@@ -16,8 +29,13 @@ int hakr_load(const char *path, uint64_t clock_every_ns, struct hakr_plan *plan,
     uint64_t threads = t->threads == UINT64_MAX ? 0 : t->threads;
     struct hakc_progress progress;
     rc = hakr_plan_begin(plan, records, threads, err);
-    if (hakt_reader_info(*r)->fidelity & HAKT_HAS_TIMES)
-        plan->clock_every_ns = clock_every_ns;
+    if (rc == 0 && hakt_reader_info(*r)->fidelity & HAKT_HAS_TIMES) {
+        plan->clock_every_ns = options->clock_every_ns;
+        plan->every_time = options->every_time;
+    } else if (rc == 0 && options->every_time) {
+        rc = hakc_fail(err, HAKC_EREFUSED, "the trace has no times: --speed needs them");
+    }
+    plan->drift = choose_drift(options->drift, records, threads);
     hakc_progress_start(&progress, "planning", records, "records");
     while (rc == 0) {
         const struct hakt_rec *recs;

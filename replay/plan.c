@@ -6,7 +6,7 @@
 #include <unistd.h>
 #include "common/map.h"
 
-/* Words that one record may need at most: the time (2), a wait (2), the op (2). */
+/* Words that one record may need at most: epoch, time, two waits, and the op (2). */
 #define WORDS_PER_RECORD 6
 #define CLOCK_OPS        8                   /* between two times: 2 bytes an op */
 #define PLAN_SPACE       (UINT64_C(1) << 45) /* address space for all streams: 32 TiB */
@@ -35,22 +35,15 @@ struct hakr_planner {
     size_t threads_cap;
     uint64_t live;
     double live_sum;
+    uint64_t epoch, epoch_left; /* drift: the epoch of the records now, and how many it lacks */
+    size_t epochs_cap;
+    struct slot_info last; /* drift 0: the op before in the recorded order; end 0 = none */
 };
-
-static const char *const kind_names[] = {
-    "end of stream",  "malloc",        "calloc",       "realloc",
-    "free",           "wait",          "memalign",     "aligned_alloc",
-    "posix_memalign", "valloc",        "pvalloc",      "reallocarray",
-    "free(NULL)",     "realloc(NULL)", "realloc to 0", "reallocarray(NULL)",
-};
-
-const char *hakr_kind_name(unsigned kind) {
-    return kind < sizeof kind_names / sizeof *kind_names ? kind_names[kind] : "?";
-}
 
 int hakr_plan_begin(struct hakr_plan *p, uint64_t records, uint64_t threads, struct hakc_err *err) {
     memset(p, 0, sizeof *p);
     p->fd = -1;
+    p->drift = HAKR_NO_DRIFT;
     struct hakr_planner *pl = calloc(1, sizeof *pl);
     if (pl == NULL)
         return hakc_fail(err, HAKC_ENOMEM, "out of memory for the plan");
@@ -63,8 +56,8 @@ int hakr_plan_begin(struct hakr_plan *p, uint64_t records, uint64_t threads, str
         threads = HAKR_MAX_THREADS;
     uint64_t most = PLAN_SPACE / threads & ~(PAGE - 1);
     pl->stride = most;
-    if (records < most / (8 * WORDS_PER_RECORD) - 1)
-        pl->stride = ((records + 1) * 8 * WORDS_PER_RECORD + PAGE) & ~(PAGE - 1);
+    if (records < most / (8 * WORDS_PER_RECORD) - 2)
+        pl->stride = ((records + 1) * 8 * WORDS_PER_RECORD + 2 * PAGE) & ~(PAGE - 1);
     if (records == 0)
         pl->stride = most;
     p->fd = memfd_create("hakreplay-plan", MFD_CLOEXEC);
@@ -121,11 +114,12 @@ static int open_stream(struct hakr_plan *p, uint32_t t, struct hakc_err *err) {
         return hakc_fail_errno(err, HAKC_ENOMEM, "map the plan of thread %u", t);
     th->words = m;
     th->seen = 1;
+    th->epoch = HAKR_NO_EPOCH;
     return 0;
 }
 
 static int room(struct hakr_plan *p, const struct hakr_plan_thread *t, struct hakc_err *err) {
-    if ((t->n_words + WORDS_PER_RECORD + 1) * 8 <= p->planner->stride)
+    if ((t->n_words + WORDS_PER_RECORD + 1 + HAKR_TAIL_WORDS) * 8 <= p->planner->stride)
         return 0;
     return hakc_fail(err, HAKC_EINTERNAL, "the trace has more records than it says");
 }
@@ -166,17 +160,20 @@ static int give_slot(struct hakr_plan *p, uint32_t t, uint32_t slot, struct hakc
     return 0;
 }
 
-/* Thread t is about to consume what lives in slot: wait for its maker, if that is another. */
-static int hand_over(struct hakr_plan *p, uint32_t t, uint32_t slot, struct hakc_err *err) {
+static void put_word(struct hakr_plan_thread *th, uint64_t word) {
+    th->words[th->n_words++] = word;
+}
+
+/* Makes thread t wait for the word that `s` names, unless it is known to be done by then. */
+static int wait_for(struct hakr_plan *p, uint32_t t, const struct slot_info *s, uint64_t *count,
+                    struct hakc_err *err) {
     struct hakr_planner *pl = p->planner;
-    const struct slot_info *s = &pl->slots[slot];
-    if (s->thread == t)
-        return 0;
-    p->stats.handed++;
     uint64_t key = ((uint64_t)t << 32 | s->thread) + 1;
     uint64_t *known = hakc_map_find(&pl->known, key);
     if (known != NULL && *known >= s->end)
         return 0;
+    if (s->end > HAKR_POSITION_MAX)
+        return hakc_fail(err, HAKC_EUNSUPPORTED, "thread %u has too many ops", s->thread);
     if (hakc_map_put(&pl->known, key, s->end) != 0)
         return hakc_fail(err, HAKC_ENOMEM, "out of memory for the plan");
     uint64_t *w = &p->threads[s->thread].words[s->word];
@@ -184,26 +181,33 @@ static int hand_over(struct hakr_plan *p, uint32_t t, uint32_t slot, struct hakc
         *w |= HAKR_PUBLISH;
         p->stats.publishes++;
     }
-    struct hakr_plan_thread *th = &p->threads[t];
-    th->words[th->n_words++] = HAKR_WAIT | (uint64_t)s->thread << 32;
-    th->words[th->n_words++] = s->end;
-    p->stats.waits++;
+    put_word(&p->threads[t], hakr_wait_word(s->thread, s->end));
+    ++*count;
     return 0;
+}
+
+/* Thread t is about to consume what lives in slot: wait for its maker, if that is another. */
+static int hand_over(struct hakr_plan *p, uint32_t t, uint32_t slot, struct hakc_err *err) {
+    const struct slot_info *s = &p->planner->slots[slot];
+    if (s->thread == t)
+        return 0;
+    p->stats.handed++;
+    return wait_for(p, t, s, &p->stats.waits, err);
 }
 
 static void emit(struct hakr_plan *p, uint32_t t, unsigned kind, uint32_t slot, uint64_t size,
                  unsigned align) {
     struct hakr_plan_thread *th = &p->threads[t];
-    uint64_t w = kind | (uint64_t)slot << 32;
+    uint64_t w = kind | (uint64_t)slot << 32, at = th->n_words;
     if (align != 0 || size > HAKR_SIZE_MAX) {
-        th->words[th->n_words++] = w | HAKR_WIDE;
-        th->words[th->n_words++] = (size > HAKR_WIDE_MAX ? HAKR_WIDE_MAX : size) | (uint64_t)align
-                                                                                       << 56;
+        put_word(th, w | HAKR_WIDE);
+        put_word(th, (size > HAKR_WIDE_MAX ? HAKR_WIDE_MAX : size) | (uint64_t)align << 56);
     } else {
-        th->words[th->n_words++] = w | size << HAKR_SIZE_SHIFT;
+        put_word(th, w | size << HAKR_SIZE_SHIFT);
     }
     th->ops++;
     p->stats.ops++;
+    p->planner->last = (struct slot_info){.word = at, .end = th->n_words, .thread = t};
 }
 
 static int corrupt(const struct hakr_plan *p, struct hakc_err *err, const char *what, uint64_t id) {
@@ -307,13 +311,53 @@ static int plan_free(struct hakr_plan *p, const struct hakt_rec *r, struct hakc_
     return plan_release(p, r, HAKR_FREE, err);
 }
 
-static void tell_time(const struct hakr_plan *p, struct hakr_plan_thread *th, uint64_t time) {
-    if (time < th->clock_due || th->ops < th->clock_due_ops)
+static void tell_time(struct hakr_plan *p, struct hakr_plan_thread *th, uint64_t time) {
+    if (time < th->clock_due || (!p->every_time && th->ops < th->clock_due_ops))
         return;
-    th->words[th->n_words++] = HAKR_WAIT | HAKR_WIDE;
-    th->words[th->n_words++] = time < HAKR_WIDE_MAX ? time : HAKR_WIDE_MAX;
-    th->clock_due = time + p->clock_every_ns;
+    put_word(th, hakr_control_word(HAKR_TIME, time < HAKR_CONTROL_MAX ? time : HAKR_CONTROL_MAX));
+    p->stats.times++;
+    th->clock_due = time + (p->every_time ? 1 : p->clock_every_ns);
     th->clock_due_ops = th->ops + CLOCK_OPS;
+}
+
+static int new_epoch(struct hakr_plan *p, struct hakc_err *err) {
+    struct hakr_planner *pl = p->planner;
+    if (p->n_epochs == pl->epochs_cap) {
+        size_t cap = pl->epochs_cap ? pl->epochs_cap * 2 : 64;
+        void *a = realloc(p->epoch_needs, cap * sizeof *p->epoch_needs);
+        if (a == NULL)
+            return hakc_fail(err, HAKC_ENOMEM, "out of memory for the plan's epochs");
+        p->epoch_needs = a;
+        pl->epochs_cap = cap;
+    }
+    pl->epoch = p->n_epochs++;
+    p->epoch_needs[pl->epoch] = 0;
+    pl->epoch_left = p->epoch_length;
+    return 0;
+}
+
+/* Keeps the drift limit: lets the thread enter the epoch of the record to come, or wait its turn.
+ */
+static int keep_order(struct hakr_plan *p, uint32_t t, struct hakc_err *err) {
+    struct hakr_planner *pl = p->planner;
+    struct hakr_plan_thread *th = &p->threads[t];
+    if (p->drift == 0)
+        return pl->last.end != 0 && pl->last.thread != t
+                   ? wait_for(p, t, &pl->last, &p->stats.turns, err)
+                   : 0;
+    p->epoch_length = p->drift / 2 + p->drift % 2;
+    if (pl->epoch_left == 0) {
+        int rc = new_epoch(p, err);
+        if (rc != 0)
+            return rc;
+    }
+    pl->epoch_left--;
+    if (th->epoch != pl->epoch) {
+        th->epoch = pl->epoch;
+        p->epoch_needs[pl->epoch]++;
+        put_word(th, hakr_control_word(HAKR_EPOCH, pl->epoch));
+    }
+    return 0;
 }
 
 static int plan_record(struct hakr_plan *p, const struct hakt_rec *r, struct hakc_err *err) {
@@ -329,20 +373,22 @@ static int plan_record(struct hakr_plan *p, const struct hakt_rec *r, struct hak
     int rc = open_stream(p, r->thread, err);
     if (rc == 0)
         rc = room(p, &p->threads[r->thread], err);
-    if (rc != 0)
-        return rc;
-    if (p->clock_every_ns != 0)
-        tell_time(p, &p->threads[r->thread], r->time);
-    if (r->op == HAKT_THREAD_START)
-        return 0;
-    if (r->op == HAKT_THREAD_END) {
+    if (p->stats.records == 0)
+        p->first_time = r->time;
+    if (rc == 0 && r->op == HAKT_THREAD_END)
         p->threads[r->thread].ends = 1;
-        return 0;
-    }
+    if (rc != 0 || r->op == HAKT_THREAD_START || r->op == HAKT_THREAD_END)
+        return rc;
     if (r->flags & HAKT_REC_FAILED) {
         p->stats.skipped_failed++;
         return 0;
     }
+    if (p->drift != HAKR_NO_DRIFT)
+        rc = keep_order(p, r->thread, err);
+    if (rc != 0)
+        return rc;
+    if (p->every_time || p->clock_every_ns != 0)
+        tell_time(p, &p->threads[r->thread], r->time);
     if (r->op == HAKT_FREE)
         return plan_free(p, r, err);
     if (r->op == HAKT_REALLOC || r->op == HAKT_REALLOCARRAY)
@@ -392,7 +438,8 @@ int hakr_plan_finish(struct hakr_plan *p, struct hakc_err *err) {
             rc = open_stream(p, t, err);
         if (rc != 0 || th->words == NULL)
             break;
-        th->words[th->n_words++] = HAKR_END;
+        put_word(th, HAKR_END);
+        p->stats.bundled += hakr_plan_bundle(th->words, th->n_words);
         uint64_t used = (th->n_words * 8 + PAGE - 1) & ~(PAGE - 1);
         if (used < pl->stride)
             munmap((char *)th->words + used, pl->stride - used);
@@ -417,30 +464,9 @@ void hakr_plan_free(struct hakr_plan *p) {
     }
     free_planner(p);
     free(p->threads);
+    free(p->epoch_needs);
     if (p->fd >= 0)
         close(p->fd);
     memset(p, 0, sizeof *p);
     p->fd = -1;
-}
-
-int hakr_plan_locate(const struct hakr_plan *p, uint32_t t, uint64_t pos, uint64_t *op,
-                     unsigned *kind, uint64_t *size) {
-    const struct hakr_plan_thread *th = &p->threads[t];
-    uint64_t n = 0;
-    for (uint64_t i = 0; i < th->n_words;) {
-        uint64_t w = th->words[i];
-        unsigned k = hakr_word_kind(w);
-        uint64_t len = 1 + (k == HAKR_WAIT || (w & HAKR_WIDE) != 0);
-        if (k == HAKR_END)
-            return -1;
-        if (k != HAKR_WAIT && i + len > pos) {
-            *op = n;
-            *kind = k;
-            *size = w & HAKR_WIDE ? hakr_wide_size(th->words[i + 1]) : hakr_word_size(w);
-            return 0;
-        }
-        n += k != HAKR_WAIT;
-        i += len;
-    }
-    return -1;
 }

@@ -10,15 +10,15 @@
  *             needs a wait.
  *   position  the number of words of a stream that are done.
  *   hand-over an object made by one thread and consumed (freed, reallocated) by another. The
- *             consumer's stream has a HAKR_WAIT before it; the producing word carries
+ *             consumer's stream has a wait before it; the producing word carries
  *             HAKR_PUBLISH. Nothing else synchronises.
  *
- * A word:  bits 0-3 kind, bit 4 HAKR_PUBLISH, bit 5 HAKR_WIDE, bits 6-31 size, bits 32-63 slot.
- * With HAKR_WIDE a second word follows: bits 0-55 size, bits 56-63 log2 of the alignment.
- * HAKR_WAIT has the producer's thread in the slot field; a second word holds the position to wait
- * for. HAKR_WAIT with HAKR_WIDE waits for nothing: it tells the recorded time, which the second
- * word holds, to an allocator that takes it (clock_every_ns). So an op costs 8 bytes, 16 with an
- * alignment or 64 MiB and more, and 16 more at a hand-over.
+ * plan_words.h says what the words are.
+ *
+ * Drift: with a limit, the records are counted off in epochs of equal length, and a thread enters
+ * epoch e (HAKR_EPOCH) only when all ops of epochs up to e - HAKR_EPOCH_LAG are done. So no op runs
+ * before one that was recorded more than the limit before it. A limit of 0 replays in the recorded
+ * order: each thread waits for the op before its own.
  *
  * What is planned for the records that are not plain calls:
  *   failed        nothing (the program got NULL; the object of a failed realloc lives on)
@@ -37,51 +37,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "common/err.h"
+#include "replay/plan_words.h"
 #include "tracer/format/trace.h"
 
-#define HAKR_MAX_THREADS 16384u
-
-enum hakr_kind {
-    HAKR_END = 0,
-    HAKR_MALLOC = 1,
-    HAKR_CALLOC = 2,
-    HAKR_REALLOC = 3,
-    HAKR_FREE = 4,
-    HAKR_WAIT = 5,
-    HAKR_MEMALIGN = 6,
-    HAKR_ALIGNED_ALLOC = 7,
-    HAKR_POSIX_MEMALIGN = 8,
-    HAKR_VALLOC = 9,
-    HAKR_PVALLOC = 10,
-    HAKR_REALLOCARRAY = 11,
-    HAKR_FREE_NULL = 12,
-    HAKR_REALLOC_NEW = 13,      /* realloc(NULL, size) */
-    HAKR_REALLOC_ZERO = 14,     /* realloc(p, 0) that gave no object */
-    HAKR_REALLOCARRAY_NEW = 15, /* reallocarray(NULL, 1, size) */
-};
-
-#define HAKR_KIND_MASK  15u
-#define HAKR_PUBLISH    16u
-#define HAKR_WIDE       32u
-#define HAKR_SIZE_SHIFT 6
-#define HAKR_SIZE_MAX   ((1u << 26) - 1) /* in the word itself */
-#define HAKR_WIDE_MAX   ((UINT64_C(1) << 56) - 1)
-
-static inline unsigned hakr_word_kind(uint64_t w) {
-    return (unsigned)w & HAKR_KIND_MASK;
-}
-static inline uint32_t hakr_word_slot(uint64_t w) {
-    return (uint32_t)(w >> 32);
-}
-static inline uint64_t hakr_word_size(uint64_t w) {
-    return (uint32_t)w >> HAKR_SIZE_SHIFT;
-}
-static inline uint64_t hakr_wide_size(uint64_t w) {
-    return w & HAKR_WIDE_MAX;
-}
-static inline unsigned hakr_wide_align(uint64_t w) {
-    return (unsigned)(w >> 56);
-}
+#define HAKR_MAX_THREADS (1u << HAKR_THREAD_BITS)
+#define HAKR_EPOCH_LAG   2u
+#define HAKR_NO_DRIFT    UINT64_MAX /* no limit */
+#define HAKR_NO_EPOCH    UINT64_MAX
 
 struct hakr_plan_thread {
     uint64_t *words;    /* the stream in the planner's own mapping */
@@ -90,8 +52,9 @@ struct hakr_plan_thread {
     uint64_t ops;       /* calls planned (waits are not calls) */
     uint64_t clock_due; /* recorded time, and ops, from which on it is told again */
     uint64_t clock_due_ops;
-    int seen; /* it has records */
-    int ends; /* THREAD_END was recorded: it exits when its stream is done */
+    uint64_t epoch; /* the one its last op is in; HAKR_NO_EPOCH */
+    int seen;       /* it has records */
+    int ends;       /* THREAD_END was recorded: it exits when its stream is done */
 };
 
 struct hakr_plan_stats {
@@ -101,6 +64,9 @@ struct hakr_plan_stats {
     uint64_t waits;  /* hand-overs that need a wait */
     uint64_t handed; /* objects consumed by another thread than their maker */
     uint64_t publishes;
+    uint64_t turns;   /* drift 0: waits for the op before in the recorded order */
+    uint64_t bundled; /* ops that stand in bundles */
+    uint64_t times;   /* HAKR_TIME words */
     uint64_t skipped_failed, skipped_foreign;
     uint64_t foreign_reallocs, unfinished, implied, realloc_zero;
     uint64_t bytes;     /* of all streams */
@@ -113,6 +79,12 @@ struct hakr_plan {
     /* How much recorded time passes in a thread until its stream tells it again (and 8 ops at
      * least); 0 = never. May be set after hakr_plan_begin. */
     uint64_t clock_every_ns;
+    int every_time;        /* the time of each op instead (a replay at recorded times); likewise */
+    uint64_t drift;        /* limit in records, HAKR_NO_DRIFT = none (the default); likewise */
+    uint64_t first_time;   /* of the first record */
+    uint64_t n_epochs;     /* 0 = no limit, or none needed */
+    uint32_t *epoch_needs; /* by epoch: threads with records in it */
+    uint64_t epoch_length; /* records */
     uint32_t n_threads;
     struct hakr_plan_thread *threads;
     uint64_t n_slots;

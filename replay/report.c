@@ -479,7 +479,8 @@ int hakr_report_print(const struct hakr_report *r, FILE *f, enum hakc_out_format
                      e->touch == HAKR_TOUCH_FIRST  ? "first"
                      : e->touch == HAKR_TOUCH_NONE ? "none"
                                                    : "all");
-        hakc_out_str(o, "clock", NULL, e->plan->clock_every_ns != 0 ? "virtual" : "real");
+        hakc_out_str(o, "clock", NULL,
+                     e->tell_time && e->plan->clock_every_ns != 0 ? "virtual" : "real");
         driver_cost(o, e, 0);
     }
     trace_section(o, r);

@@ -61,6 +61,12 @@ static void fill_ctl(struct hakr_ctl *c, const struct hakr_task *task) {
     c->pass = task->pass;
     c->touch = task->touch;
     c->memory_limit = task->memory_limit;
+    c->keep_drift = (uint32_t)(task->keep_drift && p->n_epochs != 0);
+    c->tell_time = (uint32_t)task->tell_time;
+    c->pace = task->pace;
+    c->first_time = p->first_time;
+    for (uint64_t i = 0; c->keep_drift && i < p->n_epochs; i++)
+        hakr_epochs(c)[i].needs = p->epoch_needs[i];
     snprintf(c->want_policy, sizeof c->want_policy, "%s", task->policy != NULL ? task->policy : "");
     c->marks = (uint32_t)task->marks;
     c->libc = task->library == NULL;
@@ -75,6 +81,9 @@ static void fill_ctl(struct hakr_ctl *c, const struct hakr_task *task) {
         th->plan_words = p->threads[t].n_words;
         th->plan_ops = p->threads[t].ops;
         th->ends = (uint32_t)p->threads[t].ends;
+        th->epoch = HAKR_NO_EPOCH;
+        if (c->pace > 0)
+            hakc_hist_init(hakr_lag(c, t));
         /* As if the threads ran one after the other: so short threads take their share too. */
         th->first_sample = c->sample_every - before % c->sample_every;
         before += p->threads[t].ops;
@@ -95,6 +104,9 @@ static int make_ctl(const struct hakr_task *task, struct hakr_ctl **out, int *fd
     if (task->pass == HAKR_PASS_LATENCY)
         head.slowest = task->slowest;
     head.off_slowest = reserve(&at, n * head.slowest * sizeof(struct hakr_slow));
+    head.off_epochs =
+        reserve(&at, (uint64_t)task->keep_drift * task->plan->n_epochs * sizeof(struct hakr_epoch));
+    head.off_lags = reserve(&at, task->pace > 0 ? n * sizeof(struct hakc_hist) : 0);
     at = head.off_hists = (at + 4095) & ~UINT64_C(4095);
     if (task->pass == HAKR_PASS_LATENCY)
         at += n * HAKR_LATENCY_CELLS * sizeof(struct hakc_hist);
@@ -356,6 +368,16 @@ static int copy_samples(struct hakr_ctl *c, struct hakr_result *r, struct hakc_e
     return 0;
 }
 
+static int copy_lag(struct hakr_ctl *c, struct hakr_result *r, struct hakc_err *err) {
+    r->lag = malloc(sizeof *r->lag);
+    if (r->lag == NULL)
+        return hakc_fail(err, HAKC_ENOMEM, "out of memory for the lags");
+    hakc_hist_init(r->lag);
+    for (uint32_t t = 0; t < c->n_threads; t++)
+        hakc_hist_merge(r->lag, hakr_lag(c, t));
+    return 0;
+}
+
 static int collect(const struct hakr_task *task, struct hakr_ctl *c, int fd, struct hakr_result *r,
                    struct hakc_err *err) {
     snprintf(r->lib_path, sizeof r->lib_path, "%s", c->lib_path);
@@ -381,9 +403,13 @@ static int collect(const struct hakr_task *task, struct hakr_ctl *c, int fd, str
         if (th->failed != 0 && r->first_failed[0] == '\0')
             say_place(task, c, t, th->failed_at, r->first_failed, sizeof r->first_failed);
         r->blocked += th->blocked;
+        r->held_back += th->held_back;
+        r->paced_waits += th->paced_waits;
     }
     sum_totals(c, r);
-    int rc = 0;
+    int rc = c->pace > 0 ? copy_lag(c, r, err) : 0;
+    if (rc != 0)
+        return rc;
     if (c->pass == HAKR_PASS_ACCOUNT)
         rc = hakr_why_collect(hakr_causes(c), &r->why, &r->n_why, err);
     if (c->pass == HAKR_PASS_LATENCY)
@@ -422,6 +448,8 @@ int hakr_run(const struct hakr_task *task, const volatile int *stop, struct hakr
 void hakr_result_free(struct hakr_result *r) {
     free(r->samples);
     free(r->why);
+    free(r->lag);
+    r->lag = NULL;
     hakr_latency_free(r->latency);
     r->latency = NULL;
     r->samples = NULL;

@@ -30,6 +30,9 @@ struct hakr_task {
     const char *policy;     /* that must be in force; NULL = any */
     enum hakr_pass pass;
     enum hakr_touch touch;
+    double pace;           /* see hakr_ctl */
+    int keep_drift;        /* the plan's drift limit is kept */
+    int tell_time;         /* hakmem takes the recorded time for its clock */
     uint64_t timeout_ns;   /* 0 = none */
     uint64_t memory_limit; /* bytes, RLIMIT_DATA; 0 = none */
     int marks;             /* see child.h */
@@ -45,6 +48,9 @@ struct hakr_result {
     uint64_t failed;        /* allocations that gave NULL */
     char first_failed[160]; /* where the first of them was in its thread, or "" */
     uint64_t blocked;       /* hand-overs that had to wait */
+    uint64_t held_back;     /* waits for the drift limit */
+    uint64_t paced_waits;   /* ops that waited for their recorded time */
+    struct hakc_hist *lag;  /* by how much ops came after it, in ns; owned; NULL without pace */
     char lib_path[512], build_id[72], substituted[128];
     char policy[256]; /* in force, as hakmem says; "" with another allocator */
     /* The account pass alone: */

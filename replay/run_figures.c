@@ -58,6 +58,16 @@ double hakr_figure(const struct hakr_run *run, enum hakr_figure f, uint64_t ops)
         return (double)r->majflt;
     case HAKR_F_BLOCKED:
         return (double)r->blocked;
+    case HAKR_F_HELD_BACK:
+        return (double)r->held_back;
+    case HAKR_F_PACED:
+        return r->lag != NULL && ops != 0 ? (double)r->paced_waits / (double)ops : NAN;
+    case HAKR_F_LAG_MEDIAN:
+        return r->lag != NULL ? (double)hakc_hist_quantile(r->lag, 0.5) : NAN;
+    case HAKR_F_LAG_P99:
+        return r->lag != NULL ? (double)hakc_hist_quantile(r->lag, 0.99) : NAN;
+    case HAKR_F_LAG_MAX:
+        return r->lag != NULL ? (double)hakc_hist_quantile(r->lag, 1) : NAN;
     case HAKR_F_FAILED:
         return (double)r->failed;
     default:

@@ -14,7 +14,12 @@ enum hakr_figure {
     HAKR_F_SYS_NS,
     HAKR_F_MINFLT,
     HAKR_F_MAJFLT,
-    HAKR_F_BLOCKED,  /* hand-overs that had to wait */
+    HAKR_F_BLOCKED,   /* hand-overs that had to wait */
+    HAKR_F_HELD_BACK, /* waits for the drift limit */
+    HAKR_F_PACED,     /* ops that waited for their recorded time, a share; with --speed alone */
+    HAKR_F_LAG_MEDIAN,
+    HAKR_F_LAG_P99,
+    HAKR_F_LAG_MAX,
     HAKR_F_FAILED,   /* allocations that gave NULL */
     HAKR_F_SYSCALLS, /* account pass from here on */
     HAKR_F_SYSCALL_NS,

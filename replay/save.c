@@ -19,6 +19,9 @@ int hakr_save_begin(struct hakr_save *s, const char *db_path, const char *trace_
     memset(s, 0, sizeof *s);
     s->plan = e->plan;
     s->variants = e->variants;
+    s->mode = e->pace <= 0                 ? "full-speed"
+              : e->pace < 1 || e->pace > 1 ? "scaled-times"
+                                           : "recorded-times";
     s->libraries = calloc(e->variants->n + 1, sizeof *s->libraries);
     if (s->libraries == NULL)
         return hakc_fail(err, HAKC_ENOMEM, "out of memory");
@@ -84,6 +87,11 @@ static int put_metrics(struct hakr_save *s, int64_t id, const struct hakr_run *r
         {HAKR_F_MINFLT, HAKD_M_MINOR_FAULTS, HAKD_UNIT_FAULTS},
         {HAKR_F_MAJFLT, HAKD_M_MAJOR_FAULTS, HAKD_UNIT_FAULTS},
         {HAKR_F_BLOCKED, "blocked_waits", HAKD_UNIT_OPS},
+        {HAKR_F_HELD_BACK, "drift_waits", HAKD_UNIT_OPS},
+        {HAKR_F_PACED, "waited_share", "ratio"},
+        {HAKR_F_LAG_MEDIAN, "lag_p50_ns", HAKD_UNIT_NS},
+        {HAKR_F_LAG_P99, "lag_p99_ns", HAKD_UNIT_NS},
+        {HAKR_F_LAG_MAX, "lag_max_ns", HAKD_UNIT_NS},
         {HAKR_F_FAILED, "failed_allocations", HAKD_UNIT_OPS},
         {HAKR_F_SYSCALLS, HAKD_M_SYSCALLS, HAKD_UNIT_CALLS},
         {HAKR_F_SYSCALL_NS, HAKD_M_SYSCALL_NS, HAKD_UNIT_NS},
@@ -186,7 +194,7 @@ int hakr_save_run(void *save, const struct hakr_run *run, struct hakc_err *err) 
                                          : NULL,
         .env = v->env_text,
         .pass = v->control ? "control" : hakr_pass_name(run->pass),
-        .mode = "full-speed",
+        .mode = s->mode,
         .repeat = run->repeat,
         .position = run->position,
         .status = hakr_status_name(r->status),

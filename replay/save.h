@@ -13,6 +13,7 @@ struct hakr_save {
     int64_t experiment, trace;
     int64_t *libraries; /* by variant; 0 = not put yet */
     const struct hakr_plan *plan;
+    const char *mode;
     const struct hakr_variants *variants;
 };
 

@@ -52,12 +52,16 @@ struct hakr_shm_thread {
      * each op, for messages after a crash; and the address of its stream. */
     _Alignas(64) uint64_t cursor;
     uint64_t base;
-    uint64_t live; /* account: bytes asked for; the sum over threads is what counts */
-    uint64_t ops;  /* account: calls done */
+    uint64_t live;        /* account: bytes asked for; the sum over threads is what counts */
+    uint64_t ops;         /* account: calls done */
+    uint64_t recorded_ns; /* the recorded time it was last told */
+    uint64_t epoch;       /* it is in; HAKR_NO_EPOCH = in none */
     /* Line 2: results. */
     _Alignas(64) uint64_t failed; /* allocations that gave NULL */
     uint64_t failed_at;           /* cursor at the first of them */
     uint64_t blocked;             /* waits that had to wait */
+    uint64_t held_back;           /* by the drift limit */
+    uint64_t paced_waits;         /* ops that came before their time and waited for it */
     uint64_t minflt, majflt;
     uint64_t end_ns;     /* the stream's end, after the start of the region */
     uint64_t backwards;  /* latency: ops whose second time stamp lay before the first */
@@ -68,6 +72,11 @@ struct hakr_shm_thread {
     uint64_t plan_ops;
     uint64_t first_sample; /* ops until this thread takes its first one; then sample_every */
     uint32_t ends;
+};
+
+/* Drift limit: threads that have ops in the epoch, and those of them that are done with it. */
+struct hakr_epoch {
+    uint32_t needs, done;
 };
 
 struct hakr_sample {
@@ -88,6 +97,10 @@ struct hakr_ctl {
     uint64_t n_slots;
     uint64_t total_ops;
     uint32_t pass, touch;
+    uint32_t keep_drift;   /* HAKR_EPOCH is heeded */
+    uint32_t tell_time;    /* hakmem is told the recorded time */
+    double pace;           /* ns of this run for each ns recorded; 0 = as fast as it goes */
+    uint64_t first_time;   /* recorded, of the first op */
     uint64_t memory_limit; /* RLIMIT_DATA in the region; 0 = none */
     char want_policy[256]; /* hakmem must have this one in force; "" = any */
     uint32_t marks;        /* enclose the region in recognisable calls, for strace */
@@ -98,6 +111,7 @@ struct hakr_ctl {
     uint32_t max_samples;
     uint32_t slowest; /* latency: entries of each thread's list of slowest ops */
     uint64_t off_threads, off_samples, off_totals, off_causes, off_slowest;
+    uint64_t off_epochs, off_lags;
     uint64_t off_hists; /* on a page; nothing before it needs faults, nothing behind is populated */
 
     /* Results. */
@@ -139,6 +153,13 @@ static inline struct hakr_sys_total *hakr_totals(struct hakr_ctl *c, uint32_t t)
 /* Latency pass: the slowest ops of thread t, in no order; entries of 0 ticks are empty. */
 static inline struct hakr_slow *hakr_slowest(struct hakr_ctl *c, uint32_t t) {
     return (struct hakr_slow *)((char *)c + c->off_slowest) + (size_t)t * c->slowest;
+}
+static inline struct hakr_epoch *hakr_epochs(struct hakr_ctl *c) {
+    return (struct hakr_epoch *)((char *)c + c->off_epochs);
+}
+/* Where pace is not 0: by how much the ops of thread t were late, in ns. */
+static inline struct hakc_hist *hakr_lag(struct hakr_ctl *c, uint32_t t) {
+    return (struct hakc_hist *)((char *)c + c->off_lags) + t;
 }
 /* Where histogram `cell` (hakr_latency_cell) of thread t lies; zeroed memory until it is used. */
 static inline uint64_t hakr_hist_offset(const struct hakr_ctl *c, uint32_t t, unsigned cell) {

@@ -36,7 +36,7 @@ static struct hakr_cause *cause_of(const struct hakr_shm_thread *self, enum hakr
         if (kind == HAKR_FREE || kind == HAKR_REALLOC_ZERO)
             size = sizes_by_slot[hakr_word_slot(*w)];
         else if (hakr_why_has_size(kind))
-            size = *w & HAKR_WIDE ? hakr_wide_size(w[1]) : hakr_word_size(*w);
+            size = hakr_word_length(*w) == 2 ? hakr_wide_size(w[1]) : hakr_word_size(*w);
     }
     return &hakr_causes(ctl)[hakr_cause_index(kind, hakr_size_class(size), class_)];
 }

@@ -38,7 +38,7 @@ int hakr_why_collect(const struct hakr_cause *cells, struct hakr_why **out, size
 }
 
 int hakr_why_has_size(unsigned kind) {
-    return kind != HAKR_END && kind != HAKR_WAIT && kind != HAKR_FREE_NULL &&
+    return kind != HAKR_END && kind != HAKR_CONTROL && kind != HAKR_FREE_NULL &&
            kind < HAKR_CAUSE_FOREIGN;
 }
 
@@ -46,7 +46,7 @@ const char *hakr_why_name(unsigned kind) {
     switch (kind) {
     case HAKR_END:
         return "thread's exit";
-    case HAKR_WAIT:
+    case HAKR_CONTROL:
         return "hand-over";
     case HAKR_CAUSE_FOREIGN:
         return "own thread"; /* of the allocator */

@@ -1,8 +1,8 @@
 /*
  * libhaknull.so: the control. Outside a region it is a bump allocator that never frees, good
- * enough to start a program. Between haknull_begin and haknull_end it hands out the same few
- * pages of the thread again and again and keeps no books at all, so that what a replay costs with
- * it is the driver's cost. Blocks overlap then and calloc's are not zero: for hakreplay alone.
+ * enough to start a program. Between haknull_begin and haknull_end it hands out the same block of
+ * the thread again and again and keeps no books at all, so that what a replay costs with it is the
+ * driver's cost. Blocks overlap then and calloc's are not zero: for hakreplay alone.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -22,8 +22,9 @@ static uint64_t bump_used;
 static uint32_t rings_used;
 static int inside;
 
-static __thread char *ring;
-static __thread uint64_t ring_at;
+/* In a region: the one block that this thread gets for every malloc of up to RING / 2 bytes. The
+ * model of thread-local storage without a call. */
+static __thread char *ring __attribute__((tls_model("initial-exec")));
 
 EXPORT void haknull_begin(void);
 EXPORT void haknull_end(void);
@@ -87,16 +88,13 @@ static __attribute__((noinline)) void *slow_alloc(size_t align, size_t size) {
         uintptr_t p = (uintptr_t)(space + RINGS + BUMP);
         return (void *)((p + align - 1) & ~(uintptr_t)(align - 1));
     }
-    ring_at = (size + 15) & ~UINT64_C(15);
     return ring;
 }
 
 void *malloc(size_t size) {
-    uint64_t at = ring_at, next = at + ((size + 15) & ~UINT64_C(15));
-    if (__builtin_expect(ring == NULL || !inside || next > RING || size > RING, 0))
+    if (__builtin_expect(ring == NULL || size > RING / 2, 0))
         return slow_alloc(16, size);
-    ring_at = next;
-    return ring + at;
+    return ring;
 }
 
 void free(void *p) {
@@ -169,4 +167,5 @@ void haknull_begin(void) {
 
 void haknull_end(void) {
     inside = 0;
+    ring = NULL;
 }

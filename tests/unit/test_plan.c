@@ -76,7 +76,7 @@ static void test_kinds(void **state) {
 
 static void test_wide(void **state) {
     (void)state;
-    uint64_t big = (UINT64_C(1) << 26), huge = UINT64_C(3) << 40;
+    uint64_t big = UINT64_C(1) << 19, huge = UINT64_C(3) << 40;
     struct hakt_rec r[] = {
         rec(HAKT_MALLOC, 0, 1, 0, big - 1), rec(HAKT_MALLOC, 0, 2, 0, big),
         rec(HAKT_MALLOC, 0, 3, 0, huge),    rec(HAKT_MEMALIGN, 0, 4, 0, 64),
@@ -150,12 +150,10 @@ static void test_waits(void **state) {
     const uint64_t *a = p.threads[0].words, *b = p.threads[1].words;
     assert_false(a[0] & HAKR_PUBLISH);
     assert_true(a[1] & HAKR_PUBLISH);
-    assert_int_equal(hakr_word_kind(b[1]), HAKR_WAIT);
-    assert_int_equal(hakr_word_slot(b[1]), 0); /* thread 0 */
-    assert_int_equal(b[2], 2);                 /* its first two words are done */
-    assert_int_equal(hakr_word_kind(b[3]), HAKR_FREE);
-    assert_int_equal(hakr_word_kind(b[4]), HAKR_FREE); /* object 1 came before object 2 */
-    assert_int_equal(hakr_word_kind(b[5]), HAKR_FREE);
+    assert_int_equal(b[1], hakr_wait_word(0, 2)); /* thread 0's first two words are done */
+    assert_int_equal(hakr_word_kind(b[2]), HAKR_FREE);
+    assert_int_equal(hakr_word_kind(b[3]), HAKR_FREE); /* object 1 came before object 2 */
+    assert_int_equal(hakr_word_kind(b[4]), HAKR_FREE);
     assert_int_equal(p.stats.waits, 1);
     assert_int_equal(p.stats.handed, 2);
     hakr_plan_free(&p);
@@ -238,21 +236,49 @@ struct sim {
     uint32_t next[THREADS][RECORDS]; /* each thread's records */
     size_t done[THREADS];            /* of them */
     uint64_t pc[THREADS], published[THREADS];
-    uint64_t *slots; /* the id of the object there; 0 = nobody's */
+    size_t count[THREADS];
+    uint64_t epoch[THREADS];    /* plus 1; 0 = in none */
+    uint32_t left[RECORDS + 1]; /* by epoch: threads that are done with it */
+    uint32_t furthest;          /* record that has begun */
+    uint64_t *slots;            /* the id of the object there; 0 = nobody's */
 };
+
+/* Thread t enters the epoch, or must wait. The same two looks as the driver's. */
+static int enter(struct sim *s, uint32_t t, uint64_t epoch) {
+    if (s->epoch[t] != 0)
+        s->left[s->epoch[t] - 1]++;
+    s->epoch[t] = 0;
+    for (uint64_t lag = HAKR_EPOCH_LAG; lag <= HAKR_EPOCH_LAG + 1 && lag <= epoch; lag++)
+        if (s->left[epoch - lag] < s->p->epoch_needs[epoch - lag])
+            return 0;
+    s->epoch[t] = epoch + 1;
+    return 1;
+}
 
 /* Runs the next word of thread t; 0 if it must wait or is at its end. */
 static int step(struct sim *s, uint32_t t) {
     const uint64_t *w = &s->p->threads[t].words[s->pc[t]];
     unsigned kind = hakr_word_kind(*w);
-    if (kind == HAKR_END)
+    if (kind == HAKR_END) {
+        if (s->epoch[t] != 0)
+            s->left[s->epoch[t] - 1]++;
+        s->epoch[t] = 0;
         return 0;
-    if (kind == HAKR_WAIT) {
-        if (s->published[hakr_word_slot(*w)] < w[1])
+    }
+    if (kind == HAKR_CONTROL) {
+        if (hakr_control_sort(*w) == HAKR_WAIT &&
+            s->published[hakr_wait_thread(*w)] < hakr_wait_position(*w))
             return 0;
-        s->pc[t] += 2;
+        if (hakr_control_sort(*w) == HAKR_EPOCH && !enter(s, t, hakr_control_value(*w)))
+            return 0;
+        s->pc[t]++;
         return 1;
     }
+    s->furthest = s->next[t][s->done[t]] > s->furthest ? s->next[t][s->done[t]] : s->furthest;
+    if (s->p->drift != HAKR_NO_DRIFT)
+        for (uint32_t u = 0; u < THREADS; u++) /* whose next op was recorded too long ago? */
+            assert_true(s->done[u] == s->count[u] ||
+                        s->next[u][s->done[u]] + s->p->drift >= s->furthest);
     const struct hakt_rec *r = &s->recs[s->next[t][s->done[t]++]];
     uint64_t *slot = &s->slots[hakr_word_slot(*w)];
     if (kind == HAKR_MALLOC)
@@ -260,7 +286,7 @@ static int step(struct sim *s, uint32_t t) {
     else
         assert_int_equal(*slot, r->old_id); /* the very object that the trace consumed */
     *slot = r->id;
-    s->pc[t] += *w & HAKR_WIDE ? 2 : 1;
+    s->pc[t] += hakr_word_length(*w);
     if (*w & HAKR_PUBLISH)
         s->published[t] = s->pc[t];
     return 1;
@@ -268,12 +294,12 @@ static int step(struct sim *s, uint32_t t) {
 
 static void simulate(const struct hakr_plan *p, const struct hakt_rec *recs, size_t n) {
     struct sim *s = calloc(1, sizeof *s);
-    size_t count[THREADS] = {0}, stuck = 0;
+    size_t stuck = 0;
     s->p = p;
     s->recs = recs;
     s->slots = calloc(p->n_slots, sizeof *s->slots);
     for (size_t i = 0; i < n; i++)
-        s->next[recs[i].thread][count[recs[i].thread]++] = (uint32_t)i;
+        s->next[recs[i].thread][s->count[recs[i].thread]++] = (uint32_t)i;
     while (stuck < 100 * THREADS) {
         uint32_t t = rnd(THREADS), burst = rnd(50);
         stuck++;
@@ -282,7 +308,7 @@ static void simulate(const struct hakr_plan *p, const struct hakt_rec *recs, siz
     }
     for (uint32_t t = 0; t < THREADS; t++) {
         assert_int_equal(hakr_word_kind(p->threads[t].words[s->pc[t]]), HAKR_END);
-        assert_int_equal(s->done[t], count[t]);
+        assert_int_equal(s->done[t], s->count[t]);
     }
     free(s->slots);
     free(s);
@@ -305,6 +331,64 @@ static void test_any_interleaving(void **state) {
     free(r);
 }
 
+/* No op begins before one that was recorded more than the limit before it; none gets stuck. */
+static void test_drift(void **state) {
+    (void)state;
+    struct hakt_rec *r = calloc(RECORDS, sizeof *r);
+    static const uint64_t limits[] = {0, 1, 2, 7, 64, 1000, 10000};
+    for (size_t k = 0; k < sizeof limits / sizeof *limits; k++) {
+        struct hakr_plan p;
+        struct hakc_err err = {0};
+        seed_state = k + 1;
+        size_t n = random_trace(r);
+        assert_int_equal(hakr_plan_begin(&p, n, 0, &err), 0);
+        p.drift = limits[k];
+        assert_int_equal(hakr_plan_add(&p, r, n, &err), 0);
+        assert_int_equal(hakr_plan_finish(&p, &err), 0);
+        for (int i = 0; i < 20; i++)
+            simulate(&p, r, n);
+        hakr_plan_free(&p);
+    }
+    free(r);
+}
+
+/* Bundles: the ops that their fields tell are the ops that are there. */
+static void test_bundles(void **state) {
+    (void)state;
+    struct hakt_rec *r = calloc(RECORDS, sizeof *r);
+    struct hakr_plan p;
+    uint64_t bundled = 0;
+    seed_state = 5;
+    size_t n = random_trace(r);
+    plan_all(&p, r, n);
+    for (uint32_t t = 0; t < p.n_threads; t++) {
+        const uint64_t *w = p.threads[t].words;
+        for (uint64_t i = 0; i < p.threads[t].n_words;) {
+            unsigned field = hakr_word_bundle(w[i]), ops = 0;
+            while (field >> (ops + 1) != 0)
+                ops++;
+            assert_true(ops <= HAKR_BUNDLE_MAX);
+            for (unsigned k = 0; k < ops; k++) {
+                uint64_t x = w[i + k];
+                assert_int_equal(hakr_word_kind(x),
+                                 field >> (ops - 1 - k) & 1 ? HAKR_MALLOC : HAKR_FREE);
+                assert_int_equal(x & (HAKR_PUBLISH | HAKR_WIDE), 0);
+                assert_true(hakr_word_kind(x) == HAKR_FREE ||
+                            (hakr_word_size(x) >= 1 && hakr_word_size(x) <= HAKR_SIMPLE_MAX));
+                assert_true(k == 0 || hakr_word_bundle(x) == 0);
+            }
+            bundled += ops;
+            if (ops == 0) /* and nothing simple was left out */
+                assert_true(hakr_word_kind(w[i]) != HAKR_FREE || (w[i] & HAKR_PUBLISH) != 0);
+            i += ops != 0 ? ops : hakr_word_length(w[i]);
+        }
+    }
+    assert_int_equal(bundled, p.stats.bundled);
+    assert_true(bundled > n / 4);
+    hakr_plan_free(&p);
+    free(r);
+}
+
 /* The test of the test: without the waits some interleaving does go wrong. */
 static void test_waits_are_needed(void **state) {
     (void)state;
@@ -318,15 +402,15 @@ static void test_waits_are_needed(void **state) {
         size_t i = 0;
         for (uint64_t pc = 0; hakr_word_kind(p.threads[t].words[pc]) != HAKR_END;) {
             uint64_t w = p.threads[t].words[pc];
-            if (hakr_word_kind(w) == HAKR_WAIT) {
-                pc += 2;
+            if (hakr_word_kind(w) == HAKR_CONTROL) {
+                pc++;
                 continue;
             }
             while (r[i].thread != t)
                 i++;
             wrong += hakr_word_kind(w) != HAKR_MALLOC && slots[hakr_word_slot(w)] != r[i].old_id;
             slots[hakr_word_slot(w)] = r[i++].id;
-            pc += w & HAKR_WIDE ? 2 : 1;
+            pc += hakr_word_length(w);
         }
     }
     assert_true(wrong > 0);
@@ -356,9 +440,7 @@ static void test_times(void **state) {
     const uint64_t *words = p.threads[0].words;
     for (unsigned op = 0; op < N; op++) {
         if (k < 4 && before_op[k] == op) {
-            assert_int_equal(words[w], HAKR_WAIT | HAKR_WIDE);
-            assert_int_equal(words[w + 1], times[k++]);
-            w += 2;
+            assert_int_equal(words[w++], hakr_control_word(HAKR_TIME, times[k++]));
         }
         uint64_t at, size;
         unsigned kind;
@@ -380,6 +462,8 @@ int main(void) {
         cmocka_unit_test(test_corrupt),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_any_interleaving),
+        cmocka_unit_test(test_drift),
+        cmocka_unit_test(test_bundles),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_waits_are_needed),
     };
