@@ -1,0 +1,206 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "tracer/format/text.h"
+#include "tracer/format/writer.h"
+
+/* Recording has to keep up with the program: level 3 writes tens of millions of records a second,
+ * and the columns leave little for the higher ones to gain (docs/trace-format.md has the figures).
+ */
+#define DEFAULT_LEVEL 3
+
+/* write(2) all of it. What a full disk leaves of a block is cut off again. */
+static int write_all(struct hakt_writer *w, const uint8_t *p, size_t n, struct hakc_err *err) {
+    size_t done = 0;
+    while (done < n) {
+        ssize_t put = write(w->fd, p + done, n - done);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0) {
+            int saved = errno;
+            if (w->regular && done > 0 && ftruncate(w->fd, (off_t)w->bytes) == 0)
+                lseek(w->fd, (off_t)w->bytes, SEEK_SET);
+            errno = saved;
+            w->failed = hakc_fail_errno(err, HAKC_EIO, "cannot write the trace %s", w->path);
+            return w->failed;
+        }
+        done += (size_t)put;
+    }
+    w->bytes += n;
+    return 0;
+}
+
+int hakt_writer_block(struct hakt_writer *w, struct hakt_block *b, const uint8_t *content, size_t n,
+                      struct hakc_err *err) {
+    size_t bound = ZSTD_compressBound(n);
+    if (hakt_bytes_reserve(&w->block, HAKT_BLOCK_HEAD + bound) != 0) {
+        w->failed = hakc_fail(err, HAKC_ENOMEM, "no memory for a block of the trace");
+        return w->failed;
+    }
+    uint8_t *frame = w->block.p + HAKT_BLOCK_HEAD;
+    size_t packed = ZSTD_compress2(w->cctx, frame, bound, content, n);
+    if (ZSTD_isError(packed)) {
+        w->failed = hakc_fail(err, HAKC_EINTERNAL, "zstd: %s", ZSTD_getErrorName(packed));
+        return w->failed;
+    }
+    b->sequence = w->sequence;
+    b->frame_bytes = packed;
+    b->content_bytes = n;
+    b->threads = (uint32_t)(w->tally.totals.threads > w->event_threads ? w->tally.totals.threads
+                                                                       : w->event_threads);
+    b->frame_crc = hakt_crc32(frame, packed);
+    hakt_block_put(w->block.p, b);
+    int rc = write_all(w, w->block.p, HAKT_BLOCK_HEAD + packed, err);
+    w->sequence += rc == 0;
+    return rc;
+}
+
+struct hakt_block hakt_writer_state_block(const struct hakt_writer *w, uint8_t kind) {
+    return (struct hakt_block){.kind = kind,
+                               .first_record = w->written.records,
+                               .first_id = w->written.allocs + 1,
+                               .first_time = w->written.end_time,
+                               .last_time = w->written.end_time};
+}
+
+int hakt_writer_given_up(const struct hakt_writer *w, struct hakc_err *err) {
+    return hakc_fail(err, w->failed, "the trace %s was given up after an error", w->path);
+}
+
+static void writer_free(struct hakt_writer *w) {
+    if (w == NULL)
+        return;
+    ZSTD_freeCCtx(w->cctx);
+    hakt_encoder_free(w->encoder);
+    hakt_sizes_fini(&w->sizes);
+    free(w->events.bytes.p);
+    free(w->content.p);
+    free(w->block.p);
+    free(w->index.p);
+    free(w);
+}
+
+static struct hakt_writer *writer_new(int level) {
+    struct hakt_writer *w = calloc(1, sizeof(*w));
+    if (w == NULL)
+        return NULL;
+    w->fd = -1;
+    w->next_id = w->first_id = 1;
+    w->written.exit_status = w->tally.totals.exit_status = UINT32_MAX;
+    w->cctx = ZSTD_createCCtx();
+    w->encoder = hakt_encoder_new();
+    if (w->cctx == NULL || w->encoder == NULL || hakt_sizes_init(&w->sizes) != 0 ||
+        ZSTD_isError(ZSTD_CCtx_setParameter(w->cctx, ZSTD_c_compressionLevel,
+                                            level != 0 ? level : DEFAULT_LEVEL)) ||
+        ZSTD_isError(ZSTD_CCtx_setParameter(w->cctx, ZSTD_c_checksumFlag, 1))) {
+        writer_free(w);
+        return NULL;
+    }
+    return w;
+}
+
+static int writer_create(struct hakt_writer *w, const char *path, struct hakc_err *err) {
+    struct stat st;
+    w->is_stdout = strcmp(path, "-") == 0;
+    strncpy(w->path, w->is_stdout ? "(standard output)" : path, sizeof(w->path) - 1);
+    w->fd =
+        w->is_stdout ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (w->fd < 0)
+        return hakc_fail_errno(err, errno == ENOENT ? HAKC_ENOENT : HAKC_EIO, "cannot create %s",
+                               path);
+    /* Standard output may be a file opened for append or at an offset: leave its length alone. */
+    w->regular = !w->is_stdout && fstat(w->fd, &st) == 0 && S_ISREG(st.st_mode);
+    return 0;
+}
+
+int hakt_writer_open(struct hakt_writer **out, const char *path, const struct hakt_info *info,
+                     int level, struct hakc_err *err) {
+    *out = NULL;
+    struct hakt_writer *w = writer_new(level);
+    if (w == NULL)
+        return hakc_fail(err, HAKC_ENOMEM, "no memory for writing a trace");
+    int rc = writer_create(w, path, err);
+    if (rc != 0) {
+        writer_free(w);
+        return rc;
+    }
+    w->time_max = info->fidelity & HAKT_HAS_TIMES ? UINT64_MAX : 0;
+    size_t n = hakt_text_from_info(info, &w->content);
+    struct hakt_block b = hakt_writer_state_block(w, HAKT_BLOCK_HEADER);
+    if (n == 0)
+        rc = hakc_fail(err, HAKC_ENOMEM, "no memory for the header of a trace");
+    else
+        rc = hakt_writer_block(w, &b, w->content.p, n, err);
+    if (rc != 0) {
+        if (w->regular)
+            unlink(path);
+        if (!w->is_stdout)
+            close(w->fd);
+        writer_free(w);
+        return rc;
+    }
+    *out = w;
+    return 0;
+}
+
+/* Index, trailer and tail. */
+static int writer_finish(struct hakt_writer *w, struct hakc_err *err) {
+    struct hakt_tail tail = {.index_offset = w->bytes};
+    struct hakt_block b = hakt_writer_state_block(w, HAKT_BLOCK_INDEX);
+    if (hakt_bytes_reserve(&w->content, w->index_bytes + 1) != 0)
+        return hakc_fail(err, HAKC_ENOMEM, "no memory for the index of the trace");
+    if (w->index_bytes > 0)
+        memcpy(w->content.p, w->index.p, w->index_bytes);
+    int rc = hakt_writer_block(w, &b, w->content.p, w->index_bytes, err);
+    if (rc != 0)
+        return rc;
+    tail.trailer_offset = w->bytes;
+    b = hakt_writer_state_block(w, HAKT_BLOCK_TRAILER);
+    size_t n = hakt_text_from_totals(&w->written, w->drops, w->drops_count, &w->content);
+    if (n == 0)
+        return hakc_fail(err, HAKC_ENOMEM, "no memory for the trailer of the trace");
+    rc = hakt_writer_block(w, &b, w->content.p, n, err);
+    if (rc != 0)
+        return rc;
+    uint8_t bytes[HAKT_TAIL_SIZE];
+    tail.tail_offset = w->bytes;
+    hakt_tail_put(bytes, &tail);
+    return write_all(w, bytes, sizeof(bytes), err);
+}
+
+int hakt_writer_close(struct hakt_writer *w, const struct hakt_totals *end,
+                      struct hakt_totals *totals, struct hakc_err *err) {
+    uint64_t lost = 0;
+    int rc = w->failed == 0 ? hakt_writer_flush(w, err) : 0;
+    if (w->failed != 0) {
+        /* A full disk may still have room for the few bytes that make the file complete up to its
+         * last whole chunk. */
+        if (rc == 0)
+            rc = hakt_writer_given_up(w, err);
+        lost = w->n;
+    }
+    if (end != NULL) {
+        w->written.dropped = end->dropped;
+        w->written.end_reason = end->end_reason;
+        w->written.exit_status = end->exit_status;
+    }
+    w->written.dropped += lost;
+    if (rc != 0) {
+        w->written.end_reason = HAKT_END_LIMIT;
+        if (w->regular)
+            writer_finish(w, NULL);
+    } else {
+        rc = writer_finish(w, err);
+    }
+    if (w->regular && fsync(w->fd) != 0 && rc == 0)
+        rc = hakc_fail_errno(err, HAKC_EIO, "cannot write the trace %s", w->path);
+    if (!w->is_stdout && close(w->fd) != 0 && rc == 0)
+        rc = hakc_fail_errno(err, HAKC_EIO, "cannot write the trace %s", w->path);
+    if (totals != NULL)
+        *totals = w->written;
+    writer_free(w);
+    return rc;
+}
