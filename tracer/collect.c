@@ -228,6 +228,7 @@ static void activate(struct hakt_collect *c, uint32_t number) {
     r->last = r->usual = 0;
     r->cursor = r->tail = __atomic_load_n(&r->slot->tail, __ATOMIC_RELAXED);
     r->origin.depth = 0;
+    r->origin.memory.commit = 0;
     r->origin.seen = 0;
     c->active[c->active_count++] = r;
 }
@@ -420,6 +421,24 @@ uint64_t hakt_collect_round(struct hakt_collect *c, int *more) {
     uint64_t now = hakt_clock_now(c->res.clock), skew = hakt_clock_span(c->res.clock, SKEW_NS);
     c->now = now;
     return round_up_to(c, now > skew ? now - skew : 0, 0, more);
+}
+
+void hakt_collect_rotate(struct hakt_collect *c, struct hakt_collect_sink sink) {
+    struct hakt_resolver *r = &c->res;
+    r->sink = sink;
+    r->id_base = r->next_id - 1;
+    r->ns_base = r->last_ns;
+    r->next_thread = 0;
+    for (uint32_t i = 0; i < c->active_count; i++)
+        c->active[i]->origin.seen = 0;
+}
+
+uint64_t hakt_collect_origin_ns(const struct hakt_collect *c) {
+    return c->res.ns_base;
+}
+
+uint64_t hakt_collect_last_ns(const struct hakt_collect *c) {
+    return c->res.last_ns - c->res.ns_base;
 }
 
 /* ---- ends --------------------------------------------------------------------------------- */

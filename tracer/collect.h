@@ -32,6 +32,8 @@ struct hakt_collect_sink {
      * hakt_write_sized wants it. A negative code ends the recording: from then on the rings are
      * only emptied, so that the program goes on. */
     int (*put)(void *ctx, const struct hakt_rec *rec, uint64_t old_size, struct hakc_err *err);
+    /* The same for the program's own memory calls; may be NULL: they are passed over. */
+    int (*event)(void *ctx, const struct hakt_event *event, struct hakc_err *err);
     void *ctx;
 };
 
@@ -59,6 +61,16 @@ void hakt_collect_close(struct hakt_collect *c);
 /* One round. Returns how many ring records it handled; *more (may be NULL) = 1 if another round
  * should follow at once, because records are held or a ring is filling. */
 uint64_t hakt_collect_round(struct hakt_collect *c, int *more);
+
+/* From here on records go to another sink, as a trace of its own: ids, threads and times start
+ * anew, and what is alive is unknown to it (its frees are FOREIGN). */
+void hakt_collect_rotate(struct hakt_collect *c, struct hakt_collect_sink sink);
+
+/* ns from the start of the clock to time 0 of the present trace. */
+uint64_t hakt_collect_origin_ns(const struct hakt_collect *c);
+
+/* The time of the last record, in the present trace. */
+uint64_t hakt_collect_last_ns(const struct hakt_collect *c);
 
 /* Gives back the rings of threads that no longer exist in process pid. Now and then; a round with
  * nothing left to do must have come before for a ring to be empty. */

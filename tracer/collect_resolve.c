@@ -28,8 +28,23 @@ void hakt_resolver_fini(struct hakt_resolver *r) {
 void hakt_emit_start(struct hakt_resolver *r, struct hakt_origin *o, uint64_t ns) {
     struct hakt_rec start = {.time = ns, .op = HAKT_THREAD_START};
     o->seen = 1;
-    o->number = start.thread = (uint32_t)r->stats.threads++;
+    o->number = start.thread = r->next_thread++;
+    r->stats.threads++;
     hakt_emit_put(r, &start, 0);
+}
+
+int hakt_emit_rebase(struct hakt_resolver *r, struct hakt_rec *rec, uint64_t *old_size) {
+    if (rec->id != 0)
+        rec->id -= r->id_base;
+    if (rec->old_id > r->id_base) {
+        rec->old_id -= r->id_base;
+    } else if (rec->old_id != 0) {
+        if (rec->flags & HAKT_REC_IMPLIED)
+            return 0;
+        rec->old_id = *old_size = 0;
+        rec->flags |= HAKT_REC_FOREIGN;
+    }
+    return 1;
 }
 
 static void emit(struct hakt_resolver *r, struct hakt_origin *o, struct hakt_rec *rec,
@@ -157,6 +172,41 @@ static int on_realloc_end(struct hakt_resolver *r, struct hakt_origin *o,
     return 0;
 }
 
+/* The second half of a memory call: the two stand next to each other in the ring. */
+static void on_memory(struct hakt_resolver *r, struct hakt_origin *o,
+                      const struct hakt_shm_rec *more) {
+    static const uint16_t kinds[] = {HAKT_EV_MMAP,    HAKT_EV_MUNMAP,   HAKT_EV_MREMAP,
+                                     HAKT_EV_MADVISE, HAKT_EV_MPROTECT, HAKT_EV_BRK};
+    const struct hakt_shm_rec *first = &o->memory;
+    unsigned op = first->commit >> 32 & 0xff;
+    uint64_t ns = hakt_clock_ns(r->clock, first->time);
+
+    o->memory.commit = 0;
+    if (r->sink.event == NULL || op < HAKT_SHM_MMAP || op > HAKT_SHM_BRK)
+        return;
+    r->last_ns = ns > r->last_ns ? ns : r->last_ns;
+    struct hakt_event e = {.time = r->last_ns - r->ns_base,
+                           .arg = {first->ptr, first->size, more->ptr, more->size},
+                           .kind = kinds[op - HAKT_SHM_MMAP]};
+    if (op == HAKT_SHM_MMAP) {
+        e.arg[2] = more->ptr & 0xffffffffu;
+        e.arg[3] = more->ptr >> 32;
+    } else if (op != HAKT_SHM_MREMAP) {
+        e.arg[3] = 0;
+    }
+    if (op == HAKT_SHM_MREMAP ? more->ptr == 0 : more->size != 0) {
+        e.flags = HAKT_EVENT_FAILED;
+        if (op == HAKT_SHM_MMAP)
+            e.arg[0] = more->size; /* instead of the address got */
+    }
+    if (!o->seen)
+        hakt_emit_start(r, o, e.time);
+    e.thread = o->number;
+    int rc = r->err.code == 0 ? r->sink.event(r->sink.ctx, &e, &r->err) : 0;
+    if (rc != 0)
+        r->err.code = rc;
+}
+
 int hakt_resolve(struct hakt_resolver *r, struct hakt_origin *o, const struct hakt_shm_rec *rec,
                  int force, uint64_t *awaited) {
     unsigned op = rec->commit >> 32 & 0xff, align_log2 = rec->commit >> 40 & 0xff;
@@ -177,7 +227,14 @@ int hakt_resolve(struct hakt_resolver *r, struct hakt_origin *o, const struct ha
     case HAKT_SHM_REALLOC_END:
         held = on_realloc_end(r, o, rec, force);
         break;
+    case HAKT_SHM_MORE:
+        on_memory(r, o, rec);
+        return 0;
     default:
+        if (op >= HAKT_SHM_MMAP && op <= HAKT_SHM_BRK) {
+            o->memory = *rec;
+            return 0;
+        }
         if (op > HAKT_SHM_PVALLOC) {
             hakc_fail(&r->err, HAKC_ECORRUPT,
                       "a ring holds an unknown record (kind %u): the "
@@ -197,7 +254,8 @@ void hakt_resolve_thread_end(struct hakt_resolver *r, struct hakt_origin *o) {
     uint64_t raw = hakt_clock_now(r->clock);
     while (o->depth > 0)
         give_up_pending(r, o, 0, raw);
-    struct hakt_rec end = {.time = r->last_ns, .op = HAKT_THREAD_END, .thread = o->number};
+    struct hakt_rec end = {
+        .time = r->last_ns - r->ns_base, .op = HAKT_THREAD_END, .thread = o->number};
     hakt_emit_put(r, &end, 0);
     o->seen = 0;
 }

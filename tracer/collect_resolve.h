@@ -28,14 +28,18 @@ struct hakt_origin {
     int seen;
     unsigned depth;
     struct hakt_pending pending[HAKT_PENDING_MAX]; /* innermost last */
+    struct hakt_shm_rec memory;                    /* first half of a memory call; op 0 = none */
 };
 
 struct hakt_resolver {
     struct hakt_live live;
     const struct hakt_clock *clock;
     struct hakt_collect_sink sink;
-    uint64_t next_id;
+    uint64_t next_id; /* never restarted, nor is last_ns */
     uint64_t last_ns; /* of the last record handed on */
+    uint64_t id_base; /* ids up to this belong to earlier traces; subtracted when handing on */
+    uint64_t ns_base;
+    uint32_t next_thread;
     struct hakt_collect_stats stats;
     struct hakc_err err; /* err.code != 0: the sink or memory failed; all later records are
                             counted as discarded */
@@ -68,6 +72,9 @@ void hakt_live_failed(struct hakt_resolver *r, int rc);
 /* Hands on the first record of a thread, its start. */
 void hakt_emit_start(struct hakt_resolver *r, struct hakt_origin *o, uint64_t ns);
 
+/* Of a trace that is not the first: ids as it knows them. 0: the record says nothing in it. */
+int hakt_emit_rebase(struct hakt_resolver *r, struct hakt_rec *rec, uint64_t *old_size);
+
 static inline void hakt_emit_put(struct hakt_resolver *r, const struct hakt_rec *rec,
                                  uint64_t old_size) {
     if (__builtin_expect(r->err.code != 0, 0))
@@ -88,10 +95,13 @@ static inline void hakt_emit(struct hakt_resolver *r, struct hakt_origin *o, str
         r->stats.clamped++;
         ns = r->last_ns;
     }
-    r->last_ns = rec->time = ns;
+    r->last_ns = ns;
+    rec->time = ns - r->ns_base;
     if (__builtin_expect(!o->seen, 0))
-        hakt_emit_start(r, o, ns);
+        hakt_emit_start(r, o, rec->time);
     rec->thread = o->number;
+    if (__builtin_expect(r->id_base != 0, 0) && !hakt_emit_rebase(r, rec, &old_size))
+        return;
     r->stats.ops++;
     hakt_emit_put(r, rec, old_size);
 }

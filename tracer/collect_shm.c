@@ -19,7 +19,7 @@ static uint64_t ring_size(uint64_t asked) {
     return n;
 }
 
-int hakt_shm_create(struct hakt_shm **out, int *fd, char path[64],
+int hakt_shm_create(struct hakt_shm **out, int *fd, char path[HAKT_SHM_PATH],
                     const struct hakt_shm_settings *set, struct hakc_err *err) {
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     uint64_t slots_offset = round_up(sizeof(struct hakt_shm), page);
@@ -56,8 +56,11 @@ int hakt_shm_create(struct hakt_shm **out, int *fd, char path[64],
                              .on_full = set->on_full,
                              .pace = set->pace > 0 ? set->pace : 1,
                              .burst = set->burst,
+                             .follow = set->follow,
+                             .record_mmap = set->record_mmap,
+                             .collector_fd = (uint32_t)*fd,
                              .collector_pid = (uint32_t)getpid()};
-    snprintf(path, 64, "/proc/%d/fd/%d", (int)getpid(), *fd);
+    snprintf(path, HAKT_SHM_PATH, "/proc/%d/fd/%d", (int)getpid(), *fd);
     *out = shm;
     return 0;
 }

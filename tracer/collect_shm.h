@@ -22,11 +22,13 @@ struct hakt_shm_settings {
     uint32_t on_full; /* enum hakt_shm_on_full */
     uint32_t pace;    /* 0 and 1: every op is stamped; at most HAKT_SHM_PACE_MAX */
     uint32_t burst;   /* raw time, see trace_shm.h */
+    uint32_t follow;  /* enum hakt_shm_follow */
+    uint32_t record_mmap;
 };
 
 /* Makes and maps the memory. path receives the name that the program opens it by (valid while *fd
  * is open in this process). HAKC_EIO. */
-int hakt_shm_create(struct hakt_shm **shm, int *fd, char path[64],
+int hakt_shm_create(struct hakt_shm **shm, int *fd, char path[HAKT_SHM_PATH],
                     const struct hakt_shm_settings *settings, struct hakc_err *err);
 void hakt_shm_destroy(struct hakt_shm *shm, int fd);
 

@@ -17,6 +17,11 @@ int hakt_cmd_verify(int argc, char **argv);
 int hakt_cmd_import(int argc, char **argv);
 int hakt_cmd_cut(int argc, char **argv);
 int hakt_cmd_gen(int argc, char **argv);
+int hakt_cmd_start(int argc, char **argv);
+int hakt_cmd_stop(int argc, char **argv);
+int hakt_cmd_status(int argc, char **argv);
+int hakt_cmd_rotate(int argc, char **argv);
+int hakt_cmd_snapshot(int argc, char **argv);
 
 /* Prints the error and returns its exit code. */
 int hakt_cmd_fail(const struct hakc_err *err);

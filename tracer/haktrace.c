@@ -13,6 +13,11 @@ struct command {
 };
 
 static const struct command commands[] = {
+    {"start", "haktrace start", hakt_cmd_start, "record a program that runs with the library"},
+    {"stop", "haktrace stop", hakt_cmd_stop, "end the recording of a program that runs"},
+    {"status", "haktrace status", hakt_cmd_status, "how far the recording of a program is"},
+    {"rotate", "haktrace rotate", hakt_cmd_rotate, "go on in a new file"},
+    {"snapshot", "haktrace snapshot", hakt_cmd_snapshot, "write a flight recorder's window"},
     {"info", "haktrace info", hakt_cmd_info, "what a trace holds, in figures"},
     {"dump", "haktrace dump", hakt_cmd_dump, "its records, one a line"},
     {"verify", "haktrace verify", hakt_cmd_verify, "check every byte and every record of a trace"},

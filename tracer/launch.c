@@ -232,16 +232,21 @@ static void gone(struct hakt_launch *l) {
     program_pid = 0;
 }
 
-static void read_executable(pid_t pid, char path[PATH_MAX]) {
-    char link[64];
-    snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
-    ssize_t n = readlink(link, path, PATH_MAX - 1);
-    path[n > 0 ? n : 0] = '\0';
-}
-
-int hakt_launch_replaced(const struct hakt_launch *l, char path[PATH_MAX]) {
-    read_executable(l->pid, path);
-    return *path != '\0' && *l->executable != '\0' && strcmp(path, l->executable) != 0;
+void hakt_describe_process(pid_t pid, char program[PATH_MAX], char *command, size_t room) {
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+    ssize_t n = readlink(path, program, PATH_MAX - 1);
+    program[n > 0 ? n : 0] = '\0';
+    snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+    FILE *f = fopen(path, "rbe");
+    size_t got = f != NULL ? fread(command, 1, room - 1, f) : 0;
+    if (f != NULL)
+        fclose(f);
+    while (got > 0 && command[got - 1] == '\0')
+        got--;
+    for (size_t i = 0; i < got; i++)
+        command[i] = command[i] == '\0' ? ' ' : command[i];
+    command[got] = '\0';
 }
 
 int hakt_launch_go(struct hakt_launch *l, struct hakc_err *err) {
@@ -254,7 +259,6 @@ int hakt_launch_go(struct hakt_launch *l, struct hakc_err *err) {
         continue;
     if (n <= 0 && failed_errno == 0) {
         close(l->status_fd);
-        read_executable(l->pid, l->executable);
         return 0;
     }
     gone(l);
@@ -268,9 +272,6 @@ void hakt_launch_cancel(struct hakt_launch *l) {
     gone(l);
 }
 
-int hakt_launch_ended(const struct hakt_launch *l, int *status) {
-    if (waitpid(l->pid, status, WNOHANG) != l->pid)
-        return 0;
+void hakt_launch_forget(void) {
     program_pid = 0;
-    return 1;
 }

@@ -23,9 +23,8 @@ int hakt_find_program(char path[PATH_MAX], const char *name, struct hakc_err *er
 /* A program that has been forked and waits to be let go, so that its pid is known before. */
 struct hakt_launch {
     pid_t pid;
-    int go_fd;                 /* closed or written: the child goes, or gives up */
-    int status_fd;             /* closed by a successful exec, else carries errno */
-    char executable[PATH_MAX]; /* what runs in it (for a script, its interpreter); "" = unknown */
+    int go_fd;     /* closed or written: the child goes, or gives up */
+    int status_fd; /* closed by a successful exec, else carries errno */
 };
 
 /* Before anything is written: passing RLIMIT_FSIZE is an error of writing for us, not the end. The
@@ -44,12 +43,12 @@ int hakt_launch_go(struct hakt_launch *l, struct hakc_err *err);
 /* Calls the start off; the child is gone afterwards. */
 void hakt_launch_cancel(struct hakt_launch *l);
 
-/* Has it ended? 1 with *status as from waitpid, else 0. Never blocks. */
-int hakt_launch_ended(const struct hakt_launch *l, int *status);
+/* The program has ended: no signal goes to its pid any more. */
+void hakt_launch_forget(void);
 
-/* Has the program executed another in its own place (which is then not recorded)? 1 with the
- * other's file in path. A look at the moment: ask now and then. */
-int hakt_launch_replaced(const struct hakt_launch *l, char path[PATH_MAX]);
+/* The file that a process runs, and its command line, arguments separated by spaces; "" where
+ * unknown. */
+void hakt_describe_process(pid_t pid, char program[PATH_MAX], char *command, size_t room);
 
 /* Why a program may not have loaded a preloaded library: a sentence. */
 const char *hakt_why_not_loaded(const char *program);

@@ -140,7 +140,7 @@ static void one_round(const char *path, int level) {
         die(&err);
     b.mask = set.ring_bytes / sizeof(struct hakt_shm_rec) - 1;
     b.address = calloc(hakt_reader_totals(reader, NULL)->allocs + 1, sizeof(*b.address));
-    struct hakt_collect_sink sink = {to_writer, writer};
+    struct hakt_collect_sink sink = {.put = to_writer, .ctx = writer};
     if (b.address == NULL || hakt_collect_open(&b.collect, b.shm, &clock, sink, &err) != 0)
         die(&err);
     hakt_shm_slots(b.shm)[0].tid = 1;

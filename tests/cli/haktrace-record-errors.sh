@@ -17,7 +17,7 @@ expect 2 'no program' haktrace -o t.zst
 expect 2 'power of two' haktrace -o t.zst --ring-size=100000 -- true
 expect 2 'must be' haktrace -o t.zst --ring-size=1 -- true
 expect 2 'not a choice' haktrace -o t.zst --on-full=maybe -- true
-expect 2 'not a choice' haktrace -o t.zst --follow=fork -- true
+expect 2 "not a choice" haktrace -o t.zst --follow=all -- true
 expect 127 'no such program' haktrace -o t.zst -- ./none
 expect 127 'no such program' haktrace -o t.zst -- haktrace-none
 echo text >text && chmod 644 text

@@ -58,7 +58,7 @@ static int setup(void **state) {
     static struct fixture f;
     struct hakt_shm_settings set = {
         .ring_bytes = HAKT_RING_BYTES_MIN, .slots = RINGS, .clock = HAKT_SHM_MONOTONIC};
-    struct hakt_collect_sink sink = {take, &f};
+    struct hakt_collect_sink sink = {.put = take, .ctx = &f};
     char path[64];
     memset(&f, 0, sizeof(f));
     f.fail_at = OUT_MAX;

@@ -79,7 +79,7 @@ static void run(uint64_t ring_bytes, enum hakt_clock_choice choice) {
     struct hakt_shm_settings set = {.ring_bytes = ring_bytes, .slots = THREADS};
     struct seen seen;
     struct hakt_collect_stats st;
-    struct hakt_collect_sink sink = {count, &seen};
+    struct hakt_collect_sink sink = {.put = count, .ctx = &seen};
     struct hakt_collect *c;
     struct hakt_clock clock;
     pthread_t threads[THREADS];

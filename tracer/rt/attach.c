@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -14,12 +15,18 @@
  * Finding the collector's memory and giving rings to threads. All of it is off the hot path and
  * may use system calls, but no allocation: it runs inside malloc.
  *
+ * A process joins a collector at its first op (whose memory the environment names, or which it
+ * starts itself), when `haktrace start` offers one, and as a child that is to be followed. What was
+ * joined before stays mapped: a thread may be writing into it.
+ *
  * fork: the threads' own state lives in memory that a child finds cleared (MADV_WIPEONFORK, also
- * for raw clone), so a child's first op comes into make_room, which sees `alive` gone and makes
- * the child dormant. A vfork child shares its parent's memory and thread-local storage: what it
- * does to the heap it does to the parent's, and it is recorded as such.
+ * for raw clone), so a child's first op comes into make_room, which sees `alive` gone and asks for
+ * a collector, or makes the child dormant. A vfork child shares its parent's memory and
+ * thread-local storage: what it does to the heap it does to the parent's, and it is recorded as
+ * such.
  */
-int hakt_active;
+struct hakt_control hakt_control = {
+    .magic = HAKT_CONTROL_MAGIC, .version = HAKT_CONTROL_VERSION, .active = 1};
 int hakt_threaded;
 static struct hakt_ring no_ring; /* limit 0: every op is slow */
 __thread struct hakt_ring *hakt_my_ring = &no_ring;
@@ -29,6 +36,7 @@ static struct {
     struct hakt_ring *rings; /* one for each slot */
     uint32_t attached;       /* threads that ever got a ring */
     uint32_t *alive;         /* 1 in the process that records, 0 in its forked children */
+    uint32_t started, joining;
 } rt;
 
 /* A thread that found no slot tries again only now and then. */
@@ -37,41 +45,12 @@ static __thread uint8_t counted_unserved;
 #define SKIP_ATTACH 1024
 #define SLOT_WAITS  200 /* of 1 ms */
 
-static int env_is(const char *entry, const char *name) {
-    size_t n = strlen(name);
-    return strncmp(entry, name, n) == 0 && entry[n] == '=';
+static void go_dormant(void) {
+    __atomic_store_n(&hakt_control.active, 0, __ATOMIC_RELAXED);
+    hakt_my_ring = &no_ring;
 }
 
-static char **env_entry(const char *name) {
-    for (char **e = environ; e != NULL && *e != NULL; e++) {
-        if (env_is(*e, name))
-            return e;
-    }
-    return NULL;
-}
-
-static void env_remove(const char *name) {
-    char **e = env_entry(name);
-    while (e != NULL && *e != NULL) {
-        e[0] = e[1];
-        e++;
-    }
-}
-
-/* Children of the program run untraced: our traces leave its environment. The launcher put the
- * library first in LD_PRELOAD; what the user had preloaded stays, in place. */
-static void clean_environment(void) {
-    env_remove(HAKT_SHM_ENV);
-    char **e = env_entry("LD_PRELOAD");
-    if (e == NULL)
-        return;
-    char *list = *e + strlen("LD_PRELOAD=");
-    char *rest = strchr(list, ':');
-    if (rest == NULL)
-        env_remove("LD_PRELOAD");
-    else
-        memmove(list, rest + 1, strlen(rest + 1) + 1);
-}
+/* ---- joining ------------------------------------------------------------------------------ */
 
 /* Maps the whole of it: reserved, but out of reach (so that mlockall and core dumps pass by), the
  * rings become accessible when a thread takes them. NULL if there is no valid memory there. */
@@ -97,11 +76,6 @@ static struct hakt_shm *map_shm(const char *path) {
     return shm;
 }
 
-static void forked_child(void) {
-    __atomic_store_n(&hakt_active, 0, __ATOMIC_RELAXED);
-    hakt_my_ring = &no_ring;
-}
-
 static int map_rings(uint32_t slots) {
     size_t bytes = 4096 + slots * sizeof(struct hakt_ring);
     char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
@@ -110,35 +84,95 @@ static int map_rings(uint32_t slots) {
         return 0;
     madvise(p, bytes, MADV_DONTDUMP);
     /* A kernel before 4.14: fork() at least tells us. */
-    if (madvise(p, bytes, MADV_WIPEONFORK) != 0 && pthread_atfork(NULL, NULL, forked_child) != 0) {
+    if (madvise(p, bytes, MADV_WIPEONFORK) != 0 && pthread_atfork(NULL, NULL, go_dormant) != 0) {
         munmap(p, bytes);
         return 0;
     }
     rt.alive = (uint32_t *)p;
     rt.rings = (struct hakt_ring *)(p + 4096);
+    hakt_control.ring_stride = sizeof(struct hakt_ring);
+    hakt_control.limit_offset = offsetof(struct hakt_ring, limit);
+    hakt_control.end_offset = offsetof(struct hakt_ring, end);
+    hakt_control.ring_count = slots;
+    __atomic_store_n(&hakt_control.rings, (uint64_t)(uintptr_t)rt.rings, __ATOMIC_RELEASE);
     return 1;
 }
 
-/* Joins the collector that the environment names, if there is one and it has no program yet. */
-static void rt_start(void) {
-    static int started;
-    char **e;
-    uint32_t nobody = 0;
-    int saved = errno;
-
-    if (__atomic_exchange_n(&started, 1, __ATOMIC_SEQ_CST) != 0)
-        return;
-    e = env_entry(HAKT_SHM_ENV);
-    if (e == NULL)
-        return;
-    rt.shm = map_shm(*e + strlen(HAKT_SHM_ENV "="));
-    clean_environment();
-    if (rt.shm != NULL && map_rings(rt.shm->slot_count) &&
-        __atomic_compare_exchange_n(&rt.shm->owner_pid, &nobody, (uint32_t)getpid(), 0,
-                                    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-        *rt.alive = 1;
-        __atomic_store_n(&hakt_active, 1, __ATOMIC_RELEASE);
+static void note_executable(struct hakt_shm *shm) {
+    struct stat st;
+    const char *other = hakt_other_malloc();
+    if (other != NULL && strlen(other) < sizeof(shm->other_malloc))
+        memcpy(shm->other_malloc, other, strlen(other) + 1);
+    if (syscall(SYS_newfstatat, AT_FDCWD, "/proc/self/exe", &st, 0) == 0) {
+        shm->exe_dev = (uint64_t)st.st_dev;
+        shm->exe_ino = (uint64_t)st.st_ino;
     }
+}
+
+/* Joins the collector whose memory this is, if it has no program yet. 1 if it did. */
+static int join_shm(struct hakt_shm *shm) {
+    uint32_t nobody = 0, pid = (uint32_t)syscall(SYS_getpid);
+    if (!map_rings(shm->slot_count))
+        return 0;
+    note_executable(shm);
+    rt.shm = shm;
+    if (!__atomic_compare_exchange_n(&shm->owner_pid, &nobody, pid, 0, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST))
+        return 0;
+    rt.attached = 0;
+    __atomic_store_n(rt.alive, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&hakt_control.active, 1, __ATOMIC_RELEASE);
+    return 1;
+}
+
+static int join_path(const char *path) {
+    struct hakt_shm *shm = map_shm(path);
+    if (path != hakt_control.path)
+        memcpy(hakt_control.path, path, strlen(path) + 1);
+    return shm != NULL && join_shm(shm);
+}
+
+/* The memory that the environment names is another process's, from which this one came by fork
+ * and exec, or whose image it was. */
+static int join_as_descendant(struct hakt_shm *shm) {
+    char path[HAKT_SHM_PATH];
+    return shm->follow == HAKT_FOLLOW_EXEC && hakt_ask_collector(shm, 1, path) && join_path(path);
+}
+
+/* Whoever is not to be recorded runs with the environment that it would have had. */
+static void clean_environment(uint32_t follow) {
+    if (follow == HAKT_FOLLOW_EXEC)
+        return;
+    hakt_env_remove(HAKT_SHM_ENV);
+    hakt_env_remove(HAKT_OUTPUT_ENV);
+    hakt_env_remove(HAKT_OPTIONS_ENV);
+    hakt_env_remove(HAKT_TOOL_ENV);
+    hakt_env_remove_preload();
+}
+
+/* Joins the collector that the environment names, or starts one where it says so. */
+static void rt_start(void) {
+    char **by_name = hakt_env(HAKT_SHM_ENV), **output = hakt_env(HAKT_OUTPUT_ENV);
+    char path[HAKT_SHM_PATH];
+    int saved = errno, ok = 0;
+
+    if (__atomic_exchange_n(&rt.started, 1, __ATOMIC_SEQ_CST) != 0)
+        return;
+    if (by_name != NULL) {
+        const char *name = *by_name + strlen(HAKT_SHM_ENV "=");
+        struct hakt_shm *shm = strlen(name) < HAKT_SHM_PATH ? map_shm(name) : NULL;
+        if (shm != NULL)
+            memcpy(hakt_control.path, name, strlen(name) + 1);
+        ok = shm != NULL &&
+             (__atomic_load_n(&shm->owner_pid, __ATOMIC_SEQ_CST) == 0 ? join_shm(shm)
+                                                                      : join_as_descendant(shm));
+        clean_environment(shm != NULL ? shm->follow : HAKT_FOLLOW_NONE);
+    } else if (output != NULL) {
+        ok = hakt_spawn_collector(*output + strlen(HAKT_OUTPUT_ENV "="), path) && join_path(path);
+        clean_environment(ok ? rt.shm->follow : HAKT_FOLLOW_NONE);
+    }
+    if (!ok)
+        go_dormant();
     errno = saved;
 }
 
@@ -152,6 +186,52 @@ void hakt_early_start(void) {
     if (environ != NULL)
         rt_start();
 }
+
+/* In a forked child: a collector of its own, where children are followed. */
+static int join_as_child(void) {
+    char path[HAKT_SHM_PATH];
+    struct hakt_shm *shm = rt.shm;
+    hakt_my_ring = &no_ring;
+    hakt_threaded = 0;
+    return shm->follow != HAKT_FOLLOW_NONE && hakt_ask_collector(shm, 0, path) && join_path(path);
+}
+
+/* Ops come here while this process does not record: 1 if now it does. One thread joins; the ops
+ * that others make meanwhile are before the recording. */
+static int join_now(void) {
+    uint32_t offered = __atomic_load_n(&hakt_control.generation, __ATOMIC_ACQUIRE);
+    uint32_t pid = (uint32_t)syscall(SYS_getpid);
+    uint32_t who = __atomic_load_n(&rt.joining, __ATOMIC_RELAXED);
+    int ok;
+
+    if (!__atomic_load_n(&rt.started, __ATOMIC_SEQ_CST))
+        return 0; /* before libc knows the environment */
+    /* another pid: a thread of the process that this one was forked from */
+    if (who == pid ||
+        !__atomic_compare_exchange_n(&rt.joining, &who, pid, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        return 0;
+    if (offered != hakt_control.joined) {
+        hakt_control.joined = offered;
+        ok = join_path(hakt_control.path);
+    } else if (rt.alive != NULL && *rt.alive == 0) {
+        ok = join_as_child();
+    } else {
+        ok = rt.alive != NULL && *rt.alive != 0 && !rt.shm->stopped;
+    }
+    if (!ok)
+        go_dormant();
+    __atomic_store_n(&rt.joining, 0, __ATOMIC_SEQ_CST);
+    return ok;
+}
+
+/* Does this process record, as far as it knows? */
+static int is_joined(void) {
+    return rt.alive != NULL && __atomic_load_n(rt.alive, __ATOMIC_ACQUIRE) != 0 &&
+           __atomic_load_n(&rt.shm->stopped, __ATOMIC_RELAXED) == 0 &&
+           __atomic_load_n(&hakt_control.generation, __ATOMIC_ACQUIRE) == hakt_control.joined;
+}
+
+/* ---- threads ------------------------------------------------------------------------------ */
 
 static struct hakt_shm_slot *claim_slot(uint32_t *number) {
     struct hakt_shm *shm = rt.shm;
@@ -230,20 +310,22 @@ static int attach_undisturbed(void) {
         return 0;
     }
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all));
-    int ok = hakt_my_ring != &no_ring || attach_thread();
+    int ok = hakt_my_ring->shm == rt.shm || attach_thread();
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before));
     return ok;
 }
 
-/* Attaches the thread, makes room, or says 0: this op is not recorded. Keeps errno. */
+/* Joins, attaches the thread, makes room, or says 0: this op is not recorded. Keeps errno. */
 static int make_room(void) {
-    int saved = errno, ok = 0;
+    int saved = errno, ok;
 
-    if (*rt.alive == 0) { /* a forked child */
-        forked_child();
-        return 0;
+    if (!is_joined()) {
+        ok = join_now();
+        errno = saved;
+        if (!ok)
+            return 0;
     }
-    if (hakt_my_ring == &no_ring) {
+    if (hakt_my_ring->shm != rt.shm) { /* none, or one of a recording that has ended */
         ok = attach_undisturbed();
         if (!ok)
             __atomic_fetch_add(&rt.shm->ops_unserved, 1, __ATOMIC_RELAXED);
@@ -251,7 +333,7 @@ static int make_room(void) {
         enum hakt_ring_room room = hakt_ring_make_room(hakt_my_ring);
         ok = room == HAKT_ROOM;
         if (room == HAKT_ROOM_COLLECTOR)
-            __atomic_store_n(&hakt_active, 0, __ATOMIC_RELAXED);
+            go_dormant();
     }
     errno = saved;
     return ok;
@@ -263,4 +345,17 @@ int hakt_record_slow(unsigned op, unsigned align_log2, const void *ptr, uint64_t
         return 0;
     hakt_ring_put_any(hakt_my_ring, op, align_log2, (uintptr_t)ptr, size, hakt_stamp_for(consumes));
     return 1;
+}
+
+/* Two records side by side, so that no handler's comes between. */
+void hakt_record_memory(unsigned op, uint64_t a, uint64_t b, uint64_t c, uint64_t d) {
+    int saved = errno;
+    if (is_joined() && rt.shm->record_mmap &&
+        ((hakt_my_ring->shm == rt.shm && hakt_ring_has_room(hakt_my_ring)) || make_room())) {
+        struct hakt_ring *r = hakt_my_ring;
+        uint64_t time = hakt_ring_now(r), i = __atomic_fetch_add(&r->head, 2, __ATOMIC_RELAXED);
+        hakt_ring_write(r, i + 1, HAKT_SHM_MORE, 0, c, d, time);
+        hakt_ring_write(r, i, op, 0, a, b, time);
+    }
+    errno = saved;
 }

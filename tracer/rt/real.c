@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <link.h>
 #include <stdalign.h>
+#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -212,6 +213,17 @@ int hakt_called_by_allocator(const void *address) {
 
 int hakt_is_allocator(const void *function) {
     return holds(&of_malloc, function);
+}
+
+const char *hakt_other_malloc(void) {
+    Dl_info found;
+    const ElfW(Sym) *symbol = NULL;
+    void *first = (void *)(uintptr_t)malloc; /* the one that the program's calls reach */
+    /* undefined: the stub for ours of a program at a fixed address, which is its &malloc */
+    if (holds(&ours, first) || dladdr1(first, &found, (void **)&symbol, RTLD_DL_SYMENT) == 0 ||
+        symbol == NULL || symbol->st_shndx == SHN_UNDEF || found.dli_saddr != first)
+        return NULL;
+    return found.dli_fname;
 }
 
 static int note_range(struct dl_phdr_info *lib, size_t size, void *arg) {

@@ -58,6 +58,8 @@ static int raise_limit(struct hakt_ring *r) {
     uint64_t head = __atomic_load_n(&r->head, __ATOMIC_RELAXED);
     uint64_t end = __atomic_load_n(&r->slot->tail, __ATOMIC_ACQUIRE) + size - HAKT_SHM_SLACK;
     uint64_t half = head + size / 2;
+    if (__atomic_load_n(&r->shm->stopped, __ATOMIC_RELAXED) != 0)
+        end = half = 0;
     __atomic_store_n(&r->end, end < half ? end : half, __ATOMIC_RELAXED);
     __atomic_store_n(&r->limit, r->clock == HAKT_SHM_TSC ? r->end : 0, __ATOMIC_RELAXED);
     return head < end;
@@ -103,6 +105,8 @@ enum hakt_ring_room hakt_ring_make_room(struct hakt_ring *r) {
     uint64_t pulse = __atomic_load_n(&shm->heartbeat, __ATOMIC_RELAXED);
     unsigned stalled = 0;
 
+    if (__atomic_load_n(&shm->stopped, __ATOMIC_RELAXED) != 0)
+        return HAKT_ROOM_COLLECTOR;
     if (__atomic_load_n(&r->head, __ATOMIC_RELAXED) < r->end) /* limit is 0 */
         return HAKT_ROOM;
     if (raise_limit(r)) {
@@ -126,6 +130,8 @@ enum hakt_ring_room hakt_ring_make_room(struct hakt_ring *r) {
         wait_for_room(r);
         if (raise_limit(r))
             return HAKT_ROOM;
+        if (__atomic_load_n(&shm->stopped, __ATOMIC_RELAXED) != 0)
+            return HAKT_ROOM_COLLECTOR;
         if (collector_is_dead(shm))
             return lose_one(r, HAKT_ROOM_COLLECTOR);
         uint64_t now = __atomic_load_n(&shm->heartbeat, __ATOMIC_RELAXED);

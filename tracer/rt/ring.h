@@ -138,7 +138,7 @@ void hakt_ring_put_any(struct hakt_ring *r, unsigned op, unsigned align_log2, ui
 enum hakt_ring_room {
     HAKT_ROOM = 0,
     HAKT_ROOM_DROPPED = 1,   /* the op is lost, and counted in the slot */
-    HAKT_ROOM_COLLECTOR = 2, /* the collector is dead: nobody will ever read */
+    HAKT_ROOM_COLLECTOR = 2, /* the collector is dead or has stopped: nobody will ever read */
 };
 
 /* Binds r to slot number `slot` of shm, whose memory is accessible. */

@@ -65,11 +65,35 @@ extern HAKT_HIDDEN __thread struct hakt_ring *hakt_my_ring;
  * not know the environment yet. */
 HAKT_HIDDEN void hakt_early_start(void);
 
-/* 1 while this process records. */
-extern HAKT_HIDDEN int hakt_active;
+/* `active` is 1 while this process records, or has not found out whether it shall. */
+extern HAKT_HIDDEN struct hakt_control hakt_control;
+static inline int hakt_is_active(void) {
+    return (int)__atomic_load_n(&hakt_control.active, __ATOMIC_RELAXED);
+}
+
+/* Environment: the entry NAME=VALUE, or NULL; takes it out; takes this library out of LD_PRELOAD.
+ */
+HAKT_HIDDEN char **hakt_env(const char *name);
+HAKT_HIDDEN void hakt_env_remove(const char *name);
+HAKT_HIDDEN void hakt_env_remove_preload(void);
+
+/* Starts a collector of our own, as the environment says. 1 with the name of its memory, or 0. */
+HAKT_HIDDEN int hakt_spawn_collector(const char *output, char path[HAKT_SHM_PATH]);
+
+/* Asks the collector of the process that this one came from (and whether by exec) for one of its
+ * own. 1 with the name of its memory, or 0. */
+HAKT_HIDDEN int hakt_ask_collector(struct hakt_shm *shm, int executed, char path[HAKT_SHM_PATH]);
+
+/* The file whose malloc the program calls instead of ours, or NULL. */
+HAKT_HIDDEN const char *hakt_other_malloc(void);
 
 /* 1 once a second thread has come. */
 extern HAKT_HIDDEN int hakt_threaded;
+
+/* Publishes a memory call (enum hakt_shm_memory_op says which numbers), where the collector wants
+ * them. Keeps errno. */
+HAKT_HIDDEN HAKT_SLOW void hakt_record_memory(unsigned op, uint64_t a, uint64_t b, uint64_t c,
+                                              uint64_t d);
 
 static inline enum hakt_stamp hakt_stamp_for(int consumes) {
     if (__builtin_expect(!__atomic_load_n(&hakt_threaded, __ATOMIC_RELAXED), 1))
@@ -86,9 +110,7 @@ __attribute__((always_inline)) static inline int
 hakt_record(unsigned op, unsigned align_log2, const void *ptr, uint64_t size, int consumes) {
     struct hakt_ring *r = hakt_my_ring;
     if (!hakt_ring_has_room(r))
-        return __atomic_load_n(&hakt_active, __ATOMIC_RELAXED)
-                   ? hakt_record_slow(op, align_log2, ptr, size, consumes)
-                   : 0;
+        return hakt_is_active() ? hakt_record_slow(op, align_log2, ptr, size, consumes) : 0;
     hakt_ring_put(r, op, align_log2, (uintptr_t)ptr, size, hakt_stamp_for(consumes));
     return 1;
 }

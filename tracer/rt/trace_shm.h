@@ -5,7 +5,7 @@
  * Layout of the memfd, which the collector creates, owns and sizes; it is sparse, so only what is
  * used takes memory:
  *
- *   struct hakt_shm            one page; the collector's settings and a few counters
+ *   struct hakt_shm            pages; the collector's settings and a few counters
  *   struct hakt_shm_slot[n]    from slots_offset: one for each ring
  *   rings                      from rings_offset: n rings of ring_bytes, page-aligned
  *
@@ -29,8 +29,15 @@
 #include <stdint.h>
 
 #define HAKT_SHM_MAGIC   0x316d68736b6168ull /* "hakshm1" */
-#define HAKT_SHM_VERSION 2u
+#define HAKT_SHM_VERSION 3u
 #define HAKT_SHM_ENV     "HAKTRACE_SHM" /* names the memfd: /proc/PID/fd/N */
+#define HAKT_SHM_PATH    64             /* bytes of such a name */
+
+/* Of a library that is preloaded by itself: where the trace goes, options of `haktrace start` for
+ * its collector, separated by spaces, and the haktrace to run. */
+#define HAKT_OUTPUT_ENV  "HAKTRACE_OUTPUT"
+#define HAKT_OPTIONS_ENV "HAKTRACE_OPTIONS"
+#define HAKT_TOOL_ENV    "HAKTRACE_TOOL"
 
 /* Records that must stay free below a full ring: one for each handler that may interrupt another
  * between its look at the limit and its reservation. */
@@ -68,6 +75,18 @@ static inline uint64_t hakt_shm_commit_word(uint64_t index, unsigned op, unsigne
     return (uint64_t)(uint32_t)(index + 1) | (uint64_t)op << 32 | (uint64_t)align_log2 << 40;
 }
 
+/* The program's own memory calls, with record_mmap. Two records each: `ptr` and `size` of the first
+ * are the first two numbers of the event, those of the second, a HAKT_SHM_MORE, the others. */
+enum hakt_shm_memory_op {
+    HAKT_SHM_MMAP = 32, /* address got, length; prot | flags << 32, errno */
+    HAKT_SHM_MUNMAP,    /* address, length; 0, errno */
+    HAKT_SHM_MREMAP,    /* old address, old length; address got, new length (got 0: failed) */
+    HAKT_SHM_MADVISE,   /* address, length; advice, errno */
+    HAKT_SHM_MPROTECT,  /* address, length; prot, errno */
+    HAKT_SHM_BRK,       /* end of the heap before, after; 0, errno */
+    HAKT_SHM_MORE = 48,
+};
+
 enum hakt_shm_slot_state {
     HAKT_SLOT_FREE = 0,
     HAKT_SLOT_CLAIMED = 1,  /* a thread is setting it up */
@@ -98,6 +117,46 @@ enum hakt_shm_on_full {
     HAKT_SHM_DROP = 1,
 };
 
+/* Which processes that come of the traced one are recorded too, each by a collector of its own. */
+enum hakt_shm_follow {
+    HAKT_FOLLOW_NONE = 0,
+    HAKT_FOLLOW_FORK = 1, /* its forks */
+    HAKT_FOLLOW_EXEC = 2, /* and what any of them executes */
+};
+
+enum hakt_shm_request_state {
+    HAKT_REQUEST_FREE = 0,
+    HAKT_REQUEST_CLAIMED = 1, /* a process is writing its pid */
+    HAKT_REQUEST_ASKED = 2,
+    HAKT_REQUEST_TAKEN = 3,   /* its collector is being started */
+    HAKT_REQUEST_GRANTED = 4, /* path is valid */
+    HAKT_REQUEST_REFUSED = 5,
+};
+
+/* A process that came of the traced one asks for a collector. It frees the request again. */
+struct hakt_shm_request {
+    uint32_t state; /* enum hakt_shm_request_state; futex */
+    uint32_t pid;
+    uint32_t executed;        /* it has executed a program since it came of the recorded one */
+    char path[HAKT_SHM_PATH]; /* of its own shared memory */
+};
+#define HAKT_SHM_REQUESTS 16
+
+enum hakt_shm_command {
+    HAKT_COMMAND_NONE = 0,
+    HAKT_COMMAND_STOP = 1,
+    HAKT_COMMAND_ROTATE = 2,
+    HAKT_COMMAND_SNAPSHOT = 3, /* of a flight recorder: write the window */
+};
+
+/* For `haktrace status`; the collector's, some 20 times a second. */
+struct hakt_shm_status {
+    uint64_t started_unix_ns;
+    uint64_t ops, bytes, dropped, threads;
+    uint64_t window_bytes; /* held by a flight recorder */
+    char file[4096];
+};
+
 struct hakt_shm {
     /* Fixed before the program starts. */
     uint64_t magic;
@@ -110,20 +169,52 @@ struct hakt_shm {
     uint32_t clock;      /* enum hakt_shm_clock */
     uint32_t on_full;    /* enum hakt_shm_on_full */
     uint32_t collector_pid;
-    uint32_t pace;  /* of a burst of ops one in `pace` is stamped; 1 = all are */
-    uint32_t burst; /* raw time: stamps closer together than this are a burst */
+    uint32_t pace;         /* of a burst of ops one in `pace` is stamped; 1 = all are */
+    uint32_t burst;        /* raw time: stamps closer together than this are a burst */
+    uint32_t follow;       /* enum hakt_shm_follow */
+    uint32_t record_mmap;  /* the program's own memory calls are recorded too */
+    uint32_t collector_fd; /* this memory in the collector: /proc/COLLECTOR_PID/fd/COLLECTOR_FD */
     /* Written by the program. */
     _Alignas(64) uint32_t owner_pid; /* the one process that may write; 0 = library not loaded */
     uint32_t attach_seq;             /* raised after each slot that became ATTACHED */
     uint32_t want_slot;              /* a thread found no free slot and waits for one */
     uint32_t threads_unserved;       /* threads that went on without a ring */
     uint64_t ops_unserved;           /* ops not recorded for want of a ring */
+    uint64_t exe_dev, exe_ino;       /* of the program's file */
+    char other_malloc[256];          /* the file whose malloc is in front of ours; "" = none */
+    uint32_t requests_asked;         /* raised after each request */
+    uint32_t children_unserved;      /* that asked and got no answer */
+    struct hakt_shm_request requests[HAKT_SHM_REQUESTS];
     /* Written by both. */
     _Alignas(64) uint32_t bell; /* futex that the collector sleeps on */
     uint32_t sleeping;          /* the collector sleeps, or is about to */
     /* Written by the collector. */
     _Alignas(64) uint64_t heartbeat; /* raised every round: the collector is at work */
     uint32_t slot_hint;              /* where a free slot is likely */
+    uint32_t stopped;                /* the recording has ended: threads leave their rings */
+    /* Written by a `haktrace` that looks on. */
+    uint32_t command;      /* enum hakt_shm_command */
+    uint32_t command_done; /* the command that was carried out last */
+    struct hakt_shm_status status;
+};
+
+/*
+ * What a library that is loaded and not recording offers to `haktrace start PID`, which finds it by
+ * its magic in the library's data and reads and writes it from outside (process_vm_writev).
+ */
+#define HAKT_CONTROL_MAGIC   "haktrace-control"
+#define HAKT_CONTROL_VERSION 1u
+struct hakt_control {
+    char magic[16];
+    uint32_t version;
+    uint32_t active;     /* 1: ops go to the slow path, which joins a new generation */
+    uint32_t generation; /* raised after path was written */
+    uint32_t joined;     /* the generation joined last */
+    char path[HAKT_SHM_PATH];
+    /* Where the threads' ring states lie, so that a stop takes effect at each thread's next op:
+     * limit and end of ring i at rings + i * ring_stride + limit_offset, + end_offset. */
+    uint64_t rings;
+    uint32_t ring_count, ring_stride, limit_offset, end_offset;
 };
 
 static inline struct hakt_shm_slot *hakt_shm_slots(struct hakt_shm *shm) {

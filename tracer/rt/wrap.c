@@ -13,7 +13,7 @@
 __thread int hakt_inside;
 
 EXPORT void *malloc(size_t size) {
-    if (NESTED())
+    if (!hakt_is_active() || NESTED())
         return hakt_real.malloc(size);
     return hakt_recorded(HAKT_SHM_MALLOC, 0, hakt_real.malloc(size), size);
 }
@@ -28,7 +28,7 @@ EXPORT void *calloc(size_t n, size_t size) {
 EXPORT void free(void *p) {
     if (__builtin_expect(hakt_arena_owns(p), 0))
         return;
-    if (!NESTED())
+    if (hakt_is_active() && !NESTED())
         hakt_record(HAKT_SHM_FREE, 0, p, 0, 1);
     hakt_real.free(p);
 }
