@@ -1,0 +1,138 @@
+# A program that runs with the library: start, status, rotate, stop, again; a library that starts its own
+# collector; the flight recorder; limits; the program's own memory calls.
+set -eu
+# shellcheck source=tests/cli/haktrace-record.lib
+. "$TOP/tests/cli/haktrace-record.lib"
+
+RT=$LIB/libhaktrace.so
+started=
+trap '[ -z "$started" ] || kill $started 2>/dev/null || true' EXIT
+
+# wait_for SECONDS COMMAND...: until it succeeds
+wait_for() {
+    local tries=$(($1 * 50))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        tries=$((tries - 1))
+        [ $tries -gt 0 ] || return 1
+        sleep 0.02
+    done
+}
+ops_of() { haktrace status --json "$1" | sed -n 's/.*"ops": \([0-9]*\).*/\1/p'; }
+sound() { # FILE: verifies, nothing lost
+    "$STRESS/trace_check" "$1" >check || fail "$1 does not verify"
+    grep -qx 'total dropped 0' check && grep -qx 'total implied 0' check || fail "$1: $(grep total check)"
+}
+
+# dormant, then recorded, and twice
+LD_PRELOAD=$RT "$STRESS/trace_beat" 3 end >made & pid=$!
+started=$pid
+wait_for 5 grep -q libhaktrace "/proc/$pid/maps" || fail "the library is not loaded"
+haktrace status $pid 2>err && fail "status of a dormant one: exit code 0"
+grep -q 'not being recorded' err || fail "status of a dormant one: $(cat err)"
+haktrace start -o a.zst $pid 2>err || fail "start: exit code $?: $(cat err)"
+haktrace start -o b.zst $pid 2>err && fail "a second start was accepted"
+grep -q 'is being recorded' err || fail "a second start: $(cat err)"
+sleep 0.3
+[ "$(ops_of $pid)" -gt 10000 ] || fail "status: $(haktrace status $pid)"
+haktrace rotate $pid 2>err || fail "rotate: exit code $?: $(cat err)"
+sleep 0.2
+haktrace stop $pid 2>err || fail "stop: exit code $?: $(cat err)"
+haktrace status $pid 2>/dev/null && fail "it is still recorded after the stop"
+[ -e a.$pid.zst ] || fail "rotate made no second file: $(echo a*)"
+for f in a.zst a.$pid.zst; do
+    sound $f
+    [ "$(grep -c ' malloc 300[123] ' check)" = 3 ] || fail "$f: not all threads: $(cat check)"
+    haktrace info $f | grep -q 'ended by *the recording was stopped' || fail "$f: $(haktrace info $f | grep 'ended by')"
+done
+# of the second file, ops are a thousand pairs at a time or so: nothing goes on after the stop
+before=$(stat -c %s a.$pid.zst)
+haktrace start -q -o again.zst $pid 2>err || fail "start again: $(cat err)"
+sleep 0.2
+touch end
+wait $pid || fail "the program: exit code $?"
+started=
+wait_for 5 haktrace verify -q again.zst || fail "started again: $(haktrace verify again.zst 2>&1)"
+sound again.zst
+# what was allocated before the start is unknown, and only that
+grep -qx 'total foreign 3' check || fail "foreign: $(grep foreign check)"
+[ "$(stat -c %s a.$pid.zst)" = "$before" ] || fail "a file grew after the stop"
+haktrace start -o no.zst $pid 2>err && fail "start of a dead process"
+grep -q 'no process' err || fail "$(cat err)"
+rm -f end
+
+# stop from outside of a recording by haktrace -o: the program goes on, and its exit code is passed on
+haktrace -o l.zst -- "$STRESS/trace_beat" 2 end >made 2>err & tracer=$!
+started=$tracer
+wait_for 5 pgrep -P $tracer || fail "nothing was started"
+pid=$(pgrep -P $tracer)
+wait_for 5 haktrace status "$pid" || fail "no status"
+haktrace stop "$pid" 2>stop.err || fail "stop: $(cat stop.err)"
+kill -0 "$pid" || fail "the program ended with its recording"
+touch end
+wait $tracer || fail "exit code $?: $(cat err)"
+started=
+sound l.zst
+rm -f end
+
+# LD_PRELOAD alone: every op from the first to the last, as the program says; nothing left in its environment
+HAKTRACE_OUTPUT=$PWD/own-%n.zst LD_PRELOAD=$RT "$STRESS/trace_known" 4 500 >expected || fail "alone: exit code $?"
+wait_for 5 haktrace verify -q own-trace_known.zst || fail "alone: $(haktrace verify own-trace_known.zst 2>&1)"
+counts_equal "LD_PRELOAD alone" expected own-trace_known.zst
+haktrace info own-trace_known.zst | grep -q 'from the first op on *yes' || fail "it does not claim the whole life"
+HAKTRACE_OUTPUT=$PWD/env.zst HAKTRACE_OPTIONS='--ring-size=64KiB' LD_PRELOAD=$RT env >env.out
+! grep -e HAKTRACE -e LD_PRELOAD env.out || fail "our settings reach the program's children"
+# a collector that cannot start: the program runs as ever
+HAKTRACE_OUTPUT=/nonexistent/x.zst LD_PRELOAD=$RT "$STRESS/trace_known" 2 100 >expected || fail "no output: exit code $?"
+HAKTRACE_TOOL=/nonexistent HAKTRACE_OUTPUT=$PWD/no.zst LD_PRELOAD=$RT "$STRESS/trace_known" 2 100 >expected || fail "no tool"
+[ ! -e no.zst ] || fail "a trace without a collector"
+
+# flight recorder: at death the last ops; on SIGUSR2 and snapshot, files of their own
+haktrace -q --window=256KiB -o w.zst -- "$STRESS/trace_known" 4 2000 >expected || fail "window: exit code $?"
+sound w.zst
+ops=$(haktrace info --json w.zst | sed -n 's/^ *"ops": \([0-9]*\),.*/\1/p' | head -n 1)
+[ "$ops" -gt 4000 ] && [ "$ops" -lt 5500 ] || fail "a window of 256 KiB holds $ops ops"
+haktrace dump w.zst | grep -q '^event .*window' || fail "the trace does not say that ops were left out"
+haktrace -q --window=1s -o v.zst -- "$STRESS/trace_beat" 1 end >made & tracer=$!
+started=$tracer
+wait_for 5 pgrep -P $tracer && pid=$(pgrep -P $tracer) && wait_for 5 haktrace status "$pid" || fail "nothing was started"
+haktrace snapshot "$pid" 2>err && [ -e v.zst ] || fail "snapshot: $(cat err)"
+kill -USR2 $tracer
+wait_for 5 [ -e "v.$pid.zst" ] || fail "SIGUSR2 wrote nothing: $(echo v*)"
+touch end
+wait $tracer || fail "exit code $?"
+started=
+for f in v*.zst; do sound "$f"; done
+[ "$(echo v*.zst | wc -w)" = 3 ] || fail "files of the window: $(echo v*.zst)"
+rm -f end
+
+# limits: the program goes on to its end
+haktrace --max-size=32KiB -o s.zst -- "$BIN/bench_random_mixed" 3000000 4000 1 >out 2>err || fail "--max-size: exit code $?"
+grep -q 'Mops/s' out && grep -q 'ended by a limit' err || fail "--max-size: $(cat err)"
+[ "$(stat -c %s s.zst)" -lt 8000000 ] || fail "--max-size: $(stat -c %s s.zst) bytes"
+haktrace info s.zst | grep -q 'ended by *a limit' || fail "--max-size: $(haktrace info s.zst | grep 'ended by')"
+sound s.zst
+haktrace --max-time=100ms -o s.zst -- sh -c 'sleep 0.5; exit 3' 2>err && rc=0 || rc=$?
+[ $rc = 3 ] && grep -q 'ended by a limit' err || fail "--max-time: exit code $rc: $(cat err)"
+
+# the program's own memory calls
+haktrace -q --mmap -o m.zst -- /usr/bin/python3 -c 'import mmap
+m = mmap.mmap(-1, 123456); m.madvise(mmap.MADV_DONTNEED); m.resize(250000); m.close()' || fail "--mmap: exit code $?"
+haktrace verify -q m.zst
+haktrace dump m.zst | grep '^event' >events
+for event in 'mmap address=[0-9]* length=123456 prot=3 flags=33' 'madvise address=[0-9]* length=123456 advice=4' \
+    'mremap old_address=[0-9]* old_length=123456 address=[0-9]* length=250000' 'munmap address=[0-9]* length=250000'; do
+    grep -q "$event" events || fail "--mmap: no $event: $(cat events)"
+done
+haktrace -q -o m.zst -- /usr/bin/python3 -c 'import mmap; mmap.mmap(-1, 123456).close()'
+! haktrace dump m.zst | grep '^event' || fail "memory calls without --mmap"
+
+# a malloc of its own is said
+printf '%s\n' '#include <stddef.h>' 'static char heap[1 << 20]; static size_t at;' \
+    'void *malloc(size_t n) { void *p = heap + at; at += (n + 31) & ~15ul; return p; }' 'void free(void *p) { (void)p; }' \
+    'int main(void) { free(malloc(9)); return 0; }' >own.c
+if gcc -O0 -fno-builtin -o own own.c 2>/dev/null; then
+    haktrace -o t.zst -- ./own 2>err || fail "own malloc: exit code $?"
+    grep -q 'brings a malloc of its own, in ./own' err || fail "own malloc: $(cat err)"
+fi
+echo ok
