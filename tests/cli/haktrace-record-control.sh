@@ -41,9 +41,9 @@ haktrace stop $pid 2>err || fail "stop: exit code $?: $(cat err)"
 haktrace status $pid 2>/dev/null && fail "it is still recorded after the stop"
 [ -e a.$pid.zst ] || fail "rotate made no second file: $(echo a*)"
 for f in a.zst a.$pid.zst; do
-    sound $f
+    sound "$f"
     [ "$(grep -c ' malloc 300[123] ' check)" = 3 ] || fail "$f: not all threads: $(cat check)"
-    haktrace info $f | grep -q 'ended by *the recording was stopped' || fail "$f: $(haktrace info $f | grep 'ended by')"
+    haktrace info "$f" | grep -q 'ended by *the recording was stopped' || fail "$f: $(haktrace info "$f" | grep 'ended by')"
 done
 # of the second file, ops are a thousand pairs at a time or so: nothing goes on after the stop
 before=$(stat -c %s a.$pid.zst)
@@ -113,7 +113,7 @@ grep -q 'Mops/s' out && grep -q 'ended by a limit' err || fail "--max-size: $(ca
 haktrace info s.zst | grep -q 'ended by *a limit' || fail "--max-size: $(haktrace info s.zst | grep 'ended by')"
 sound s.zst
 haktrace --max-time=100ms -o s.zst -- sh -c 'sleep 0.5; exit 3' 2>err && rc=0 || rc=$?
-[ $rc = 3 ] && grep -q 'ended by a limit' err || fail "--max-time: exit code $rc: $(cat err)"
+[ "$rc" = 3 ] && grep -q 'ended by a limit' err || fail "--max-time: exit code $rc: $(cat err)"
 
 # the program's own memory calls
 haktrace -q --mmap -o m.zst -- /usr/bin/python3 -c 'import mmap

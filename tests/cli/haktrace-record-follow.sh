@@ -32,7 +32,7 @@ haktrace info e-sleep-*.zst | grep -q '^command  *sleep 0.1' || fail "the trace 
 
 # posix_spawn, a custom environment (then nothing can follow), the exit code of the first
 haktrace -q --follow=exec -o s.zst -- sh -c 'env -i /bin/ls / >/dev/null; exit 9' 2>err && rc=0 || rc=$?
-[ $rc = 9 ] || fail "exit code $rc, not 9: $(cat err)"
+[ "$rc" = 9 ] || fail "exit code $rc, not 9: $(cat err)"
 
 # many children at a time
 haktrace -q --follow=fork -o m.zst -- bash -c 'for i in {1..40}; do (x=(); for j in {1..300}; do x+=("$j"); done) & done; wait' 2>err ||
