@@ -202,6 +202,22 @@ void hak_spans_init(struct hak_spans *s, const struct hakp_spec *spec, uint64_t 
     tell(s, HAKP_EV_START, NULL, 0);
 }
 
+void hak_spans_release_from(struct hak_spans *s, uint32_t unit) {
+    struct hak_span *batch[HAK_SPAN_BATCH], *at = s->oldest;
+    bool any = false;
+    for (;;) {
+        unsigned n = 0;
+        for (; at != NULL && n < HAK_SPAN_BATCH; at = at->younger)
+            if (at->unit >= unit)
+                batch[n++] = at;
+        if (n == 0)
+            break;
+        any = true;
+        release_batch(s, batch, n);
+    }
+    s->released.rounds += any;
+}
+
 void hak_spans_look(struct hak_spans *s, uint64_t now_ns) {
     if (now_ns >= s->target.next_tick_ns)
         tell(s, HAKP_EV_TICK, NULL, now_ns);

@@ -136,6 +136,10 @@ void hak_spans_restart(struct hak_spans *s, uint64_t now_ns);
  * min_bytes kept out of its sight count as older than all others. */
 void hak_spans_switch(struct hak_spans *s, const struct hakp_spec *spec, uint64_t now_ns);
 
+/* Gives back all dirty spans that start at `unit` or above, by the last target's `how`, in a round
+ * of their own; the policy hears nothing. (For models of other allocators: evaluate.c.) */
+void hak_spans_release_from(struct hak_spans *s, uint32_t unit);
+
 /* Any other event (PRESSURE, OOM, THREAD_EXIT, TRIM). Returns the pages released that may
  * have been resident. */
 uint64_t hak_spans_tell(struct hak_spans *s, enum hakp_event_kind kind, uint64_t now_ns);

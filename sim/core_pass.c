@@ -12,6 +12,7 @@
 #include "sim/core_drive.h"
 #include "sim/cost_model.h"
 #include "sim/event_stream.h"
+#include "sim/models.h"
 #include "sim/os_sim.h"
 #include "sim/own_pages.h"
 #include "sim/page_books.h"
@@ -320,6 +321,11 @@ int haks_first_pass(const char *trace, struct haks_pass *pass, struct haks_strea
 
 int haks_full_run(const char *trace, const struct haks_costs *costs, const struct hakp_spec *policy,
                   struct haks_pass *pass, const volatile int *stop, struct hakc_err *err) {
+    if (haks_is_model(policy) && (int)policy->kind == HAKS_MODEL_GLIBC)
+        return hakc_fail(
+            err, HAKC_EREFUSED,
+            "model-glibc exists over events alone: the allocator has no heap whose top "
+            "it could cut");
     struct core_pass p = {
         .trace = trace, .policy = policy, .costs = costs, .stop = stop, .full = 1};
     return run_pass(&p, -1, -1, pass, err);

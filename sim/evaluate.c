@@ -8,7 +8,9 @@
 #include "alloc/spans.h"
 #include "sim/cost_model.h"
 #include "sim/event_stream.h"
+#include "sim/heap_top.h"
 #include "sim/meter.h"
+#include "sim/models.h"
 
 struct record {
     struct hak_span span;
@@ -23,6 +25,7 @@ struct eval {
     uint64_t page_size;
     struct record *rec;
     const struct haks_stream *stream;
+    struct haks_heap_top top; /* kept for model-glibc alone */
 };
 
 static const enum haks_call call_of_how[] = {
@@ -71,6 +74,8 @@ static uint64_t bring_in(struct eval *e, struct record *r, uint32_t pages) {
 /* As the allocator's pool does after it took a span. */
 static void goes_into_use(struct eval *e, struct record *r, uint32_t pages) {
     struct hak_span *s = &r->span;
+    if (e->top.used != NULL)
+        haks_heap_top_use(&e->top, s->unit, s->units);
     r->zero = s->state != HAK_SPAN_DIRTY && s->state != HAK_SPAN_LAZY;
     if (s->state == HAK_SPAN_UNMAPPED) {
         e->f->calls[HAKS_COMMIT]++;
@@ -84,6 +89,19 @@ static void goes_into_use(struct eval *e, struct record *r, uint32_t pages) {
         e->f->bytes[HAKS_POPULATE] += pages * e->page_size;
         e->f->populated_bytes += bring_in(e, r, pages) * e->page_size;
     }
+}
+
+/* model-glibc: what is free at the top of the heap goes back if it is enough; the heap ends there.
+ */
+static void trim_top(struct eval *e, const struct hak_span *span) {
+    uint32_t start;
+    haks_heap_top_free(&e->top, span->unit, span->units);
+    start = haks_heap_top_start(&e->top);
+    if (((uint64_t)(e->top.end - start) << HAK_UNIT_SHIFT) <
+        haks_glibc_trim_bytes(&e->spans.policy))
+        return;
+    hak_spans_release_from(&e->spans, start);
+    e->top.end = start;
 }
 
 static void zero(struct eval *e, struct record *r, uint32_t pages) {
@@ -131,6 +149,8 @@ static size_t run(struct eval *e, const struct haks_stream *stream) {
             break;
         case HAKS_EV_PUT:
             hak_spans_put(&e->spans, &r->span, time);
+            if (e->top.used != NULL)
+                trim_top(e, &r->span);
             break;
         case HAKS_EV_TAKEN:
             if (hak_spans_take(&e->spans, r->span.kind, time) != &r->span)
@@ -172,6 +192,11 @@ int haks_evaluate(const struct haks_stream *stream, const struct haks_pass *pass
                          "the policy places spans in its own way: events of another policy's run "
                          "do not serve; use --mode=full");
     e.rec = malloc((stream->n_spans + 1) * sizeof *e.rec);
+    if (e.rec != NULL && haks_is_model(policy) && (int)policy->kind == HAKS_MODEL_GLIBC &&
+        haks_heap_top_init(&e.top, stream->end_unit) != 0) {
+        free(e.rec);
+        e.rec = NULL;
+    }
     if (e.rec == NULL)
         return hakc_fail(err, HAKC_ENOMEM, "no memory for %zu span records", stream->n_spans);
     for (size_t i = 0; i < stream->n_spans; i++)
@@ -182,6 +207,7 @@ int haks_evaluate(const struct haks_stream *stream, const struct haks_pass *pass
     hak_spans_init(&e.spans, policy, e.page_size, release, &e);
     stopped = run(&e, stream);
     free(e.rec);
+    free(e.top.used);
     if (stopped != stream->n_events)
         return hakc_fail(err, HAKC_EREFUSED,
                          "placement depends on the policy: at op %llu another span was reused than "

@@ -136,8 +136,11 @@ static int map(int fd, const void **out, size_t *bytes, struct hakc_err *err) {
 
 static int index_units(struct haks_stream *s) {
     uint32_t top = 0;
-    for (size_t i = 0; i < s->n_spans; i++)
+    for (size_t i = 0; i < s->n_spans; i++) {
         top = s->spans[i].unit > top ? s->spans[i].unit : top;
+        if (s->spans[i].unit + s->spans[i].units > s->end_unit)
+            s->end_unit = s->spans[i].unit + s->spans[i].units;
+    }
     s->by_unit = calloc((size_t)top + 1, sizeof *s->by_unit);
     for (size_t i = 0; s->by_unit != NULL && i < s->n_spans; i++)
         s->by_unit[s->spans[i].unit] = (uint32_t)i;

@@ -51,6 +51,7 @@ struct haks_stream {
     const struct haks_event *events;
     size_t n_spans, n_events;
     uint32_t *by_unit; /* index of the span that starts there */
+    uint32_t end_unit; /* above the last unit of all spans */
 };
 
 /* Writing: one descriptor for spans, one for events, buffered. Errors are kept until the end. */

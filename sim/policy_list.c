@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/map.h"
+#include "sim/models.h"
 #include "sim/sim.h"
 #include "sim/sweep.h"
 
@@ -49,10 +50,10 @@ static int note(struct growing *g, const struct hakp_spec *spec, struct hakc_err
 static int append(void *ctx, const char *text, struct hakc_err *err) {
     struct growing *g = ctx;
     struct hakp_spec spec;
-    char why[256];
+    struct hakc_err why = {0};
     int rc;
-    if (hakp_parse(text, &spec, why, sizeof why) != 0)
-        return hakc_fail(err, HAKC_EUSAGE, "--policy: %s", why);
+    if (haks_policy_parse(text, &spec, &why) != 0)
+        return hakc_fail(err, HAKC_EUSAGE, "--policy: %s", why.msg);
     if (g->n == g->room) {
         size_t room = g->room * 2 + 16;
         struct hakp_spec *grown = realloc(g->specs, room * sizeof *grown);

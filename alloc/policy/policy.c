@@ -9,9 +9,7 @@ static const struct hakp_ops *const table[HAKP_KIND_COUNT] = {
     [HAKP_PRESSURE] = &hakp_pressure,
 };
 
-const struct hakp_ops *hakp_ops_of(unsigned kind) {
-    return table[kind];
-}
+const struct hakp_catalogue hakp_own = {table, HAKP_KIND_COUNT, hakp_keys, HAKP_KEYS};
 
 const char *hakp_name(unsigned kind) {
     return kind < HAKP_KIND_COUNT ? table[kind]->name : NULL;
@@ -56,7 +54,7 @@ void hakp_event(struct hakp_policy *p, const struct hakp_event *ev, struct hakp_
                                 .how = p->spec.how,
                                 .next_tick_ns = UINT64_MAX,
                                 .cache_bytes = UINT64_MAX};
-    table[p->spec.kind]->answer(p, ev, out);
+    hakp_catalogue_of(&p->spec)->ops[p->spec.kind]->answer(p, ev, out);
     out->populate |= p->spec.populate != 0;
     out->huge_pages |= p->spec.huge != 0;
     /* Survival, and the program's own wish, stand above every policy. */

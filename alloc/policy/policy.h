@@ -41,9 +41,12 @@ enum hakp_how {
     HAKP_UNMAP = 2,    /* the mapping goes too */
 };
 
+struct hakp_catalogue; /* policy_kinds.h */
+
 /* A policy with its parameters, as one string names it: "partial:n=100,how=free". Which policy
  * takes which of them stands in policy_keys.c; what a policy does not take is 0. */
 struct hakp_spec {
+    const struct hakp_catalogue *catalogue; /* whose kind it is; NULL: libhakmem's own policies */
     enum hakp_kind kind;
     enum hakp_how how;
     uint64_t n;  /* spans: partial, to gather; bounce, to keep of a kind. pressure: percent */

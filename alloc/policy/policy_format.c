@@ -66,11 +66,13 @@ static void put_value(struct out *o, enum hakp_type type, uint64_t v) {
 
 int hakp_format(const struct hakp_spec *spec, char *buf, size_t len) {
     struct out o = {buf, len, 0};
+    const struct hakp_catalogue *of = hakp_catalogue_of(spec);
     const struct hakp_key *k;
     char sep = ':';
 
-    put(&o, hakp_ops_of(spec->kind)->name);
-    for (unsigned i = 0; (k = hakp_key_at(i)) != NULL; i++) {
+    put(&o, of->ops[spec->kind]->name);
+    for (unsigned i = 0; i < of->n_keys; i++) {
+        k = &of->keys[i];
         uint64_t v = hakp_key_get(k, spec);
         if (!hakp_key_of(k, spec->kind) || (!k->main && v == k->standard))
             continue;

@@ -20,7 +20,7 @@
 #define A_HOW      "it must be dontneed, free or unmap"
 
 /* clang-format off */
-static const struct hakp_key keys[] = {
+const struct hakp_key hakp_keys[HAKP_KEYS] = {
     {"n",    HAKP_T_COUNT,    BIT(HAKP_PARTIAL), offsetof(struct hakp_spec, n), true,
      100, 1, UINT32_MAX, A_COUNT},
     {"n",    HAKP_T_COUNT,    BIT(HAKP_BOUNCE),  offsetof(struct hakp_spec, n), true,
@@ -51,10 +51,6 @@ static const struct hakp_key keys[] = {
      0, 0, 1, A_SWITCH},
 };
 /* clang-format on */
-
-const struct hakp_key *hakp_key_at(unsigned i) {
-    return i < sizeof keys / sizeof keys[0] ? &keys[i] : NULL;
-}
 
 static void *field(const struct hakp_key *k, struct hakp_spec *spec) {
     return (char *)spec + k->at;

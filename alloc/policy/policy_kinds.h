@@ -22,9 +22,6 @@ struct hakp_ops {
 extern const struct hakp_ops hakp_eager, hakp_never, hakp_partial, hakp_decay, hakp_delay,
     hakp_demand, hakp_bounce, hakp_report_2025, hakp_pressure;
 
-/* The row of a kind; kind must be valid. */
-const struct hakp_ops *hakp_ops_of(unsigned kind);
-
 /* "dontneed", "free", "unmap"; NULL past the last. */
 const char *hakp_how_name(unsigned how);
 
@@ -50,8 +47,26 @@ struct hakp_key {
     const char *must;     /* what a value must be, for messages: "it must be ..." */
 };
 
-/* Row i; NULL past the last. */
-const struct hakp_key *hakp_key_at(unsigned i);
+#define HAKP_KEYS 14
+extern const struct hakp_key hakp_keys[HAKP_KEYS];
+
+/* A set of policies with their keys. libhakmem has one, and hakp_parse knows no other; a host may
+ * bring one of its own (the simulator's models of other allocators), whose kinds count from 0. */
+struct hakp_catalogue {
+    const struct hakp_ops *const *ops;
+    unsigned n_kinds;
+    const struct hakp_key *keys;
+    unsigned n_keys;
+};
+extern const struct hakp_catalogue hakp_own;
+
+static inline const struct hakp_catalogue *hakp_catalogue_of(const struct hakp_spec *spec) {
+    return spec->catalogue != NULL ? spec->catalogue : &hakp_own;
+}
+
+/* As hakp_parse, of the policies of a catalogue. */
+int hakp_parse_from(const struct hakp_catalogue *from, const char *text, struct hakp_spec *spec,
+                    char *why, size_t why_len);
 
 static inline bool hakp_key_of(const struct hakp_key *k, unsigned kind) {
     return k->kinds >> kind & 1;

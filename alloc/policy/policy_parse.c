@@ -129,9 +129,10 @@ static int set(struct hakp_spec *spec, const struct hakp_key *k, struct word val
 }
 
 /* The row of the policy's key of that name, or its main one (name NULL); *bit: which row. */
-static const struct hakp_key *find(unsigned kind, const struct word *name, uint32_t *bit) {
-    const struct hakp_key *k;
-    for (unsigned i = 0; (k = hakp_key_at(i)) != NULL; i++) {
+static const struct hakp_key *find(const struct hakp_catalogue *from, unsigned kind,
+                                   const struct word *name, uint32_t *bit) {
+    for (unsigned i = 0; i < from->n_keys; i++) {
+        const struct hakp_key *k = &from->keys[i];
         if (hakp_key_of(k, kind) && (name != NULL ? is(*name, k->name) : k->main)) {
             *bit = 1u << i;
             return k;
@@ -140,11 +141,12 @@ static const struct hakp_key *find(unsigned kind, const struct word *name, uint3
     return NULL;
 }
 
-static int unknown_key(unsigned kind, struct word key, struct why *why) {
-    const struct hakp_key *k;
+static int unknown_key(const struct hakp_catalogue *from, unsigned kind, struct word key,
+                       struct why *why) {
     const char *sep = "";
     fail(why, "unknown key ", key, ": known are ");
-    for (unsigned i = 0; (k = hakp_key_at(i)) != NULL; i++) {
+    for (unsigned i = 0; i < from->n_keys; i++) {
+        const struct hakp_key *k = &from->keys[i];
         if (!hakp_key_of(k, kind))
             continue;
         say(why, sep);
@@ -155,8 +157,8 @@ static int unknown_key(unsigned kind, struct word key, struct why *why) {
 }
 
 /* One item between commas: key=value, or, as the first, the main parameter's value alone. */
-static int parse_item(struct hakp_spec *spec, struct word item, bool first, uint32_t *seen,
-                      struct why *why) {
+static int parse_item(const struct hakp_catalogue *from, struct hakp_spec *spec, struct word item,
+                      bool first, uint32_t *seen, struct why *why) {
     struct word key = item, value = item;
     const struct hakp_key *k;
     uint32_t bit = 0;
@@ -165,14 +167,14 @@ static int parse_item(struct hakp_spec *spec, struct word item, bool first, uint
     while (key.end < item.end && *key.end != '=')
         key.end++;
     if (key.end == item.end) {
-        k = first ? find(spec->kind, NULL, &bit) : NULL;
+        k = first ? find(from, spec->kind, NULL, &bit) : NULL;
         if (k == NULL)
             return fail(why, "", item, " is not of the form key=value");
     } else {
         value.at = key.end + 1;
-        k = find(spec->kind, &key, &bit);
+        k = find(from, spec->kind, &key, &bit);
         if (k == NULL)
-            return unknown_key(spec->kind, key, why);
+            return unknown_key(from, spec->kind, key, why);
         if (*seen & bit)
             return fail(why, "key ", key, " is given twice");
     }
@@ -180,26 +182,32 @@ static int parse_item(struct hakp_spec *spec, struct word item, bool first, uint
     return set(spec, k, value, why);
 }
 
-static int parse_name(struct hakp_spec *spec, struct word name, struct why *why) {
-    const struct hakp_key *k;
-    for (unsigned kind = 0; kind < HAKP_KIND_COUNT; kind++) {
-        if (is(name, hakp_name(kind))) {
-            *spec = (struct hakp_spec){.kind = (enum hakp_kind)kind};
-            for (unsigned i = 0; (k = hakp_key_at(i)) != NULL; i++)
-                if (hakp_key_of(k, kind))
-                    hakp_key_set(k, spec, k->standard);
+static int parse_name(const struct hakp_catalogue *from, struct hakp_spec *spec, struct word name,
+                      struct why *why) {
+    for (unsigned kind = 0; kind < from->n_kinds; kind++) {
+        if (is(name, from->ops[kind]->name)) {
+            *spec = (struct hakp_spec){.catalogue = from == &hakp_own ? NULL : from,
+                                       .kind = (enum hakp_kind)kind};
+            for (unsigned i = 0; i < from->n_keys; i++)
+                if (hakp_key_of(&from->keys[i], kind))
+                    hakp_key_set(&from->keys[i], spec, from->keys[i].standard);
             return 0;
         }
     }
     fail(why, "unknown policy ", name, ": known are ");
-    for (unsigned kind = 0; kind < HAKP_KIND_COUNT; kind++) {
+    for (unsigned kind = 0; kind < from->n_kinds; kind++) {
         say(why, kind > 0 ? ", " : "");
-        say(why, hakp_name(kind));
+        say(why, from->ops[kind]->name);
     }
     return -1;
 }
 
-int hakp_parse(const char *text, struct hakp_spec *spec, char *why_buf, size_t why_len) {
+int hakp_parse(const char *text, struct hakp_spec *spec, char *why, size_t why_len) {
+    return hakp_parse_from(&hakp_own, text, spec, why, why_len);
+}
+
+int hakp_parse_from(const struct hakp_catalogue *from, const char *text, struct hakp_spec *spec,
+                    char *why_buf, size_t why_len) {
     struct why why = {why_buf, why_buf != NULL ? why_len : 0, 0};
     struct hakp_spec out;
     struct word w = {text, text};
@@ -207,7 +215,7 @@ int hakp_parse(const char *text, struct hakp_spec *spec, char *why_buf, size_t w
 
     while (*w.end != '\0' && *w.end != ':')
         w.end++;
-    if (parse_name(&out, w, &why) != 0)
+    if (parse_name(from, &out, w, &why) != 0)
         return -1;
     for (bool first = true; *w.end != '\0'; first = false) {
         w.at = ++w.end; /* past ':' or ',' */
@@ -215,7 +223,7 @@ int hakp_parse(const char *text, struct hakp_spec *spec, char *why_buf, size_t w
             w.end++;
         if (w.at == w.end)
             return fail(&why, "empty parameter in ", (struct word){text, w.end}, "");
-        if (parse_item(&out, w, first, &seen, &why) != 0)
+        if (parse_item(from, &out, w, first, &seen, &why) != 0)
             return -1;
     }
     *spec = out;

@@ -100,4 +100,16 @@ for p in both["policies"]:
     parts = sum(p[c + "_cost_ns"] for c in ("fault", "release", "map", "populate", "move"))
     assert p["predicted_cost_ns"] == parts > 0, p
 END
+
+# The models of other allocators' rules are no policies of libhakmem's, and agree with full runs.
+models=model-mimalloc:1,model-jemalloc:ms=20,model-tcmalloc:ms=100,how=free
+haksim python.zst --no-db --check-full -p $models >out || fail "models: $(cat out)"
+grep -q '^model-jemalloc:ms=20 *full ' out || fail "models: $(cat out)"
+haksim python.zst --no-db -p model-glibc | grep -q '^model-glibc:trim=128KiB *events ' || fail glibc
+rc=0
+haksim python.zst --no-db --mode=full -p model-glibc >out 2>err || rc=$?
+[ $rc = 1 ] && grep -q 'events alone' err || fail "model-glibc in full: $rc"
+rc=0
+hakreplay python.zst --no-db --alloc=hakmem --policy=model-glibc >out 2>err || rc=$?
+[ $rc = 2 ] && grep -q 'unknown policy "model-glibc"' err || fail "hakreplay takes a model: $rc"
 echo "ok haksim-check"
