@@ -45,6 +45,10 @@ void *hak_unit_addr(uint32_t unit) {
     return (void *)(a->base + ((uintptr_t)(unit - a->first_unit) << HAK_UNIT_SHIFT));
 }
 
+static bool hak_unit_is_super(uint32_t unit) {
+    return ((uintptr_t)hak_unit_addr(unit) & (HAK_SUPER - 1)) == 0;
+}
+
 static size_t round_up(size_t n, size_t to) {
     return (n + to - 1) / to * to;
 }
@@ -99,8 +103,6 @@ static int arena_commit(struct hak_arena *a, uint32_t units) {
         if (rc)
             return rc;
         a->committed = (uint32_t)(want / HAK_UNIT);
-        if (hak_pool_wants_huge())
-            hak_os_huge((void *)(a->base + have), want - have); /* a wish */
     }
     return 0;
 }
@@ -137,10 +139,19 @@ void hak_arena_init(void) {
     hak_hot.meta = arenas[0].meta;
 }
 
+/* What holds whole huge pages begins with one, where there is room: the units before it are lost,
+ * which costs address space alone. */
+static struct hak_slab *arena_take_aligned(struct hak_arena *a, uint32_t units) {
+    uint32_t skip = -a->top % HAK_SUPER_UNITS, left = a->units - a->top;
+    if (units >= 2 * HAK_SUPER_UNITS && skip && skip <= left && units <= left - skip)
+        arena_take(a, skip);
+    return arena_take(a, units);
+}
+
 struct hak_slab *hak_arena_grow(uint32_t units) {
     bool refused = false;
     for (unsigned i = narenas; i-- > 0;) {
-        struct hak_slab *s = arena_take(&arenas[i], units);
+        struct hak_slab *s = arena_take_aligned(&arenas[i], units);
         if (s)
             return s;
         refused |= units <= arenas[i].units - arenas[i].top;
@@ -149,6 +160,40 @@ struct hak_slab *hak_arena_grow(uint32_t units) {
         return NULL;
     struct hak_arena *a = arena_reserve(units);
     return a ? arena_take(a, units) : NULL;
+}
+
+/* The units of small slabs come a SuperSlab at a time: what lies in one is touched in turn, so that
+ * it may be one huge page, and its metadata is one page. What is left of a SuperSlab above the last
+ * large span goes first. */
+static struct {
+    struct hak_slab *next;
+    uint32_t left;
+} smalls;
+
+static void smalls_refill(void) {
+    const struct hak_arena *a = narenas ? &arenas[narenas - 1] : NULL;
+    uint32_t n = a ? HAK_SUPER_UNITS - a->top % HAK_SUPER_UNITS : HAK_SUPER_UNITS;
+    struct hak_slab *s = hak_arena_grow(n);
+    if (!s) /* memory or address space is short */
+        s = hak_arena_grow(n = 1);
+    for (uint32_t i = 1; s && i < n; i++) {
+        s[i].span.unit = s->span.unit + i;
+        s[i].span.units = 1;
+    }
+    if (s)
+        s->span.units = 1;
+    smalls.next = s;
+    smalls.left = s ? n : 0;
+}
+
+struct hak_slab *hak_arena_grow_small(bool *super) {
+    if (!smalls.left)
+        smalls_refill();
+    *super = smalls.left == HAK_SUPER_UNITS && hak_unit_is_super(smalls.next->span.unit);
+    if (!smalls.left)
+        return NULL;
+    smalls.left--;
+    return smalls.next++;
 }
 
 void *hak_arena_record(size_t bytes) {

@@ -108,8 +108,9 @@ void hak_heap_free_slow(void *p, struct hak_heap *h) {
         hak_os_die("free(): pointer was not allocated here", p);
     switch (s->use) {
     case HAK_UNIT_SLAB:
-        if (unlikely(hak_slab_abandoned(s)) && h != &hak_empty_heap)
-            hak_slab_adopt(h, s - s->back);
+        if (unlikely(hak_slab_abandoned(s)) && h != &hak_empty_heap &&
+            hak_slab_free_abandoned(h, s - s->back, p))
+            return;
         if (hak_slab_owner(s) == h) {
             struct hak_bin *bin = (struct hak_bin *)((char *)h + s->bin_off);
             *(void **)p = bin->list;

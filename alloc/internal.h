@@ -12,6 +12,7 @@
 
 #define HAK_UNIT         ((size_t)1 << HAK_UNIT_SHIFT)
 #define HAK_SUPER        ((size_t)2 << 20) /* SuperSlab: what the arena commits at least */
+#define HAK_SUPER_UNITS  ((uint32_t)(HAK_SUPER / HAK_UNIT))
 #define HAK_SMALL_UNITS  1u
 #define HAK_MEDIUM_UNITS 8u
 
@@ -74,6 +75,7 @@ struct hak_heap {
     struct hak_heap *next;              /* all heaps */
     struct hak_heap *next_retired, *prev_retired;
     _Atomic(enum hak_heap_state) state; /* changes under the pool lock */
+    uint32_t units;                     /* of the slabs it owns */
     uint32_t refills;                   /* since the pool looked at the clock last */
     uint32_t number;                    /* of the heap, from 0 */
 };
@@ -110,6 +112,8 @@ struct hak_slab *hak_unit_slab(uint32_t unit);
 void *hak_unit_addr(uint32_t unit);
 /* Fresh, committed units in a row; under the pool lock. NULL: no memory. */
 struct hak_slab *hak_arena_grow(uint32_t units);
+/* One unit, next to others that were got so. *super: it begins a whole SuperSlab of them. */
+struct hak_slab *hak_arena_grow_small(bool *super);
 /* Zeroed memory for the allocator's own records, never given back; under the pool lock. */
 void *hak_arena_record(size_t bytes);
 uint64_t hak_arena_committed(void);
@@ -121,11 +125,11 @@ struct hak_slab *hak_arena_next(uint32_t *cursor);
  * two, mappings that come and go. Set once, by hak_core_init; read on slow paths only. */
 extern bool hak_supers __attribute__((visibility("hidden")));
 void hak_pool_lock(void);
-/* The policy asks for huge pages over new address space; under the lock. */
-bool hak_pool_wants_huge(void);
 void hak_pool_unlock(void);
-/* A span for `pages` pages: the head of its units, state used. *zero: its contents are zero. */
-struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bool *zero);
+/* A span for `pages` pages: the head of its units, state used. held: bytes that who asks holds with
+ * it, slabs or this object. *zero: its contents are zero. */
+struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, uint64_t held,
+                               bool *zero);
 void hak_pool_put(struct hak_slab *head);
 /* For slow paths that do not come to the pool: tells the policy where its time has come. Cheap, but
  * it reads the clock if the policy goes by time. */
@@ -161,8 +165,11 @@ void hak_slab_return(struct hak_heap *h, void *list);
 /* A block of a slab that another heap owns. */
 void hak_slab_remote_free(struct hak_slab *head, void *p);
 /* h, a thread's own heap, frees a block of a slab whose owner has retired: nobody else would look
- * after what is freed there, so the slab becomes h's. False: it was another's already. */
-bool hak_slab_adopt(struct hak_heap *h, struct hak_slab *head);
+ * after what is freed there. True: it went back to the slab, and the slab, if that was its last, to
+ * the pool. A slab without a free block becomes h's instead, for what is freed there next; other
+ * slabs stay, as the next thread's allocations will want their blocks. False: p is still to be
+ * freed. */
+bool hak_slab_free_abandoned(struct hak_heap *h, struct hak_slab *head, void *p);
 /* Takes in what others have freed. */
 void hak_slab_collect(struct hak_heap *h);
 

@@ -9,6 +9,10 @@
 
 bool hak_supers;
 
+/* Mappings that huge pages may cut the arenas into; a process may have 65,530 (vm.max_map_count).
+ */
+#define HUGE_MOST 8192
+
 static pthread_mutex_t lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 static struct hak_spans spans;
 static _Atomic(uint64_t) virtual_now = UINT64_MAX;
@@ -68,10 +72,6 @@ static void observe(enum hak_span_event ev, const struct hak_span *span, uint32_
         observer(observer_ctx, ev, span, pages);
 }
 
-bool hak_pool_wants_huge(void) {
-    return spans.target.huge_pages;
-}
-
 static struct hak_slab *slab_of_span(struct hak_span *span) {
     return (struct hak_slab *)((char *)span - offsetof(struct hak_slab, span));
 }
@@ -123,14 +123,51 @@ static int remap(struct hak_span *span) {
     return map(p, bytes);
 }
 
-static struct hak_slab *take_fresh(unsigned kind, uint32_t units) {
-    struct hak_slab *s = hak_arena_grow(units);
+/* Fresh address space becomes huge pages where it will be used from end to end: a SuperSlab of
+ * small slabs, and a large object but for a tail of less than half a huge page. Who asks must hold
+ * some memory already (the policy's huge=), or what lies idle in them would outweigh what is saved.
+ * All of a huge page comes in at its first touch, so it counts as used. */
+static void ask_for_huge(struct hak_slab *s, unsigned kind, uint64_t pages, uint64_t held,
+                         bool super) {
+    static uint32_t asked;
+    static char *end, *super_end;
+    uint64_t page = hak_os_page_size(), least = spans.target.huge_bytes;
+    char *p = hak_unit_addr(s->span.unit), *from = p, *to = p + HAK_SUPER;
+    if (kind == HAK_KIND_SMALL && !super) {
+        if (p < super_end)
+            s->span.used_pages = (uint32_t)(HAK_UNIT / page);
+        return;
+    }
+    if (kind >= HAK_KIND_LARGE) {
+        from = (char *)(((uintptr_t)p + HAK_SUPER - 1) & ~(HAK_SUPER - 1));
+        to = (char *)(((uintptr_t)p + pages * page + HAK_SUPER / 2) & ~(HAK_SUPER - 1));
+    }
+    super_end = super ? p : super_end;
+    if (!least || held < least || kind == HAK_KIND_MEDIUM || from >= to || asked == HUGE_MOST)
+        return;
+    asked += from != end; /* neighbours are one mapping */
+    end = to;
+    hak_os_huge(from, (size_t)(to - from));
+    super_end = super ? to : super_end;
+    s->span.used_pages = (uint32_t)((super ? HAK_UNIT : (size_t)(to - p)) / page);
+}
+
+static struct hak_slab *arena_grow(unsigned kind, uint32_t units, bool *super) {
+    *super = false;
+    return kind == HAK_KIND_SMALL ? hak_arena_grow_small(super) : hak_arena_grow(units);
+}
+
+static struct hak_slab *take_fresh(uint64_t pages, unsigned kind, uint32_t units, uint64_t held) {
+    bool super;
+    struct hak_slab *s = arena_grow(kind, units, &super);
     if (!s) {
         hak_spans_tell(&spans, HAKP_EV_OOM, now());
-        s = hak_arena_grow(units);
+        s = arena_grow(kind, units, &super);
     }
-    if (s)
+    if (s) {
         s->span.kind = (uint16_t)kind;
+        ask_for_huge(s, kind, pages, held, super);
+    }
     return s;
 }
 
@@ -170,13 +207,14 @@ static struct hak_span *take_near(unsigned kind, uint32_t units) {
     return take_between(kind, kind >= HAK_KIND_LARGE ? kind + HAK_KINDS_NEAR : kind, units);
 }
 
-struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bool *zero) {
+struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, uint64_t held,
+                               bool *zero) {
     struct hak_slab *s = NULL;
     *zero = false;
     hak_pool_lock();
     struct hak_span *span = take_near(kind, units);
     if (!span) {
-        s = take_fresh(kind, units);
+        s = take_fresh(pages, kind, units, held);
         span = s ? NULL : take_between(kind + 1, HAK_SPAN_KINDS, units);
     }
     if (span) {

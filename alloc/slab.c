@@ -40,7 +40,8 @@ static struct hak_slab *slab_new(struct hak_heap *h, unsigned c) {
     bool zero;
     if (unlikely(hak_supers))
         kind = hak_span_kind(HAK_SUPER / page, page, &units);
-    struct hak_slab *s = hak_pool_take(units * HAK_UNIT / page, kind, units, &zero);
+    struct hak_slab *s =
+        hak_pool_take(units * HAK_UNIT / page, kind, units, h->units * HAK_UNIT, &zero);
     if (!s)
         return NULL;
     for (uint32_t i = 0; i < units; i++) {
@@ -53,6 +54,7 @@ static struct hak_slab *slab_new(struct hak_heap *h, unsigned c) {
     s->block_size = (uint32_t)size;
     s->capacity = (uint32_t)(units * HAK_UNIT / size);
     set_owner(s, h);
+    h->units += s->span.units;
     avail_link(h, c, s);
     return s;
 }
@@ -63,6 +65,7 @@ static void slab_release(struct hak_heap *h, struct hak_slab *s) {
         avail_unlink(h, hak_slab_class(s), s);
     uint32_t units = s->span.units;
     set_owner(s, NULL);
+    h->units -= units;
     for (uint32_t i = 0; i < units; i++) {
         s[i].use = HAK_UNIT_FREE;
         s[i].bin_off = 0;
@@ -124,30 +127,13 @@ static struct hak_slab *steal(struct hak_heap *h, unsigned c) {
         if (s) {
             avail_unlink(r, c, s);
             set_owner(s, h);
+            r->units -= s->span.units;
+            h->units += s->span.units;
             avail_link(h, c, s);
         }
         hak_pool_push_retired(r);
     }
     return s;
-}
-
-bool hak_slab_adopt(struct hak_heap *h, struct hak_slab *head) {
-    struct hak_heap *r = hak_slab_owner(head);
-    if (!hak_pool_take_retired(r))
-        return false;
-    hak_slab_collect(r);
-    bool ours = hak_slab_owner(head) == r; /* a block of it is in use: it was not released */
-    if (ours) {
-        unsigned c = hak_slab_class(head);
-        bool available = head->available;
-        if (available)
-            avail_unlink(r, c, head);
-        set_owner(head, h);
-        if (available)
-            avail_link(h, c, head);
-    }
-    hak_pool_push_retired(r);
-    return ours;
 }
 
 void *hak_slab_refill(struct hak_heap *h, unsigned c, uint32_t most, uint32_t *n) {
@@ -243,4 +229,24 @@ void hak_slab_collect(struct hak_heap *h) {
         }
         s = next;
     }
+}
+
+bool hak_slab_free_abandoned(struct hak_heap *h, struct hak_slab *head, void *p) {
+    struct hak_heap *r = hak_slab_owner(head);
+    if (!hak_pool_take_retired(r))
+        return false;
+    hak_slab_collect(r);
+    bool back = false;
+    if (hak_slab_owner(head) == r) { /* p is in use, so it was not released */
+        back = head->available;
+        if (back) {
+            slab_push(r, head, p, p, 1);
+        } else {
+            set_owner(head, h);
+            r->units -= head->span.units;
+            h->units += head->span.units;
+        }
+    }
+    hak_pool_push_retired(r);
+    return back;
 }

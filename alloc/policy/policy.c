@@ -44,7 +44,7 @@ bool hakp_own_placement(const struct hakp_spec *spec) {
     struct hakp_target t;
     hakp_init(&p, spec);
     hakp_event(&p, &(struct hakp_event){.kind = HAKP_EV_START, .page_size = 4096}, &t);
-    return t.supers || t.huge_pages || t.cache_bytes != UINT64_MAX;
+    return t.supers || t.huge_bytes || t.cache_bytes != UINT64_MAX;
 }
 
 void hakp_event(struct hakp_policy *p, const struct hakp_event *ev, struct hakp_target *out) {
@@ -52,11 +52,11 @@ void hakp_event(struct hakp_policy *p, const struct hakp_event *ev, struct hakp_
                                 .max_age_ns = UINT64_MAX,
                                 .kind_spans = UINT64_MAX,
                                 .how = p->spec.how,
+                                .huge_bytes = p->spec.huge_bytes,
                                 .next_tick_ns = UINT64_MAX,
                                 .cache_bytes = UINT64_MAX};
     hakp_catalogue_of(&p->spec)->ops[p->spec.kind]->answer(p, ev, out);
     out->populate |= p->spec.populate != 0;
-    out->huge_pages |= p->spec.huge != 0;
     /* Survival, and the program's own wish, stand above every policy. */
     if (ev->kind == HAKP_EV_OOM || ev->kind == HAKP_EV_TRIM)
         out->keep_pages = 0;

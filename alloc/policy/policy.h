@@ -53,12 +53,12 @@ struct hakp_spec {
     uint64_t ns; /* decay, delay, demand, pressure: the time in their description */
     uint64_t max_bytes;  /* more dirty bytes than this start a round as well (0 = no such limit) */
     uint64_t keep_bytes; /* dirty bytes that stay, the youngest */
+    uint64_t huge_bytes; /* who holds so much gets huge pages where they fit (0 = nobody) */
     uint64_t min_bytes;  /* spans of less address space than this are never given back, not even at
                             TRIM or OOM (0 = all may be) */
     uint64_t stall; /* pressure: percent of time that tasks may wait for memory (0 = no matter) */
     uint64_t rss_bytes; /* pressure: what active and dirty pages may come to (0 = no such limit) */
     uint64_t populate;  /* 1: bring a span's pages in when it goes into use */
-    uint64_t huge;      /* 1: ask for huge pages over new address space */
 };
 
 /* How short memory is, as the host last saw it; 0 = not known, or no limit. */
@@ -107,12 +107,13 @@ struct hakp_target {
     uint64_t next_tick_ns; /* to be told of an event at or after this time, of TICK if there is no
                               other (UINT64_MAX = never) */
     bool populate;         /* MADV_POPULATE_WRITE a span at acquisition */
-    bool huge_pages;       /* MADV_HUGEPAGE on new SuperSlabs */
-    bool supers;           /* START: each size class, in powers of two, lives in 2 MiB SuperSlabs of
-                              its own, whose mapping comes and goes with them (report-2025). What the
-                              host's first START says holds for the process */
-    uint64_t cache_bytes;  /* what each thread may cache of a size class's free blocks
-                                (0 = nothing, UINT64_MAX = the host's own default) */
+    uint64_t huge_bytes;  /* MADV_HUGEPAGE on fresh SuperSlabs for a thread whose slabs are so much,
+                             and on fresh large objects of that size (0 = never) */
+    bool supers;          /* START: each size class, in powers of two, lives in 2 MiB SuperSlabs of
+                             its own, whose mapping comes and goes with them (report-2025). What the
+                             host's first START says holds for the process */
+    uint64_t cache_bytes; /* what each thread may cache of a size class's free blocks
+                               (0 = nothing, UINT64_MAX = the host's own default) */
 };
 
 #define HAKP_STATE 72

@@ -47,8 +47,8 @@ const struct hakp_key hakp_keys[HAKP_KEYS] = {
      0, 0, UINT64_MAX, A_SIZE},
     {"populate", HAKP_T_COUNT, ALL & ~REPORT,    offsetof(struct hakp_spec, populate), false,
      0, 0, 1, A_SWITCH},
-    {"huge", HAKP_T_COUNT,    ALL,               offsetof(struct hakp_spec, huge), false,
-     0, 0, 1, A_SWITCH},
+    {"huge", HAKP_T_BYTES,    ALL,               offsetof(struct hakp_spec, huge_bytes), false,
+     0, 0, UINT64_MAX, A_SIZE},
 };
 /* clang-format on */
 

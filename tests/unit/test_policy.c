@@ -64,8 +64,8 @@ static void test_canonical(void **state) {
         {"bounce:7,max=3MiB", "bounce:n=7,max=3MiB"},
         {"report-2025", "report-2025"},
         {"pressure", "pressure:pct=80"},
-        {"pressure:90,stall=0,ms=1s,rss=1GiB,huge=1",
-         "pressure:pct=90,stall=0,ms=1000,rss=1GiB,huge=1"},
+        {"pressure:90,stall=0,ms=1s,rss=1GiB,huge=8MiB",
+         "pressure:pct=90,stall=0,ms=1000,rss=1GiB,huge=8MiB"},
         {"eager:populate=0", "eager"},
         {"eager:populate=1", "eager:populate=1"},
         {"report-2025:how=unmap", "report-2025"},
@@ -151,7 +151,7 @@ static void test_rejects(void **state) {
         {"pressure:101", "\"101\""},
         {"pressure:0", "\"0\""},
         {"pressure:stall=101", "\"101\""},
-        {"never:huge=2", "\"2\""},
+        {"never:huge=two", "\"two\""},
         {"never:rss=1MiB", "\"rss\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -203,7 +203,7 @@ static void run_steps(const char *text, const struct step *steps, size_t n) {
         assert_int_equal(t.next_tick_ns, ALL);
         assert_int_equal(t.cache_bytes, ALL);
         assert_false(t.populate);
-        assert_false(t.huge_pages);
+        assert_int_equal(t.huge_bytes, 0);
     }
 }
 #define RUN(text, steps) run_steps(text, steps, sizeof steps / sizeof steps[0])
@@ -600,12 +600,12 @@ static void test_pressure_own_size(void **state) {
 static void test_keys_of_all(void **state) {
     (void)state;
     struct host h;
-    host_start(&h, "never:populate=1,huge=1");
+    host_start(&h, "never:populate=1,huge=8MiB");
     host_tell(&h, HAKP_EV_START, 0, 0);
-    assert_true(h.t.populate && h.t.huge_pages && hakp_own_placement(&h.p.spec));
+    assert_true(h.t.populate && h.t.huge_bytes == 8 << 20 && hakp_own_placement(&h.p.spec));
     host_start(&h, "eager:populate=1");
     host_tell(&h, HAKP_EV_START, 0, 0);
-    assert_true(h.t.populate && !h.t.huge_pages && !hakp_own_placement(&h.p.spec));
+    assert_true(h.t.populate && !h.t.huge_bytes && !hakp_own_placement(&h.p.spec));
 }
 
 static void test_report_2025(void **state) {

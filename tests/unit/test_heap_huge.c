@@ -1,0 +1,216 @@
+/*
+ * What asks for huge pages, under the policies' key huge=, and what does not. This program brings
+ * its own os.h functions, so libhakos is not linked.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "alloc/heap.h"
+#include "alloc/os.h"
+
+#define SUPER ((size_t)2 << 20)
+#define MIB   ((size_t)1 << 20)
+
+enum { MOST = 1000 };
+static struct {
+    char *p;
+    size_t bytes;
+} asked[MOST];
+static unsigned nasked;
+
+int hak_os_huge(void *p, size_t bytes) {
+    if (nasked < MOST) {
+        asked[nasked].p = p;
+        asked[nasked].bytes = bytes;
+    }
+    nasked++;
+    return 0;
+}
+
+int hak_os_reserve(size_t bytes, size_t align, void **out) {
+    char *p =
+        mmap(NULL, bytes + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return errno;
+    *out = (void *)(((uintptr_t)p + align - 1) & ~(align - 1));
+    return 0;
+}
+
+int hak_os_commit(void *p, size_t bytes) {
+    return mprotect(p, bytes, PROT_READ | PROT_WRITE) ? errno : 0;
+}
+
+int hak_os_purge(void *p, size_t bytes, bool lazy) {
+    return madvise(p, bytes, lazy ? MADV_FREE : MADV_DONTNEED) ? errno : 0;
+}
+
+int hak_os_unmap(void *p, size_t bytes) {
+    (void)p, (void)bytes;
+    return ENOTSUP;
+}
+
+int hak_os_map(void *p, size_t bytes) {
+    (void)p, (void)bytes;
+    return ENOTSUP;
+}
+
+int hak_os_release(void *p, size_t bytes) {
+    return munmap(p, bytes) ? errno : 0;
+}
+
+int hak_os_populate(void *p, size_t bytes) {
+    (void)p, (void)bytes;
+    return 0;
+}
+
+int hak_os_move(void *from, void *to, size_t bytes) {
+    (void)from, (void)to, (void)bytes;
+    return ENOTSUP;
+}
+
+void hak_os_memory(struct hakp_memory *out) {
+    *out = (struct hakp_memory){0};
+}
+
+void hak_os_wait(const _Atomic(uint32_t) *word, uint32_t value, uint64_t timeout_ns) {
+    (void)word, (void)value, (void)timeout_ns;
+}
+
+void hak_os_wake(const _Atomic(uint32_t) *word) {
+    (void)word;
+}
+
+uint64_t hak_os_now(void) {
+    return 0;
+}
+
+size_t hak_os_page_size(void) {
+    return 4096;
+}
+
+const char *hak_os_env(const char *name) {
+    (void)name;
+    return NULL;
+}
+
+_Noreturn void hak_os_die(const char *msg, const void *p) {
+    (void)msg, (void)p;
+    abort();
+}
+
+static void begin(const char *policy) {
+    struct hakp_spec spec;
+    assert_int_equal(hakp_parse(policy, &spec, NULL, 0), 0);
+    assert_int_equal(hak_core_init(&spec), 0);
+}
+
+static void fill(struct hak_heap *h, size_t bytes) {
+    for (size_t i = 0; i < bytes / 512; i++)
+        assert_non_null(hak_heap_alloc(h, 512));
+}
+
+/* Each test in a process of its own: the core begins once. */
+static void apart(void (*test)(void)) {
+    pid_t pid = fork();
+    int status;
+    if (pid == 0) {
+        test();
+        _exit(0);
+    }
+    assert_true(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void slabs(void) {
+    begin("never:huge=8MiB");
+    struct hak_heap *h = hak_heap_new(), *other = hak_heap_new();
+    fill(h, 7 * MIB);
+    assert_int_equal(nasked, 0);
+    fill(h, 24 * MIB);
+    assert_in_range(nasked, 8, 13);
+    for (unsigned i = 0; i < nasked; i++) {
+        assert_int_equal((uintptr_t)asked[i].p % SUPER, 0);
+        assert_int_equal(asked[i].bytes, SUPER);
+        assert_true(i == 0 || asked[i].p != asked[i - 1].p);
+    }
+    unsigned before = nasked; /* a thread that holds little gets none, whatever others hold */
+    fill(other, 5 * MIB);
+    assert_int_equal(nasked, before);
+}
+
+static void objects(void) {
+    struct hak_core_stats stats;
+    begin("never:huge=8MiB");
+    struct hak_heap *h = hak_heap_new();
+    char *small = hak_heap_alloc(h, 7 * MIB);
+    assert_true(small && nasked == 0);
+    char *p = hak_heap_alloc(h, 20 * MIB + 4096);
+    assert_int_equal(nasked, 1);
+    assert_true(asked[0].p >= p && asked[0].p < p + SUPER);
+    assert_int_equal((uintptr_t)asked[0].p % SUPER, 0);
+    assert_int_equal(asked[0].bytes % SUPER, 0);
+    assert_true(asked[0].p + asked[0].bytes <= p + 21 * MIB);
+    assert_true(asked[0].p + asked[0].bytes > p + 18 * MIB);
+    hak_heap_free(h, p); /* and reuse asks no more */
+    hak_core_stats(&stats);
+    assert_true(stats.dirty_pages * 4096 >= 20 * MIB);
+    assert_ptr_equal(hak_heap_alloc(h, 20 * MIB), p);
+    assert_int_equal(nasked, 1);
+}
+
+static void tail(void) { /* more than half a huge page at the end: all of it, and it is counted */
+    struct hak_core_stats stats;
+    begin("never:huge=8MiB");
+    struct hak_heap *h = hak_heap_new();
+    char *p = hak_heap_alloc(h, 17 * MIB + MIB / 2);
+    char *end = asked[0].p + asked[0].bytes;
+    assert_int_equal(nasked, 1);
+    assert_true(end > p + 17 * MIB + MIB / 2 && end <= p + 19 * MIB);
+    hak_heap_free(h, p);
+    hak_core_stats(&stats);
+    assert_true(stats.dirty_pages * 4096 >= (size_t)(end - p));
+}
+
+static void without(void) {
+    begin("never");
+    struct hak_heap *h = hak_heap_new();
+    fill(h, 40 * MIB);
+    assert_non_null(hak_heap_alloc(h, 40 * MIB));
+    assert_int_equal(nasked, 0);
+}
+
+static void test_slabs(void **state) {
+    (void)state;
+    apart(slabs);
+}
+
+static void test_objects(void **state) {
+    (void)state;
+    apart(objects);
+}
+
+static void test_tail(void **state) {
+    (void)state;
+    apart(tail);
+}
+
+static void test_without(void **state) {
+    (void)state;
+    apart(without);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_slabs),
+        cmocka_unit_test(test_objects),
+        cmocka_unit_test(test_tail),
+        cmocka_unit_test(test_without),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
