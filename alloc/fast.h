@@ -25,7 +25,8 @@ hak_fast_alloc(struct hak_heap *h, size_t size, void *(*slow)(size_t, struct hak
     return slow(size, h);
 }
 
-static inline __attribute__((always_inline)) void hak_fast_free(struct hak_heap *h, void *p) {
+static inline __attribute__((always_inline)) void
+hak_fast_free(struct hak_heap *h, void *p, void (*slow)(void *, struct hak_heap *)) {
     uintptr_t unit = ((uintptr_t)p - hak_hot.base) >> HAK_UNIT_SHIFT;
     if (likely(unit < HAK_RELAXED(uintptr_t, hak_hot.units))) {
         struct hak_slab *s = &hak_hot.meta[unit];
@@ -38,7 +39,7 @@ static inline __attribute__((always_inline)) void hak_fast_free(struct hak_heap 
             return;
         }
     }
-    hak_heap_free_slow(p, h);
+    slow(p, h);
 }
 
 #endif

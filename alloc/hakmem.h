@@ -26,6 +26,7 @@ extern "C" {
  *                                                          any policy string, with or without its 0
  *   "policy.problem"  read        char[]                   what was wrong with the policy that the
  *                                                          environment asked for; "" = nothing
+ *   "safe"            read        uint32_t                 the safety level, 0 to 3
  *   "background"      read        uint32_t                 1: the background thread was started
  *   "stats"           read        struct hakmem_stats      counts since the start
  *   "stats.classes"   read        struct hakmem_class[]    each size class with a slab

@@ -1,6 +1,7 @@
 /* Heaps: bins, and the entry points behind the hot paths of fast.h. */
 #include <string.h>
 #include "alloc/fast.h"
+#include "alloc/safe.h"
 
 const struct hak_heap hak_empty_heap;
 
@@ -66,12 +67,14 @@ void *hak_heap_alloc_slow(size_t size, struct hak_heap *h) {
     if (unlikely(!bin->list) && unlikely(!bin_refill(h, c)))
         return NULL;
     void *p = bin->list;
-    bin->list = *(void **)p;
+    bin->list = hak_link(p);
     bin->room++;
     return p;
 }
 
 void *hak_heap_alloc(struct hak_heap *h, size_t size) {
+    if (unlikely(hak_safe.level))
+        return hak_safe_alloc(h, size);
     return hak_fast_alloc(h, size, hak_heap_alloc_slow);
 }
 
@@ -113,7 +116,7 @@ void hak_heap_free_slow(void *p, struct hak_heap *h) {
             return;
         if (hak_slab_owner(s) == h) {
             struct hak_bin *bin = (struct hak_bin *)((char *)h + s->bin_off);
-            *(void **)p = bin->list;
+            hak_set_link(p, bin->list);
             bin->list = p;
             if (--bin->room < 0)
                 hak_bin_overflow(h, bin);
@@ -130,7 +133,10 @@ void hak_heap_free_slow(void *p, struct hak_heap *h) {
 }
 
 void hak_heap_free(struct hak_heap *h, void *p) {
-    hak_fast_free(h, p);
+    if (unlikely(hak_safe.level))
+        hak_safe_free(h, p);
+    else
+        hak_fast_free(h, p, hak_heap_free_slow);
 }
 
 /* The metadata of a block that must be in use. */
@@ -156,6 +162,8 @@ void *hak_heap_realloc(struct hak_heap *h, void *p, size_t size) {
     struct hak_slab *s = head_in_use("realloc(): no such block", p);
     if (s->use == HAK_UNIT_LARGE)
         return hak_large_realloc(h, s, p, size);
+    if (unlikely(hak_safe.level))
+        hak_safe_in_use("realloc(): not a block in use", s, p);
     if (size <= s->block_size && size > s->block_size / 2)
         return p;
     if (size <= s->block_size && s->block_size <= 32)

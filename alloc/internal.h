@@ -57,7 +57,8 @@ struct hak_bin {
     uint32_t magazine; /* 0: caches nothing, each block goes home at once */
     void *spare;       /* an older list, given back to the slabs when the next one is full */
     uint32_t nspare;
-    uint32_t pad;
+    uint32_t inverse; /* n is a multiple of the block's size iff n * inverse < inverse, for offsets
+                         in a small slab; 0: not to be told so */
 };
 _Static_assert(sizeof(struct hak_bin) == 32, "bins are indexed by a shift");
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "alloc/fast.h"
+#include "alloc/guard.h"
 #include "alloc/malloc_thread.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -28,18 +29,19 @@ static __attribute__((noinline)) void *slow(enum slow_kind kind, void *p, size_t
     struct hak_heap *h = hak_thread_heap(&late);
     if (!h)
         return no_memory();
+    bool guarded = hak_safe.level == 3;
     switch (kind) {
     case SLOW_MALLOC:
-        q = hak_heap_alloc_slow(size, h);
+        q = guarded ? hak_guard_alloc(h, size) : hak_heap_alloc(h, size);
         break;
     case SLOW_CALLOC:
-        q = hak_heap_calloc(h, size);
+        q = guarded ? hak_guard_calloc(h, size) : hak_heap_calloc(h, size);
         break;
     case SLOW_REALLOC:
-        q = hak_heap_realloc(h, p, size);
+        q = guarded ? hak_guard_realloc(h, p, size) : hak_heap_realloc(h, p, size);
         break;
     case SLOW_ALIGNED:
-        q = hak_heap_alloc_aligned(h, align, size);
+        q = guarded ? hak_guard_aligned(h, align, size) : hak_heap_alloc_aligned(h, align, size);
         break;
     }
     if (late)
@@ -51,7 +53,22 @@ static __attribute__((noinline)) void *slow(enum slow_kind kind, void *p, size_t
 
 static void *malloc_slow(size_t size, struct hak_heap *h) {
     (void)h;
+    struct hak_heap *own = hak_checked_heap;
+    if (own != &hak_empty_heap && hak_safe.level != 3 && size <= HAK_FINE_MAX) {
+        void *p = hak_safe_alloc(own, size);
+        if (likely(p))
+            return p;
+    }
     return slow(SLOW_MALLOC, NULL, 0, size);
+}
+
+void hak_free_slow(void *p, struct hak_heap *h) {
+    if (likely(!hak_safe.level))
+        hak_heap_free_slow(p, h);
+    else if (likely(hak_safe.level < 3))
+        hak_safe_free(hak_checked_heap, p);
+    else
+        hak_guard_free(hak_checked_heap, p);
 }
 
 EXPORT void *malloc(size_t size) {
@@ -59,7 +76,7 @@ EXPORT void *malloc(size_t size) {
 }
 
 EXPORT void free(void *p) {
-    hak_fast_free(hak_my_heap, p);
+    hak_fast_free(hak_my_heap, p, hak_free_slow);
 }
 
 EXPORT void *calloc(size_t n, size_t size) {
@@ -127,13 +144,15 @@ EXPORT void *pvalloc(size_t size) {
 }
 
 EXPORT size_t malloc_usable_size(void *p) {
-    return p ? hak_usable_size(p) : 0;
+    if (!p)
+        return 0;
+    return hak_safe.level == 3 ? hak_guard_usable(p) : hak_usable_size(p);
 }
 
 EXPORT int malloc_trim(size_t pad) {
     (void)pad;
     hak_thread_init();
-    struct hak_heap *h = hak_my_heap;
+    struct hak_heap *h = hak_thread_own();
     return hak_core_trim(h == &hak_empty_heap ? NULL : h) != 0;
 }
 

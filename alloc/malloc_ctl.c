@@ -51,6 +51,10 @@ static int set_policy(const void *in, size_t len) {
     return 0;
 }
 
+static int get_safe(struct reply r) {
+    return put(r, &hak_settings.safe, sizeof hak_settings.safe);
+}
+
 static int get_background(struct reply r) {
     uint32_t runs = hak_settings.background_runs;
     return put(r, &runs, sizeof runs);
@@ -116,6 +120,7 @@ static const struct {
     {"policy", get_policy, set_policy, NULL},
     {"policy.problem", get_problem, NULL, NULL},
     {"background", get_background, NULL, NULL},
+    {"safe", get_safe, NULL, NULL},
     {"stats", get_stats, NULL, NULL},
     {"stats.classes", get_classes, NULL, NULL},
     {"stats.threads", get_threads, NULL, NULL},

@@ -80,7 +80,7 @@ NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t)
 EXPORT void _ZdlPv(void *p);
 
 void _ZdlPv(void *p) {
-    hak_fast_free(hak_my_heap, p);
+    hak_fast_free(hak_my_heap, p, hak_free_slow);
 }
 
 #define SAME_DELETE(name) EXPORT void name(void *p) __attribute__((alias("_ZdlPv")))

@@ -174,6 +174,7 @@ void hak_report_json(struct hak_text *t) {
     hak_core_policy(policy, sizeof policy);
     hak_text(t, "{\n  \"schema_version\": %u,\n  \"version\": \"%s\",\n  \"policy\": \"%s\"",
              (uint64_t)HAKMEM_STATS_VERSION, HAK_VERSION, policy);
+    hak_text(t, ",\n  \"safe\": %u", (uint64_t)hak_settings.safe);
     hak_text(t, ",\n  \"background\": %u", (uint64_t)hak_settings.background_runs);
     hak_text(t, ",\n  \"policy_problem\": ");
     json_string(t, hak_settings.problem);

@@ -45,9 +45,20 @@ static void read_policy(void) {
         take("PARTIAL_RELEASE_MIN_SLABS", "partial:", least);
 }
 
+static void read_safe(void) {
+    const char *text = hak_os_env("HAKMEM_SAFE");
+    if (!text || !text[0])
+        return;
+    if (text[0] >= '0' && text[0] <= '3' && !text[1])
+        hak_settings.safe = (uint32_t)(text[0] - '0');
+    else
+        say("HAKMEM_SAFE", text, "it must be 0, 1, 2 or 3");
+}
+
 void hak_settings_read(void) {
     const char *stats = hak_os_env("HAKMEM_STATS");
     read_policy();
+    read_safe();
     hak_settings.background = is_on(hak_os_env("HAKMEM_BACKGROUND"));
     struct hak_text t = {.buf = hak_settings.stats, .len = sizeof hak_settings.stats - 1};
     if (is_on(stats))

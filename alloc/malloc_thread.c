@@ -2,9 +2,11 @@
 #include <unistd.h>
 #include "alloc/malloc_background.h"
 #include "alloc/malloc_settings.h"
+#include "alloc/guard.h"
 #include "alloc/malloc_thread.h"
 
 __thread struct hak_heap *hak_my_heap = (struct hak_heap *)&hak_empty_heap;
+__thread struct hak_heap *hak_checked_heap = (struct hak_heap *)&hak_empty_heap;
 static __thread bool ended;
 
 static pthread_key_t key;
@@ -17,11 +19,12 @@ static struct hak_heap *late_heap;
  * any foreign thread would, and allocates from the late heap. */
 static void thread_end(void *heap) {
     ended = true;
-    hak_my_heap = (struct hak_heap *)&hak_empty_heap;
+    hak_my_heap = hak_checked_heap = (struct hak_heap *)&hak_empty_heap;
     hak_heap_retire(heap);
 }
 
 static void fork_prepare(void) {
+    hak_guard_fork_prepare();
     pthread_mutex_lock(&late_lock);
     hak_core_fork_prepare();
 }
@@ -29,11 +32,13 @@ static void fork_prepare(void) {
 static void fork_parent(void) {
     hak_core_fork_parent();
     pthread_mutex_unlock(&late_lock);
+    hak_guard_fork_done();
 }
 
 static void fork_child(void) {
     pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
-    struct hak_heap *mine = hak_my_heap;
+    struct hak_heap *mine = hak_thread_own();
+    hak_guard_fork_done();
     hak_core_fork_child(mine == &hak_empty_heap ? NULL : mine);
     if (late_heap)
         late_heap->state = HAK_HEAP_LIVE; /* nobody was inside: fork holds its lock */
@@ -43,8 +48,13 @@ static void fork_child(void) {
 
 static void init(void) {
     hak_settings_read();
+    hak_safe_init(hak_settings.safe);
     hak_core_init(&hak_settings.policy);
     have_key = pthread_key_create(&key, thread_end) == 0;
+}
+
+struct hak_heap *hak_thread_own(void) {
+    return hak_safe.level ? hak_checked_heap : hak_my_heap;
 }
 
 void hak_thread_init(void) {
@@ -52,7 +62,7 @@ void hak_thread_init(void) {
 }
 
 struct hak_heap *hak_thread_heap(bool *late) {
-    struct hak_heap *h = hak_my_heap;
+    struct hak_heap *h = hak_thread_own();
     *late = false;
     if (h != &hak_empty_heap)
         return h;
@@ -69,7 +79,8 @@ struct hak_heap *hak_thread_heap(bool *late) {
     h = hak_heap_new();
     if (!h)
         return NULL;
-    hak_my_heap = h; /* before setspecific, which may allocate */
+    /* before setspecific, which may allocate */
+    *(hak_safe.level ? &hak_checked_heap : &hak_my_heap) = h;
     if (have_key)
         pthread_setspecific(key, h);
     return h;

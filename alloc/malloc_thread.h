@@ -10,6 +10,16 @@
 /* The calling thread's heap; &hak_empty_heap before its first allocation and after its end. */
 extern __thread struct hak_heap *hak_my_heap __attribute__((visibility("hidden")));
 
+/* The same heap from safety level 1 on, when hak_my_heap stays the empty one, so that the fast
+ * paths miss. At level 0, always the empty one. */
+extern __thread struct hak_heap *hak_checked_heap __attribute__((visibility("hidden")));
+
+/* The calling thread's own heap at any level; &hak_empty_heap if it has none. */
+struct hak_heap *hak_thread_own(void);
+
+/* What free does when its fast path could not. (malloc.c) */
+void hak_free_slow(void *p, struct hak_heap *h);
+
 /* Reads the settings and readies the core, once per process. */
 void hak_thread_init(void);
 

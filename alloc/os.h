@@ -65,6 +65,9 @@ uint64_t hak_os_now(void);
 
 size_t hak_os_page_size(void);
 
+/* Two words that no other process knows. */
+void hak_os_random(uintptr_t out[2]);
+
 /* Value of an environment variable, or NULL; read-only, not to be kept across setenv. */
 const char *hak_os_env(const char *name);
 

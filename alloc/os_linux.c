@@ -3,6 +3,7 @@
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -146,6 +147,14 @@ size_t hak_os_page_size(void) {
         __atomic_store_n(&size, n, __ATOMIC_RELAXED);
     }
     return n;
+}
+
+void hak_os_random(uintptr_t out[2]) {
+    const void *given = (const void *)getauxval(AT_RANDOM); /* 16 bytes, new for each exec */
+    out[0] = (uintptr_t)hak_os_now() * 0x9e3779b97f4a7c15u;
+    out[1] = out[0] ^ (uintptr_t)&given;
+    if (given)
+        memcpy(out, given, 2 * sizeof *out);
 }
 
 const char *hak_os_env(const char *name) {

@@ -436,6 +436,9 @@ struct hak_heap *hak_heap_new(void) {
             h->number = nheaps++;
             for (unsigned c = 1; c < HAK_CLASSES; c++) {
                 h->bin[c].magazine = magazine(c);
+                if (hak_class_size(c) <= HAK_SMALL_MAX && !hak_supers)
+                    h->bin[c].inverse =
+                        (uint32_t)((((uint64_t)1 << 32) - 1) / hak_class_size(c) + 1);
                 h->bin[c].room = (int32_t)h->bin[c].magazine;
             }
         }

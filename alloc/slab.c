@@ -1,5 +1,5 @@
 /* A heap's slabs: carving, refilling bins, taking blocks back, remote frees. */
-#include "alloc/internal.h"
+#include "alloc/safe.h"
 
 /* How many retired heaps a thread looks through for a slab before it asks the pool. */
 #define STEAL_TRIES 4
@@ -88,8 +88,8 @@ static void *slab_carve(struct hak_slab *s, uint32_t most, uint32_t *n) {
     char *first = (char *)hak_unit_addr(s->span.unit) + from;
     char *p = first;
     for (uint32_t i = 1; i < k; i++, p += size)
-        *(void **)p = p + size;
-    *(void **)p = NULL;
+        hak_set_link(p, p + size);
+    hak_set_link(p, NULL);
     s->carved += k;
     hak_pool_touch(s, (uint32_t)((from + k * size + page - 1) / page));
     *n = k;
@@ -107,10 +107,10 @@ static void *slab_pop(struct hak_slab *s, uint32_t most, uint32_t *n) {
     }
     void *last = list;
     for (uint32_t i = 1; i < most; i++)
-        last = *(void **)last;
-    s->free = *(void **)last;
+        last = hak_link(last);
+    s->free = hak_link(last);
     s->nfree -= most;
-    *(void **)last = NULL;
+    hak_set_link(last, NULL);
     *n = most;
     return list;
 }
@@ -165,7 +165,7 @@ static struct hak_slab *head_of(void *p) {
 
 /* n blocks, first to last, back onto their slab. */
 static void slab_push(struct hak_heap *h, struct hak_slab *s, void *first, void *last, uint32_t n) {
-    *(void **)last = s->free;
+    hak_set_link(last, s->free);
     s->free = first;
     s->nfree += n;
     s->used -= n;
@@ -181,7 +181,7 @@ void hak_slab_return(struct hak_heap *h, void *list) {
         void *first = list, *last = list;
         uint32_t n = 1;
         /* Neighbours in the list are often neighbours in a slab. */
-        for (list = *(void **)list; list && head_of(list) == s; list = *(void **)list) {
+        for (list = hak_link(list); list && head_of(list) == s; list = hak_link(list)) {
             last = list;
             n++;
         }
@@ -200,7 +200,7 @@ static void pending_push(struct hak_heap *owner, struct hak_slab *s) {
 void hak_slab_remote_free(struct hak_slab *head, void *p) {
     uintptr_t old = atomic_load_explicit(&head->remote, memory_order_relaxed);
     do {
-        *(uintptr_t *)p = old;
+        hak_set_link(p, (void *)old);
     } while (!atomic_compare_exchange_weak_explicit(&head->remote, &old, (uintptr_t)p,
                                                     memory_order_acq_rel, memory_order_relaxed));
     /* Whoever makes the list non-empty tells the owner. The slab cannot go away before that: the
@@ -221,10 +221,8 @@ void hak_slab_collect(struct hak_heap *h) {
             void *first = (void *)atomic_exchange_explicit(&s->remote, 0, memory_order_acq_rel);
             void *last = first;
             uint32_t n = 1;
-            while (*(void **)last) {
-                last = *(void **)last;
+            for (void *p; (p = hak_link(last)); last = p)
                 n++;
-            }
             slab_push(h, s, first, last, n);
         }
         s = next;

@@ -1,0 +1,135 @@
+/* See guard.h. */
+#include "alloc/guard.h"
+#include <pthread.h>
+#include <string.h>
+
+#define TRAILER   (2 * sizeof(uintptr_t)) /* the size, and at least a word of pattern before it */
+#define END       0xe5                    /* behind a block in use */
+#define FREED     0xdf                    /* in a block that waits */
+#define FILL_MOST ((size_t)64 << 10)      /* so much of a freed block is filled and checked */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static void *queue[HAK_QUARANTINE];
+static unsigned at;
+
+/* What the word says: in use (the size), or waiting. */
+static uintptr_t encode(const void *p, size_t size) {
+    return hak_safe.key ^ (uintptr_t)p ^ size;
+}
+
+#define WAITING (SIZE_MAX - 1)
+
+static uintptr_t *word_of(const void *p) {
+    return (uintptr_t *)((uintptr_t)p + hak_usable_size(p)) - 1;
+}
+
+static void *seal(void *p, size_t size) {
+    if (!p)
+        return NULL;
+    uintptr_t *word = word_of(p);
+    *word = encode(p, size);
+    memset((char *)p + size, END, (size_t)((char *)word - (char *)p) - size);
+    return p;
+}
+
+/* The size that p was asked for with; dies where that or the guard is gone. */
+static size_t unseal(const char *call, const void *p) {
+    char what[64] = "";
+    const struct hak_slab *s = hak_slab_lookup(p);
+    const char *end, *why = ": not a block";
+    size_t n = 0;
+    if (s && s->use != HAK_UNIT_FREE) {
+        const uintptr_t *word = word_of(p); /* dies itself where p is inside a large block */
+        size_t size = *word ^ hak_safe.key ^ (uintptr_t)p;
+        end = (const char *)word;
+        why = size == WAITING                          ? ": the block is free already"
+              : size > (size_t)(end - (const char *)p) ? ": written past the end of the block"
+                                                       : NULL;
+        for (const char *q = (const char *)p + (why ? 0 : size); !why && q < end; q++)
+            if (*(const unsigned char *)q != END)
+                why = ": written past the end of the block";
+        n = size;
+    }
+    if (why) {
+        size_t k = strlen(call);
+        memcpy(what, call, k);
+        memcpy(what + k, why, strlen(why) + 1);
+        hak_os_die(what, p);
+    }
+    return n;
+}
+
+static size_t filled(const uintptr_t *word, const void *p) {
+    size_t n = (size_t)((const char *)word - (const char *)p);
+    return n < FILL_MOST ? n : FILL_MOST;
+}
+
+static void leave(struct hak_heap *h, void *p) {
+    const uintptr_t *word = word_of(p);
+    const unsigned char *bytes = p;
+    if (*word != encode(p, WAITING))
+        hak_os_die("a block was written to after it was freed", p);
+    for (size_t i = 0, n = filled(word, p); i < n; i++)
+        if (bytes[i] != FREED)
+            hak_os_die("a block was written to after it was freed", p);
+    hak_heap_free(h, p);
+}
+
+static bool fits(size_t size) {
+    return size <= PTRDIFF_MAX - TRAILER;
+}
+
+void *hak_guard_alloc(struct hak_heap *h, size_t size) {
+    return fits(size) ? seal(hak_heap_alloc(h, size + TRAILER), size) : NULL;
+}
+
+void *hak_guard_calloc(struct hak_heap *h, size_t size) {
+    void *p = fits(size) ? hak_heap_calloc(h, size + TRAILER) : NULL;
+    return seal(p, size);
+}
+
+void *hak_guard_aligned(struct hak_heap *h, size_t align, size_t size) {
+    return fits(size) ? seal(hak_heap_alloc_aligned(h, align, size + TRAILER), size) : NULL;
+}
+
+void hak_guard_free(struct hak_heap *h, void *p) {
+    if (!p)
+        return;
+    unseal("free()", p);
+    uintptr_t *word = word_of(p);
+    memset(p, FREED, filled(word, p));
+    *word = encode(p, WAITING);
+    pthread_mutex_lock(&lock);
+    void *old = queue[at % HAK_QUARANTINE];
+    queue[at++ % HAK_QUARANTINE] = p;
+    pthread_mutex_unlock(&lock);
+    if (old)
+        leave(h, old);
+}
+
+/* Always another block: who still uses the old one is seen. */
+void *hak_guard_realloc(struct hak_heap *h, void *p, size_t size) {
+    if (!p)
+        return hak_guard_alloc(h, size);
+    size_t had = unseal("realloc()", p);
+    void *q = NULL;
+    if (size > 0 && !(q = hak_guard_alloc(h, size)))
+        return NULL;
+    if (q)
+        memcpy(q, p, size < had ? size : had);
+    hak_guard_free(h, p);
+    return q;
+}
+
+size_t hak_guard_usable(const void *p) {
+    return unseal("malloc_usable_size()", p);
+}
+
+void hak_guard_fork_prepare(void) {
+    pthread_mutex_lock(&lock);
+}
+
+void hak_guard_fork_done(void) {
+    pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
+    lock = fresh;
+}
