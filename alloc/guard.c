@@ -38,8 +38,11 @@ static size_t unseal(const char *call, const void *p) {
     const struct hak_slab *s = hak_slab_lookup(p);
     const char *end, *why = ": not a block";
     size_t n = 0;
-    if (s && s->use != HAK_UNIT_FREE) {
-        const uintptr_t *word = word_of(p); /* dies itself where p is inside a large block */
+    if (s && s->use != HAK_UNIT_FREE && !hak_safe_start(s - s->back, p)) {
+        why = s->use == HAK_UNIT_LARGE ? ": pointer into a large block"
+                                       : ": not the start of a block";
+    } else if (s && s->use != HAK_UNIT_FREE) {
+        const uintptr_t *word = word_of(p);
         size_t size = *word ^ hak_safe.key ^ (uintptr_t)p;
         end = (const char *)word;
         why = size == WAITING                          ? ": the block is free already"

@@ -83,6 +83,9 @@ void _ZdlPv(void *p) {
     hak_fast_free(hak_my_heap, p, hak_free_slow);
 }
 
+/* (malloc_checked.c) */
+__asm__(".hidden hak_delete_entry\n.globl hak_delete_entry\n.set hak_delete_entry, _ZdlPv");
+
 #define SAME_DELETE(name) EXPORT void name(void *p) __attribute__((alias("_ZdlPv")))
 SAME_DELETE(_ZdaPv);
 SAME_DELETE(_ZdlPvm);

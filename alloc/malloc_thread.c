@@ -3,6 +3,7 @@
 #include "alloc/malloc_background.h"
 #include "alloc/malloc_settings.h"
 #include "alloc/guard.h"
+#include "alloc/malloc_checked.h"
 #include "alloc/malloc_thread.h"
 
 __thread struct hak_heap *hak_my_heap = (struct hak_heap *)&hak_empty_heap;
@@ -97,6 +98,10 @@ __attribute__((constructor(101))) static void start(int argc, char **argv, char 
     if (!environ) /* we come before libc's own constructor, which sets the same */
         environ = envp;
     pthread_atfork(fork_prepare, fork_parent, fork_child);
+    if (hak_os_env("HAKMEM_SAFE")) {
+        hak_thread_init();
+        hak_checked_install();
+    }
     if (hak_os_env("HAKMEM_BACKGROUND")) {
         hak_thread_init();
         hak_background_start();

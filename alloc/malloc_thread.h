@@ -17,7 +17,8 @@ extern __thread struct hak_heap *hak_checked_heap __attribute__((visibility("hid
 /* The calling thread's own heap at any level; &hak_empty_heap if it has none. */
 struct hak_heap *hak_thread_own(void);
 
-/* What free does when its fast path could not. (malloc.c) */
+/* What malloc and free do when their fast paths could not. (malloc.c) */
+void *hak_malloc_slow(size_t size, struct hak_heap *h);
 void hak_free_slow(void *p, struct hak_heap *h);
 
 /* Reads the settings and readies the core, once per process. */

@@ -32,16 +32,15 @@ static uintptr_t *key_at(const void *p) {
     return (uintptr_t *)(uintptr_t)p + 1;
 }
 
-/* Any block, of slabs of all sizes. */
-static void check_start(const char *what, const struct hak_slab *head, const void *p) {
+bool hak_safe_start(const struct hak_slab *head, const void *p) {
+    if (head->use == HAK_UNIT_LARGE)
+        return head->free == p;
     size_t off = (size_t)((const char *)p - (const char *)hak_unit_addr(head->span.unit));
-    if (off % head->block_size || off / head->block_size >= head->capacity)
-        hak_os_die(what, p);
+    return off % head->block_size == 0 && off / head->block_size < head->capacity;
 }
 
 void hak_safe_in_use(const char *what, const struct hak_slab *s, const void *p) {
-    check_start(what, s, p);
-    if (*key_at(p) == key_of(p))
+    if (!hak_safe_start(s, p) || *key_at(p) == key_of(p))
         hak_os_die(what, p);
 }
 
@@ -57,7 +56,8 @@ void *hak_safe_alloc(struct hak_heap *h, size_t size) {
 static __attribute__((noinline)) void free_other(struct hak_heap *h, void *p) {
     struct hak_slab *s = p ? hak_slab_lookup(p) : NULL;
     if (s && s->use == HAK_UNIT_SLAB) {
-        check_start("free(): not the start of a block", s - s->back, p);
+        if (!hak_safe_start(s - s->back, p))
+            hak_os_die("free(): not the start of a block", p);
         if (*key_at(p) == key_of(p))
             hak_os_die("free(): the block is free already", p);
         *key_at(p) = key_of(p);

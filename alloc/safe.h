@@ -48,6 +48,9 @@ static inline void hak_set_link(void *p, const void *to) {
 void *hak_safe_alloc(struct hak_heap *h, size_t size);
 void hak_safe_free(struct hak_heap *h, void *p);
 
+/* p is where a block of the span starts. */
+bool hak_safe_start(const struct hak_slab *head, const void *p);
+
 /* A block that is in use, or the process dies with `what`. s: the head of its slab. */
 void hak_safe_in_use(const char *what, const struct hak_slab *s, const void *p);
 

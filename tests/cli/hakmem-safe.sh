@@ -1,0 +1,56 @@
+#!/bin/bash
+# Each promise of each safety level: the mistake ends in a message and an abort. And what is no mistake
+# works at every level.
+# timeout: 600
+set -eu
+ulimit -c 0
+lib=$LIB/libhakmem.so
+seen=0
+while read -r least case message; do
+    for level in 0 1 2 3; do
+        [ "$level" -ge "$least" ] || continue
+        rc=0
+        (HAKMEM_SAFE=$level LD_PRELOAD=$lib exec "$BIN/stress/alloc_safe" "$case") 2>err || rc=$?
+        if [ $rc -ne 134 ] || ! grep -Eq "^hakmem: .*($message).* 0x[0-9a-f]{16}\$" err; then
+            echo "level $level, $case: exit code $rc, $(cat err)"
+            exit 1
+        fi
+        seen=$((seen + 1))
+    done
+done <<'END'
+0 foreign not allocated here|not a block
+0 near_null not allocated here|not a block
+0 static_object not allocated here|not a block
+0 large_inside pointer into a large block
+0 large_twice into free memory|free already
+0 large_realloc_inside pointer into a large block
+1 twice free already
+1 twice_with_others_between free already
+1 twice_medium free already
+1 twice_by_two_threads free already
+1 inside not the start of a block|written past|not a block
+1 odd not the start of a block|written past|not a block
+1 inside_medium not the start of a block|written past|not a block
+1 inside_by_another_thread not the start of a block|written past|not a block
+1 realloc_freed not a block in use|free already
+2 written_after_free written to
+2 link_forged written to
+3 past_the_end written past the end
+3 past_the_end_of_large written past the end
+3 past_the_end_realloc written past the end
+3 before_the_start written past the end
+3 last_byte_after_free written to after it was freed
+END
+[ $seen -eq 60 ]
+for level in 1 2 3; do
+    export HAKMEM_SAFE=$level
+    LD_PRELOAD=$lib "$BIN/stress/alloc_api" | grep "^ok .* 0 failed"
+    LD_PRELOAD=$lib "$BIN/stress/alloc_threads" 6 8000
+    HAKMEM_POLICY=eager LD_PRELOAD=$lib "$BIN/stress/alloc_threads" 3 4000
+    HAKMEM_POLICY=report-2025 LD_PRELOAD=$lib "$BIN/stress/alloc_threads" 2 2000
+    LD_PRELOAD=$lib "$BIN/stress/alloc_soak" 3000000 3 3 | grep -v FAILED | tail -1 | grep " 0 corrupt 0 refused\|ok"
+    LD_PRELOAD=$lib python3 -c 'import json; print(len(json.dumps([{"a": [i] * 20} for i in range(20000)])))'
+done
+HAKMEM_SAFE=4 HAKMEM_STATS=stats.json LD_PRELOAD=$lib /bin/true
+grep -q 'HAKMEM_SAFE=\\"4\\": it must be 0, 1, 2 or 3' stats.json
+echo "ok hakmem-safe"

@@ -1,0 +1,218 @@
+/*
+ * One mistake a run, as programs make them. Usage: alloc_safe CASE. Under libhakmem at a safety
+ * level that promises it, the process aborts with a message; else it exits with 0 (or whatever
+ * comes of the mistake).
+ */
+#include <malloc.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* So that no compiler knows what is being done. */
+static char *volatile p, *volatile q;
+static volatile size_t offset;
+
+static void *free_p(void *arg) {
+    free(p);
+    return arg;
+}
+
+static void in_thread(void) {
+    pthread_t t;
+    if (pthread_create(&t, NULL, free_p, NULL) == 0)
+        pthread_join(t, NULL);
+}
+
+/* Until what waits in a quarantine has come out of it. */
+static void churn(void) {
+    for (int i = 0; i < 3000; i++)
+        free(malloc(100));
+}
+
+static void foreign(void) {
+    char on_stack[64];
+    p = on_stack + 16;
+    free(p);
+}
+
+static void near_null(void) {
+    offset = 16;
+    p = (char *)offset;
+    free(p);
+}
+
+static void static_object(void) {
+    static char object[100];
+    p = object;
+    free(p);
+}
+
+static void large_inside(void) {
+    p = malloc(1 << 20);
+    free(p + 4096);
+}
+
+static void large_twice(void) {
+    p = malloc(1 << 20);
+    free(p);
+    free(p);
+}
+
+static void large_realloc_inside(void) {
+    p = malloc(1 << 20);
+    q = realloc(p + 64, 100);
+}
+
+static void twice(void) {
+    p = malloc(100);
+    free(p);
+    free(p);
+}
+
+static void twice_with_others_between(void) {
+    void *others[50];
+    p = malloc(40);
+    for (int i = 0; i < 50; i++)
+        others[i] = malloc(40);
+    free(p);
+    for (int i = 0; i < 50; i++)
+        free(others[i]);
+    free(p);
+}
+
+static void twice_medium(void) {
+    p = malloc(20000);
+    free(p);
+    free(p);
+}
+
+static void twice_by_two_threads(void) {
+    p = malloc(100);
+    in_thread();
+    free(p);
+}
+
+static void inside(void) {
+    p = malloc(100);
+    free(p + 16);
+}
+
+static void odd(void) {
+    p = malloc(100);
+    free(p + 1);
+}
+
+static void inside_medium(void) {
+    p = malloc(20000);
+    free(p + 4096);
+}
+
+static void inside_by_another_thread(void) {
+    p = malloc(100);
+    p += 16;
+    in_thread();
+}
+
+static void realloc_freed(void) {
+    p = malloc(100);
+    free(p);
+    q = realloc(p, 2000);
+}
+
+static void written_after_free(void) {
+    p = malloc(100);
+    free(p);
+    memset(p, 'A', 8);
+    for (int i = 0; i < 3; i++)
+        q = malloc(100);
+    churn();
+}
+
+/* What an attacker would do: the next block is to come from where he likes. */
+static void link_forged(void) {
+    static char target[200];
+    uintptr_t to = (uintptr_t)target;
+    p = malloc(100);
+    q = malloc(100);
+    free(q);
+    free(p);
+    memcpy(p, &to, sizeof to);
+    for (int i = 0; i < 3; i++)
+        if (malloc(100) == target)
+            exit(0);
+    churn();
+}
+
+static void past_the_end(void) {
+    p = malloc(100);
+    p[100] = 0;
+    free(p);
+}
+
+static void past_the_end_of_large(void) {
+    p = malloc(200000);
+    p[200000] = 1;
+    free(p);
+}
+
+static void past_the_end_realloc(void) {
+    p = malloc(10);
+    p[10] = 1;
+    q = realloc(p, 20);
+}
+
+static void before_the_start(void) {
+    p = malloc(48);
+    q = malloc(48);
+    for (int i = 1; i <= 16; i++)
+        (p < q ? q : p)[-i] = 7;
+    free(p);
+    free(q);
+}
+
+static void last_byte_after_free(void) {
+    p = malloc(100);
+    free(p);
+    p[99] = 1;
+    churn();
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} cases[] = {
+    {"foreign", foreign},
+    {"near_null", near_null},
+    {"static_object", static_object},
+    {"large_inside", large_inside},
+    {"large_twice", large_twice},
+    {"large_realloc_inside", large_realloc_inside},
+    {"twice", twice},
+    {"twice_with_others_between", twice_with_others_between},
+    {"twice_medium", twice_medium},
+    {"twice_by_two_threads", twice_by_two_threads},
+    {"inside", inside},
+    {"odd", odd},
+    {"inside_medium", inside_medium},
+    {"inside_by_another_thread", inside_by_another_thread},
+    {"realloc_freed", realloc_freed},
+    {"written_after_free", written_after_free},
+    {"link_forged", link_forged},
+    {"past_the_end", past_the_end},
+    {"past_the_end_of_large", past_the_end_of_large},
+    {"past_the_end_realloc", past_the_end_realloc},
+    {"before_the_start", before_the_start},
+    {"last_byte_after_free", last_byte_after_free},
+};
+
+int main(int argc, char **argv) {
+    free(malloc(1));
+    for (size_t i = 0; argc == 2 && i < sizeof cases / sizeof cases[0]; i++)
+        if (strcmp(argv[1], cases[i].name) == 0) {
+            cases[i].run();
+            return 0;
+        }
+    return 2;
+}
