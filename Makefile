@@ -85,7 +85,7 @@ ALL_OBJ += $(call obj,$(1))
 endef
 
 define shlib_rules
-$(call keep,$(B)/$(1).list,objects: $(call obj,$(1)))
+$(call keep,$(B)/$(1).list,objects: $(call obj,$(1)) flags: $($(1)_LD))
 $(P)/lib/$(1).so: $(call obj,$(1)) $(B)/$(1).list $(foreach a,$($(1)_A),$(B)/$(a).a)
 	@mkdir -p $$(@D)
 	$$(CC) $$(HAK_LDFLAGS) $$(CFLAGS) $$(LDFLAGS) -shared -Wl,-z,defs -o $$@ $(call obj,$(1)) $(foreach a,$($(1)_A),$(B)/$(a).a) $$($(1)_LD)
@@ -162,10 +162,17 @@ readme-check: ## hold README.md against the targets and tools there are
 .PHONY: clean help install setup
 INSTALL_TOOLS = $(filter haktrace hakreplay haksim hakdb,$(TOOLS))
 install: all ## install tools, libraries and man pages under DESTDIR and PREFIX (/usr/local)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include share/man/man1 share/man/man7)
 	install -m 755 $(INSTALL_TOOLS:%=$(P)/bin/%) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(SHLIBS:%=$(P)/lib/%.so) $(DESTDIR)$(PREFIX)/lib
-	$(if $(wildcard docs/man/*.1),install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(PREFIX)/share/man/man1)
+	mv $(DESTDIR)$(PREFIX)/lib/libhakmem.so $(DESTDIR)$(PREFIX)/lib/libhakmem.so.$(VERSION)
+	ln -sf libhakmem.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/$(libhakmem_SONAME)
+	ln -sf $(libhakmem_SONAME) $(DESTDIR)$(PREFIX)/lib/libhakmem.so
+	install -m 644 alloc/hakmem.h $(DESTDIR)$(PREFIX)/include
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' alloc/hakmem.pc.in \
+	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/hakmem.pc
+	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(wildcard docs/man/*.7) $(DESTDIR)$(PREFIX)/share/man/man7
 
 setup: ## install what the build, the checks and the demo need (apt; looks first)
 	@scripts/setup

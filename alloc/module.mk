@@ -12,4 +12,5 @@ libhakmem_SRC := $(wildcard alloc/*.c alloc/policy/*.c)
 libhakmem_CFLAGS := -fvisibility=hidden -ftls-model=initial-exec -fno-builtin-malloc -O3
 # Initialised before all other objects, so that our fork handlers are the first registered, hence
 # the last to run before a fork: other libraries' handlers may allocate, or wait for one who does.
-libhakmem_LD := -Wl,-z,initfirst
+libhakmem_SONAME := libhakmem.so.0
+libhakmem_LD := -Wl,-z,initfirst -Wl,-soname,$(libhakmem_SONAME)

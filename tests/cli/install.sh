@@ -19,3 +19,35 @@ root/opt/hak/bin/haktrace -q -o t.zst -- /bin/ls / >/dev/null
 root/opt/hak/bin/haktrace verify -q t.zst
 LD_PRELOAD=$PWD/root/opt/hak/lib/libhakmem.so "$BIN/bench_random_mixed" 1000 10 1 |
     grep -qF "malloc from $PWD/root/opt/hak/lib/libhakmem.so"
+
+# A program that is built against the library: header, pkg-config, SONAME and its links.
+lib=$PWD/root/opt/hak/lib
+[ "$(readlink "$lib/libhakmem.so")" = libhakmem.so.0 ]
+[ -s "$(readlink -f "$lib/libhakmem.so")" ]
+[ "$(readlink "$lib/libhakmem.so.0")" = "$(basename "$(readlink -f "$lib/libhakmem.so")")" ]
+cat >program.c <<'END'
+#include <hakmem.h>
+#include <stdio.h>
+int main(void) {
+    char text[200];
+    size_t n = sizeof text;
+    int rc = hakmem_ctl("policy", text, &n, "never", 5);
+    n = sizeof text;
+    rc |= hakmem_ctl("policy", text, &n, NULL, 0);
+    printf("%d %s\n", rc, text);
+}
+END
+if command -v pkg-config >/dev/null; then
+    read -ra flags <<<"$(PKG_CONFIG_PATH=$lib/pkgconfig pkg-config --define-variable=prefix="$PWD/root/opt/hak" --cflags --libs hakmem)"
+else
+    grep -q "^prefix=/opt/hak$" "$lib/pkgconfig/hakmem.pc"
+    flags=("-I$PWD/root/opt/hak/include" "-L$lib" -lhakmem)
+fi
+"${CC:-cc}" -Wall -Werror -o program program.c "${flags[@]}"
+[ "$(LD_LIBRARY_PATH=$lib ./program)" = "0 never" ]
+if command -v c++ >/dev/null; then
+    printf '#include <hakmem.h>\nint main() { return hakmem_ctl("version", 0, 0, 0, 0) == 0; }\n' >program.cc
+    c++ -Wall -Werror -o program2 program.cc "${flags[@]}"
+    LD_LIBRARY_PATH=$lib ./program2
+fi
+[ -s root/opt/hak/share/man/man7/hakmem.7 ]
