@@ -360,6 +360,13 @@ static int keep_order(struct hakr_plan *p, uint32_t t, struct hakc_err *err) {
     return 0;
 }
 
+/* A thread's exit frees its caches for others, so it has its place in the order like an op. */
+static int plan_end(struct hakr_plan *p, uint32_t t, struct hakc_err *err) {
+    p->threads[t].ends = 1;
+    p->threads[t].end_at = p->stats.ops;
+    return p->drift != HAKR_NO_DRIFT ? keep_order(p, t, err) : 0;
+}
+
 static int plan_record(struct hakr_plan *p, const struct hakt_rec *r, struct hakc_err *err) {
     static const uint8_t kinds[HAKT_OP_COUNT] = {
         [HAKT_MALLOC] = HAKR_MALLOC,
@@ -376,7 +383,7 @@ static int plan_record(struct hakr_plan *p, const struct hakt_rec *r, struct hak
     if (p->stats.records == 0)
         p->first_time = r->time;
     if (rc == 0 && r->op == HAKT_THREAD_END)
-        p->threads[r->thread].ends = 1;
+        rc = plan_end(p, r->thread, err);
     if (rc != 0 || r->op == HAKT_THREAD_START || r->op == HAKT_THREAD_END)
         return rc;
     if (r->flags & HAKT_REC_FAILED) {
@@ -439,6 +446,9 @@ int hakr_plan_finish(struct hakr_plan *p, struct hakc_err *err) {
         if (rc != 0 || th->words == NULL)
             break;
         put_word(th, HAKR_END);
+        if (th->end_at ==
+            p->stats.ops) /* with the process, in which no thread's caches are emptied */
+            th->ends = 0;
         p->stats.bundled += hakr_plan_bundle(th->words, th->n_words);
         uint64_t used = (th->n_words * 8 + PAGE - 1) & ~(PAGE - 1);
         if (used < pl->stride)

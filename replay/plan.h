@@ -54,7 +54,8 @@ struct hakr_plan_thread {
     uint64_t clock_due_ops;
     uint64_t epoch; /* the one its last op is in; HAKR_NO_EPOCH */
     int seen;       /* it has records */
-    int ends;       /* THREAD_END was recorded: it exits when its stream is done */
+    int ends; /* THREAD_END was recorded, and ops after it: it exits when its stream is done */
+    uint64_t end_at; /* ops of all threads before its THREAD_END */
 };
 
 struct hakr_plan_stats {

@@ -62,7 +62,7 @@ static void test_kinds(void **state) {
     assert_int_equal(p.n_threads, 1);
     assert_int_equal(p.threads[0].n_words, n);
     assert_int_equal(p.threads[0].ops, n - 1);
-    assert_true(p.threads[0].ends);
+    assert_false(p.threads[0].ends); /* with the process */
     for (size_t i = 0; i < n; i++)
         expect_word(&p, 0, i, want[i].kind, want[i].size);
     /* a realloc keeps the object's slot */
@@ -453,19 +453,39 @@ static void test_times(void **state) {
     hakr_plan_free(&p);
 }
 
+/* A thread that ends before others go on exits in the replay as well, in its place of the order;
+ * one that ends with the process does not. */
+static void test_ends(void **state) {
+    (void)state;
+    struct hakt_rec r[] = {
+        rec(HAKT_MALLOC, 1, 1, 0, 100),   rec(HAKT_MALLOC, 0, 2, 0, 100),
+        rec(HAKT_THREAD_END, 1, 0, 0, 0), rec(HAKT_MALLOC, 0, 3, 0, 100),
+        rec(HAKT_MALLOC, 2, 4, 0, 100),   rec(HAKT_THREAD_END, 0, 0, 0, 0),
+        rec(HAKT_THREAD_END, 2, 0, 0, 0),
+    };
+    struct hakr_plan p;
+    plan_all(&p, r, sizeof r / sizeof *r);
+    assert_int_equal(p.threads[1].ends, 1);
+    assert_int_equal(p.threads[0].ends, 0);
+    assert_int_equal(p.threads[2].ends, 0);
+    hakr_plan_free(&p);
+    assert_int_equal(hakr_plan_begin(&p, sizeof r / sizeof *r, 3, NULL), 0);
+    p.drift = 0;
+    assert_int_equal(hakr_plan_add(&p, r, sizeof r / sizeof *r, NULL), 0);
+    assert_int_equal(hakr_plan_finish(&p, NULL), 0);
+    assert_int_equal(p.threads[1].n_words, 3); /* malloc, the wait for thread 0's op, the end */
+    assert_int_equal(hakr_word_kind(p.threads[1].words[1]), HAKR_CONTROL);
+    hakr_plan_free(&p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),
-        cmocka_unit_test(test_wide),
-        cmocka_unit_test(test_left_out),
-        cmocka_unit_test(test_waits),
-        cmocka_unit_test(test_corrupt),
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_any_interleaving),
-        cmocka_unit_test(test_drift),
-        cmocka_unit_test(test_bundles),
-        cmocka_unit_test(test_times),
-        cmocka_unit_test(test_waits_are_needed),
+        cmocka_unit_test(test_kinds),   cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_wide),    cmocka_unit_test(test_left_out),
+        cmocka_unit_test(test_waits),   cmocka_unit_test(test_corrupt),
+        cmocka_unit_test(test_threads), cmocka_unit_test(test_any_interleaving),
+        cmocka_unit_test(test_drift),   cmocka_unit_test(test_bundles),
+        cmocka_unit_test(test_times),   cmocka_unit_test(test_waits_are_needed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
