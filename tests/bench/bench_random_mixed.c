@@ -10,9 +10,7 @@
  * release of what is left and the reporting stand outside.
  */
 #include <argp.h>
-#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -22,8 +20,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <time.h>
-#include <unistd.h>
+#include "tests/bench/bench_process.h"
 
 #define MAX_THREADS 1024
 
@@ -43,12 +40,6 @@ struct worker {
     long minor, major;
     uint64_t failed_bytes; /* the request that malloc refused; 0 = none */
 };
-
-static uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* Returns 0, or the size that malloc refused. */
 static uint64_t run_loop(void **slots, uint32_t ws, uint32_t *state, uint64_t n) {
@@ -83,57 +74,16 @@ static void *work(void *arg) {
     w->failed_bytes = run_loop(w->slots, ws, &w->state, opt->warmup);
     pthread_barrier_wait(w->start);
     getrusage(RUSAGE_THREAD, &before);
-    w->begin_ns = now_ns();
+    w->begin_ns = bench_now_ns();
     if (!w->failed_bytes)
         w->failed_bytes = run_loop(w->slots, ws, &w->state, opt->iterations);
-    w->end_ns = now_ns();
+    w->end_ns = bench_now_ns();
     getrusage(RUSAGE_THREAD, &after);
     w->minor = after.ru_minflt - before.ru_minflt;
     w->major = after.ru_majflt - before.ru_majflt;
     for (uint32_t i = 0; i < ws; i++)
         free(w->slots[i]);
     return NULL;
-}
-
-/* The peak of this program's own memory: ru_maxrss would carry over what stood before exec. */
-static bool read_peak_kib(uint64_t *kib) {
-    char buf[4096];
-    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    ssize_t n = read(fd, buf, sizeof(buf) - 1);
-    close(fd);
-    if (n <= 0)
-        return false;
-    buf[n] = '\0';
-    const char *p = strstr(buf, "VmHWM:");
-    if (!p)
-        return false;
-    char *end;
-    *kib = strtoull(p + 6, &end, 10);
-    return end != p + 6;
-}
-
-/* The file that malloc resolved into, so that a preload that did not load is seen. */
-static const char *malloc_library(void) {
-    Dl_info info;
-    void *p = dlsym(RTLD_DEFAULT, "malloc");
-    if (!p || !dladdr(p, &info) || !info.dli_fname)
-        return "unknown";
-    return info.dli_fname;
-}
-
-static void print_json_string(const char *s) {
-    putchar('"');
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\')
-            printf("\\%c", *s);
-        else if ((unsigned char)*s < 0x20)
-            printf("\\u%04x", (unsigned)*s);
-        else
-            putchar(*s);
-    }
-    putchar('"');
 }
 
 static int report(const struct options *opt, const struct worker *w, const char *library) {
@@ -153,7 +103,7 @@ static int report(const struct options *opt, const struct worker *w, const char 
         minor += w[t].minor;
         major += w[t].major;
     }
-    bool peak_known = read_peak_kib(&peak_kib);
+    bool peak_known = bench_peak_kib(&peak_kib);
     uint64_t ns = end > begin ? end - begin : 1;
     double seconds = (double)ns / 1e9;
     double mops = (double)opt->iterations * (double)opt->threads / seconds / 1e6;
@@ -168,7 +118,7 @@ static int report(const struct options *opt, const struct worker *w, const char 
         else
             printf("null");
         printf(",\"minor_faults\":%ld,\"major_faults\":%ld,\"malloc_library\":", minor, major);
-        print_json_string(library);
+        bench_print_json_string(library);
         puts("}");
     } else {
         char peak[32] = "unknown";
@@ -272,7 +222,7 @@ int main(int argc, char **argv) {
 
     argp_err_exit_status = 2;
     argp_parse(&parser, argc, argv, 0, NULL, &opt);
-    const char *library = malloc_library();
+    const char *library = bench_malloc_library();
 
     pthread_barrier_init(&start, NULL, (unsigned)opt.threads);
     for (uint64_t t = 0; t < opt.threads; t++) {

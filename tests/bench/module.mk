@@ -1,5 +1,8 @@
 TOOLS += bench_random_mixed
-bench_random_mixed_SRC := tests/bench/bench_random_mixed.c
+bench_random_mixed_SRC := tests/bench/bench_random_mixed.c tests/bench/bench_process.c
+
+TOOLS += bench_workloads
+bench_workloads_SRC := tests/bench/bench_workloads.c tests/bench/workloads.c tests/bench/bench_process.c
 
 TOOLS += bench_collect
 bench_collect_SRC := tests/bench/bench_collect.c
