@@ -42,4 +42,17 @@ hak_fast_free(struct hak_heap *h, void *p, void (*slow)(void *, struct hak_heap 
     slow(p, h);
 }
 
+/* realloc of a small block of h's that stays where it is: it fits, and is more than half full. */
+static inline __attribute__((always_inline)) bool hak_fast_fits(struct hak_heap *h, void *p,
+                                                                size_t size) {
+    uintptr_t unit = ((uintptr_t)p - hak_hot.base) >> HAK_UNIT_SHIFT;
+    if (unit >= HAK_RELAXED(uintptr_t, hak_hot.units))
+        return false;
+    const struct hak_slab *s = &hak_hot.meta[unit];
+    if (hak_slab_owner(s) != h || s->bin_off > HAK_FINE_CLASSES * sizeof(struct hak_bin))
+        return false;
+    size_t block = (size_t)s->bin_off * 16 / sizeof(struct hak_bin);
+    return size <= block && size > block / 2;
+}
+
 #endif

@@ -23,7 +23,8 @@ static bool bin_refill(struct hak_heap *h, unsigned c) {
     return true;
 }
 
-/* The list is one longer than a magazine: it becomes the spare, and the older spare goes home. */
+/* The list is one longer than a magazine: the magazine grows, or, at its limit, the list becomes
+ * the spare, and the older spare goes home. */
 void hak_bin_overflow(struct hak_heap *h, struct hak_bin *bin) {
     void *old = bin->spare;
     if (unlikely(!bin->magazine)) {
@@ -33,8 +34,15 @@ void hak_bin_overflow(struct hak_heap *h, struct hak_bin *bin) {
         hak_slab_return(h, old);
         return;
     }
+    if (old && bin->magazine < bin->limit) {
+        int more = bin->limit - bin->magazine;
+        more = more < bin->magazine ? more : bin->magazine;
+        bin->magazine = (uint16_t)(bin->magazine + more);
+        bin->room += more;
+        return;
+    }
     bin->spare = bin->list;
-    bin->nspare = (uint32_t)((int32_t)bin->magazine - bin->room);
+    bin->nspare = (uint16_t)(bin->magazine - bin->room);
     bin->list = NULL;
     bin->room = (int32_t)bin->magazine;
     if (old)
@@ -47,6 +55,7 @@ void hak_heap_flush(struct hak_heap *h) {
         void *list = bin->list, *spare = bin->spare;
         bin->list = bin->spare = NULL;
         bin->nspare = 0;
+        bin->magazine = bin->start;
         bin->room = (int32_t)bin->magazine;
         hak_slab_return(h, list);
         hak_slab_return(h, spare);

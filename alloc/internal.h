@@ -54,9 +54,10 @@ _Static_assert(sizeof(struct hak_slab) == 128, "one slab's metadata is two cache
 struct hak_bin {
     void *list;        /* free blocks, LIFO; a block's first word is its link */
     int32_t room;      /* magazine - length of list */
-    uint32_t magazine; /* 0: caches nothing, each block goes home at once */
+    uint16_t magazine; /* from start to limit; 0: caches nothing, each block goes home at once */
+    uint16_t nspare;   /* blocks on spare */
     void *spare;       /* an older list, given back to the slabs when the next one is full */
-    uint32_t nspare;
+    uint16_t start, limit; /* of magazine: it grows where blocks come back by the hundred */
     uint32_t inverse; /* n is a multiple of the block's size iff n * inverse < inverse, for offsets
                          in a small slab; 0: not to be told so */
 };

@@ -95,8 +95,11 @@ EXPORT void *calloc(size_t n, size_t size) {
 }
 
 EXPORT void *realloc(void *p, size_t size) {
-    if (!p)
-        return malloc(size);
+    struct hak_heap *h = hak_my_heap;
+    if (!p) /* how Lua and others allocate all they have */
+        return hak_fast_alloc(h, size, hak_malloc_slow);
+    if (hak_fast_fits(h, p, size))
+        return p;
     return slow(SLOW_REALLOC, p, 0, size);
 }
 

@@ -13,6 +13,10 @@ bool hak_supers;
  */
 #define HUGE_MOST 8192
 
+/* An object of so small a part of what makes slabs huge is huge itself: it is used from end to end
+ * sooner than many slabs are. */
+#define HUGE_OBJECT 4
+
 static pthread_mutex_t lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 static struct hak_spans spans;
 static _Atomic(uint64_t) virtual_now = UINT64_MAX;
@@ -132,6 +136,7 @@ static void ask_for_huge(struct hak_slab *s, unsigned kind, uint64_t pages, uint
     static uint32_t asked;
     static char *end, *super_end;
     uint64_t page = hak_os_page_size(), least = spans.target.huge_bytes;
+    held *= kind >= HAK_KIND_LARGE ? HUGE_OBJECT : 1;
     char *p = hak_unit_addr(s->span.unit), *from = p, *to = p + HAK_SUPER;
     if (kind == HAK_KIND_SMALL && !super) {
         if (p < super_end)
@@ -412,17 +417,28 @@ void hak_pool_push_retired(struct hak_heap *h) {
     hak_pool_unlock();
 }
 
-/* Free blocks of one class that a heap caches unless the policy says otherwise: two magazines. */
-#define CACHE_BYTES ((uint64_t)64 << 10)
+/* Free blocks of one class that a heap caches unless the policy says otherwise: two magazines, each
+ * of half the first number at first, and of half the second at most. */
+#define CACHE_FIRST ((uint64_t)64 << 10)
+#define CACHE_MOST  ((uint64_t)256 << 10)
 
-/* How many free blocks a bin's list may hold: half of what a thread may cache. */
-static uint32_t magazine(unsigned c) {
-    uint64_t bytes =
-        spans.target.cache_bytes == UINT64_MAX ? CACHE_BYTES : spans.target.cache_bytes;
+/* How many blocks a magazine has where a class may take so many bytes. */
+static uint16_t magazine(unsigned c, uint64_t bytes, uint16_t most) {
     uint64_t n = bytes / 2 / hak_class_size(c);
     if (bytes == 0)
         return 0;
-    return n < 2 ? 2 : n > 256 ? 256 : (uint32_t)n;
+    return n < 2 ? 2 : n > most ? most : (uint16_t)n;
+}
+
+static void bin_init(struct hak_bin *bin, unsigned c) {
+    uint64_t told = spans.target.cache_bytes;
+    bool free_choice = told == UINT64_MAX;
+    bin->start = magazine(c, free_choice ? CACHE_FIRST : told, 256);
+    bin->limit = free_choice ? magazine(c, CACHE_MOST, 1024) : bin->start;
+    bin->magazine = bin->start;
+    bin->room = (int32_t)bin->magazine;
+    if (hak_class_size(c) <= HAK_SMALL_MAX && !hak_supers)
+        bin->inverse = (uint32_t)((((uint64_t)1 << 32) - 1) / hak_class_size(c) + 1);
 }
 
 struct hak_heap *hak_heap_new(void) {
@@ -434,13 +450,8 @@ struct hak_heap *hak_heap_new(void) {
             h->next = all_heaps;
             all_heaps = h;
             h->number = nheaps++;
-            for (unsigned c = 1; c < HAK_CLASSES; c++) {
-                h->bin[c].magazine = magazine(c);
-                if (hak_class_size(c) <= HAK_SMALL_MAX && !hak_supers)
-                    h->bin[c].inverse =
-                        (uint32_t)((((uint64_t)1 << 32) - 1) / hak_class_size(c) + 1);
-                h->bin[c].room = (int32_t)h->bin[c].magazine;
-            }
+            for (unsigned c = 1; c < HAK_CLASSES; c++)
+                bin_init(&h->bin[c], c);
         }
     }
     if (h)

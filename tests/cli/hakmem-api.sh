@@ -51,4 +51,4 @@ END
 # hakmem_ctl, and a policy string that is wrong: the default is in force
 LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=eager:how=unmap "$BIN/stress/alloc_ctl" eager:how=unmap
 LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=partial:7 "$BIN/stress/alloc_ctl" partial:n=7
-LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=nonsense "$BIN/stress/alloc_ctl" decay:ms=1000,max=256MiB,huge=8MiB
+LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=nonsense "$BIN/stress/alloc_ctl" decay:ms=1000,max=256MiB,huge=16MiB

@@ -152,7 +152,7 @@ static void objects(void) {
     struct hak_core_stats stats;
     begin("never:huge=8MiB");
     struct hak_heap *h = hak_heap_new();
-    char *small = hak_heap_alloc(h, 7 * MIB);
+    char *small = hak_heap_alloc(h, 15 * MIB / 8);
     assert_true(small && nasked == 0);
     char *p = hak_heap_alloc(h, 20 * MIB + 4096);
     assert_int_equal(nasked, 1);
