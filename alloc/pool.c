@@ -121,6 +121,8 @@ static int remap(struct hak_span *span) {
     void *p = hak_unit_addr(span->unit);
     size_t bytes = (size_t)span->units << HAK_UNIT_SHIFT;
     int rc = span->state == HAK_SPAN_UNMAPPED ? map(p, bytes) : 0;
+    if (rc == 0 && span->state == HAK_SPAN_UNMAPPED && hak_supers && spans.target.huge_bytes != 0)
+        hak_os_huge(p, bytes); /* a new mapping knows nothing of the old one's advice */
     if (rc == 0 || rc == EEXIST)
         return rc;
     hak_spans_tell(&spans, HAKP_EV_OOM, now());

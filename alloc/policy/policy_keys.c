@@ -6,8 +6,9 @@
 #define BY_TIME   (BIT(HAKP_DECAY) | BIT(HAKP_DELAY) | BIT(HAKP_DEMAND))
 #define PRESSURE  BIT(HAKP_PRESSURE)
 #define BOUNDED   (BIT(HAKP_PARTIAL) | BY_TIME | BIT(HAKP_BOUNCE) | PRESSURE)
-#define FLOORED   (BIT(HAKP_PARTIAL) | BIT(HAKP_DECAY) | BIT(HAKP_DEMAND) | PRESSURE)
-#define REPORT    BIT(HAKP_REPORT_2025)
+#define FLOORED                                                                                    \
+    (BIT(HAKP_PARTIAL) | BIT(HAKP_DECAY) | BIT(HAKP_DEMAND) | PRESSURE | BIT(HAKP_REPORT_2025))
+#define REPORT BIT(HAKP_REPORT_2025)
 
 #define MS         ((uint64_t)1000000)
 #define LONGEST    (UINT64_MAX / 8) /* 73 years: sums of times do not overflow */
@@ -47,6 +48,8 @@ const struct hakp_key hakp_keys[HAKP_KEYS] = {
      0, 0, UINT64_MAX, A_SIZE},
     {"populate", HAKP_T_COUNT, ALL & ~REPORT,    offsetof(struct hakp_spec, populate), false,
      0, 0, 1, A_SWITCH},
+    {"populate", HAKP_T_COUNT, REPORT,           offsetof(struct hakp_spec, populate), false,
+     1, 0, 1, A_SWITCH},
     {"huge", HAKP_T_BYTES,    ALL,               offsetof(struct hakp_spec, huge_bytes), false,
      0, 0, UINT64_MAX, A_SIZE},
 };

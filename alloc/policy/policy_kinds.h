@@ -47,7 +47,7 @@ struct hakp_key {
     const char *must;     /* what a value must be, for messages: "it must be ..." */
 };
 
-#define HAKP_KEYS 14
+#define HAKP_KEYS 15
 extern const struct hakp_key hakp_keys[HAKP_KEYS];
 
 /* A set of policies with their keys. libhakmem has one, and hakp_parse knows no other; a host may
