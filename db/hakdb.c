@@ -51,6 +51,8 @@ static const char doc[] =
     "  sql 'SELECT ...'     run one query, read-only (- reads it from stdin)\n"
     "  schema               print the tables, views and version\n"
     "  merge OTHER.db...    add the results of other databases\n"
+    "  put TOOL             add measurements of your own, an experiment of TOOL, from\n"
+    "                       stdin: a line a run, NAME=VALUE separated by tabs\n"
     "  check                look for damage\n"
     "  migrate              make a database, or bring an older one up to date\n"
     "\n"
@@ -76,6 +78,7 @@ static const struct command commands[] = {
     {"sql", hakdb_sql, 1, 1, 0, HAKD_READ},
     {"schema", hakdb_schema, 0, 0, 0, HAKD_READ},
     {"merge", hakdb_merge, 1, -1, 0, HAKD_WRITE},
+    {"put", hakdb_put, 1, 1, 0, HAKD_WRITE},
     {"check", hakdb_check, 0, 0, 0, HAKD_READ},
     {"migrate", hakdb_migrate, 0, 0, 0, HAKD_WRITE},
 };

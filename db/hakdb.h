@@ -42,6 +42,7 @@ int hakdb_sql(struct hakdb *h);
 int hakdb_schema(struct hakdb *h);
 int hakdb_merge(struct hakdb *h);
 int hakdb_check(struct hakdb *h);
+int hakdb_put(struct hakdb *h);
 int hakdb_migrate(struct hakdb *h);
 
 /* base_name, holds, is_trace, is_variant, utc: for the queries of these commands. */
