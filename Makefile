@@ -128,11 +128,13 @@ C_FILES := $(sort $(wildcard $(foreach d,$(C_DIRS),$(d)*.c $(d)*.h)))
 SCRIPTS := $(sort .ci/run $(shell grep -lE '^\#!/bin/(ba)?sh' scripts/* tests/cli/run tests/bench/* \
           tests/stress/* 2>/dev/null))
 
-.PHONY: check demo format format-check tidy cppcheck shellcheck layering man-check readme-check
+.PHONY: check demo study-2025 format format-check tidy cppcheck shellcheck layering man-check readme-check
 check: ## set up, build with gcc and clang, run all tests, linters and checks
 	@scripts/check
 demo: ## set up, build, record two programs, replay, simulate and compare (two minutes)
 	@scripts/demo
+study-2025: all ## measure the report of 2025 again: docs/studies/2025-madvise.md and its figures
+	@scripts/study_2025.py
 format: ## lay out all C files by .clang-format
 	clang-format -i $(C_FILES)
 format-check: ## fail where a C file is not laid out by .clang-format
