@@ -26,7 +26,8 @@ enum {
 static const char standard[] = "partial:n=2..4096*2,bounce:n=1..64*2,"
                                "decay:ms=1..100000*2,delay:ms=1..100000*2,demand:ms=1..100000*2,"
                                "decay|delay|demand:ms=10..10000*10,max=512KiB..64MiB*2,"
-                               "partial:n=64|512,max=1MiB..64MiB*4,keep=512KiB..8MiB*4";
+                               "partial:n=64|512,max=1MiB..64MiB*4,keep=512KiB..8MiB*4,"
+                               "model-glibc,model-mimalloc,model-jemalloc,model-tcmalloc";
 
 struct config {
     const char *db, *prices, *study;
@@ -235,7 +236,7 @@ struct work {
     struct haks_costs costs;
     struct haks_session session;
     struct haks_findings f;
-    struct haks_point *points;
+    struct haks_point *points, *may; /* trace by trace; may: of those that can be deployed */
     uint64_t *bounds;
     struct haks_trial *trials;
     struct haks_confirmed *confirmed;
@@ -256,6 +257,7 @@ static int evaluate_all(struct work *w, struct hakc_err *err) {
         s->name = last_part(s->path);
         s->held_out = i >= w->f.n_train;
         s->points = w->points + i * n;
+        s->may = w->may + i * n;
         rc = haks_subject_evaluate(s, &w->session, c->policies, n, eager, c->memory, &c->limit,
                                    c->jobs, &haks_stop, err);
         for (size_t k = 0; rc == 0 && k < s->n_front; k++)
@@ -269,7 +271,7 @@ static int evaluate_all(struct work *w, struct hakc_err *err) {
 
 /* One policy for all, then for all but each. */
 static int choose(struct work *w, struct hakc_err *err) {
-    struct haks_table t = {w->f.n_train, w->c->n_policies, w->points, w->bounds};
+    struct haks_table t = {w->f.n_train, w->c->n_policies, w->may, w->bounds};
     uint8_t *use = malloc(t.traces);
     int rc = 0;
     if (use == NULL)
@@ -301,10 +303,12 @@ static int optimise(struct work *w, int argc, char **argv, struct hakc_err *err)
     w->f.prices = w->costs.source;
     w->f.traces = calloc(c->n_traces, sizeof *w->f.traces);
     w->points = calloc(c->n_traces * c->n_policies, sizeof *w->points);
+    w->may = calloc(c->n_traces * c->n_policies, sizeof *w->may);
     w->bounds = calloc(c->n_traces, sizeof *w->bounds);
     w->trials = calloc(c->n_traces, sizeof *w->trials);
     w->f.trials = w->trials;
-    if (rc == 0 && (w->f.traces == NULL || w->points == NULL || w->bounds == NULL || !w->trials))
+    if (rc == 0 && (w->f.traces == NULL || w->points == NULL || w->may == NULL ||
+                    w->bounds == NULL || !w->trials))
         rc = hakc_fail(err, HAKC_ENOMEM, "no memory for %zu traces", c->n_traces);
     if (rc == 0)
         rc = evaluate_all(w, err);
@@ -325,6 +329,7 @@ static void clean_up(struct work *w) {
         haks_subject_free(&w->f.traces[i]);
     free(w->f.traces);
     free(w->points);
+    free(w->may);
     free(w->bounds);
     free(w->trials);
     free(w->confirmed);

@@ -64,7 +64,7 @@ static const struct argp_option options[] = {
 static void parse_shard(struct argp_state *state, struct config *c, const char *arg) {
     char first[24];
     size_t len = strcspn(arg, "/");
-    if (arg[len] == '/' && len < sizeof first) {
+    if (len < sizeof first && arg[len] == '/') {
         memcpy(first, arg, len);
         first[len] = '\0';
         if (hakc_parse_count(first, &c->shard, NULL) == 0 &&

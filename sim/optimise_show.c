@@ -202,7 +202,7 @@ static void start_one(struct hakc_out *o, const char *key, const char *title, un
 static void show_one(struct hakc_out *o, const struct haks_findings *f, size_t trace, size_t policy,
                      const char *role, unsigned left_out) {
     const struct haks_subject *s = &f->traces[trace];
-    const struct haks_table t = {1, f->n_policies, s->points, &s->bound};
+    const struct haks_table t = {1, f->n_policies, s->may, &s->bound};
     hakc_out_row(o);
     hakc_out_cell_str(o, s->name);
     if (left_out != ROLE)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "db/store.h"
+#include "sim/models.h"
 
 #define GRID 32 /* memory bounds at which the oracle's curve is kept */
 
@@ -19,6 +20,8 @@ static void choose(struct haks_subject *s, size_t n, size_t eager, const struct 
         const struct haks_row *r = &s->rows[i];
         s->points[i] =
             (struct haks_point){memory_of(s, &r->f), r->f.cost_ns, r->done && r->rc == 0};
+        s->may[i] = s->points[i];
+        s->may[i].ok &= !haks_is_model(&r->spec);
     }
     s->floor = s->points[eager].memory;
     s->bound = limit->bytes != 0
@@ -26,7 +29,7 @@ static void choose(struct haks_subject *s, size_t n, size_t eager, const struct 
                    : (uint64_t)((unsigned __int128)s->floor * limit->times_milli / 1000);
     s->n_front = haks_front(s->points, n, s->front);
     s->knee = haks_knee(s->points, s->front, s->n_front);
-    s->best = haks_cheapest(s->points, n, s->bound);
+    s->best = haks_cheapest(s->may, n, s->bound);
 }
 
 static int first_failure(const struct haks_subject *s, size_t n, struct hakc_err *err) {

@@ -32,7 +32,9 @@ struct haks_subject {
     struct haks_stream *stream;
     struct haks_oracle *oracle;
     struct haks_row *rows;     /* one a policy */
-    struct haks_point *points; /* likewise; part of the table of all */
+    struct haks_point *points; /* likewise */
+    struct haks_point *may; /* those of them that can be deployed: models cannot; part of the table
+                               of all traces */
     struct haks_outlook *outlook;
     int64_t trace; /* its row in the database */
     uint64_t floor, bound;
@@ -42,7 +44,7 @@ struct haks_subject {
 };
 
 /* Evaluates all policies on a trace, and finds front, knee and the best. eager: which of them is
- * `eager`. points: room for n. The session keeps the results. */
+ * `eager`. points, may: room for n. The session keeps the results. */
 int haks_subject_evaluate(struct haks_subject *s, struct haks_session *session,
                           const struct hakp_spec *policies, size_t n, size_t eager,
                           enum haks_memory memory, const struct haks_limit *limit, unsigned jobs,

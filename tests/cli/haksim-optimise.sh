@@ -125,6 +125,15 @@ assert abs(c["mean_resident_bytes"]["error_percent"]) < 3, c
 assert c["cpu_system_ns"]["measured"] > 0, c
 END
 
+# A model of another allocator stands in the front, but is never what to deploy.
+haksim optimise over.zst python.zst --no-db --json --keep-memory-below=5x -p 'model-glibc|model-mimalloc' >m.json
+python3 - <<'END'
+import json
+r = json.load(open("m.json"))
+assert r["policies"] == 4 and r["policy"] in ("eager", "never"), r["policy"]
+assert all(t["best_policy"] in ("eager", "never") for t in r["traces"]), r["traces"]
+END
+
 # A bound below what any policy reaches: said, and the nearest is chosen.
 haksim optimise python.zst --no-db --keep-memory-below=100K -p "$list" >low
 grep -q 'no policy stays below the bound' low || fail "$(cat low)"
