@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "replay/counters.h"
 #include "replay/drive.h"
 #include "replay/plan.h"
 #include "replay/proof.h"
@@ -98,11 +99,20 @@ static char *thread_area(uint32_t t) {
     return stacks + (size_t)t * (ALT_STACK + GUARD + ctl->stack_bytes);
 }
 
+/* In a run that is recorded: an op by which the reader of the recording knows where he is. */
+static void mark(uint64_t size) {
+    if (ctl->recorded) {
+        void *volatile p = malloc(size);
+        free(p);
+    }
+}
+
 static void enter_thread(uint32_t t) {
     hakr_self = &hakr_threads(ctl)[t];
     hakr_self->tid = (uint32_t)hakr_raw(SYS_gettid, 0, 0, 0, 0, 0, 0);
     stack_t alt = {.ss_sp = thread_area(t), .ss_size = ALT_STACK};
     sigaltstack(&alt, NULL);
+    mark(HAKR_MARK_THREAD + t);
 }
 
 /* Touches the stack below, so that it does not fault in the region. */
@@ -217,6 +227,24 @@ static void calibrate(void) {
     ctl->tick_ns = ns;
 }
 
+/* What becomes of the memory when nothing happens any more. */
+static void look_on(void) {
+    uint64_t end = hakr_now();
+    for (unsigned i = 0; i < HAKR_RESTS; i++) {
+        struct hakr_rest *r = &ctl->rest[i];
+        uint64_t due = end + hakr_rest_ns[i], huge;
+        if (hakr_rest_ns[i] > ctl->rest_ns)
+            continue;
+        struct timespec at = {.tv_sec = (time_t)(due / 1000000000u),
+                              .tv_nsec = (long)(due % 1000000000u)};
+        while (hakr_now() < due)
+            hakr_raw(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, (long)&at, 0, 0, 0);
+        uint64_t now = hakr_resident();
+        r->resident = now == UINT64_MAX ? now : now > ctl->baseline ? now - ctl->baseline : 0;
+        hakr_resident_parts(&r->lazy, &huge);
+    }
+}
+
 static void run_region(void) {
     struct rusage before, after;
     int account = ctl->pass == HAKR_PASS_ACCOUNT;
@@ -233,32 +261,41 @@ static void run_region(void) {
     if (haknull_begin != NULL)
         haknull_begin();
     ctl->state = HAKR_STATE_RUNNING;
+    mark(HAKR_MARK_BEGIN);
     ctl->baseline = hakr_resident();
     getrusage(RUSAGE_SELF, &before);
     if (ctl->marks)
-        hakr_raw(SYS_close, HAKR_MARK_START, 0, 0, 0, 0, 0);
+        hakr_raw(SYS_close, HAKR_CLOSE_START, 0, 0, 0, 0, 0);
     drive.start_ns = hakr_now();
     if (account)
         hakr_trap_start();
+    if (ctl->pass == HAKR_PASS_COUNTERS)
+        hakr_counters_start();
     bump(&go);
     run_stream(0);
     finish_threads();
+    if (ctl->pass == HAKR_PASS_COUNTERS)
+        hakr_counters_stop(ctl->counters);
     if (account)
         hakr_trap_stop();
     ctl->wall_ns = hakr_now() - drive.start_ns;
     if (ctl->marks)
-        hakr_raw(SYS_close, HAKR_MARK_END, 0, 0, 0, 0, 0);
+        hakr_raw(SYS_close, HAKR_CLOSE_END, 0, 0, 0, 0, 0);
     getrusage(RUSAGE_SELF, &after);
     ctl->at_end = hakr_resident_note(ctl);
     ctl->user_ns = tv_ns(after.ru_utime, before.ru_utime);
     ctl->sys_ns = tv_ns(after.ru_stime, before.ru_stime);
     ctl->minflt = (uint64_t)(after.ru_minflt - before.ru_minflt);
     ctl->majflt = (uint64_t)(after.ru_majflt - before.ru_majflt);
-    ctl->lazy_free = UINT64_MAX;
+    ctl->lazy_free = ctl->huge = UINT64_MAX;
     if (account) {
         hakr_sample(ctl, drive.start_ns);
-        ctl->lazy_free = hakr_lazy_free();
+        hakr_resident_parts(&ctl->lazy_free, &ctl->huge);
+        look_on();
     }
+    if (ctl->pass == HAKR_PASS_CHECK)
+        hakr_check_rest(&drive, hakr_threads(ctl));
+    mark(HAKR_MARK_END);
     if (haknull_end != NULL)
         haknull_end();
 }
@@ -304,12 +341,17 @@ static int map_streams(void) {
 
 static int map_tables(void) {
     size_t slots = (ctl->n_slots + 1) * sizeof(void *);
+    int sized = ctl->pass != HAKR_PASS_TIME && ctl->pass != HAKR_PASS_COUNTERS;
     drive.slots = shared(slots, 1);
-    if (ctl->pass != HAKR_PASS_TIME)
+    if (sized)
         drive.sizes = shared(slots, 1);
     stacks = shared((size_t)ctl->n_threads * (ALT_STACK + GUARD + ctl->stack_bytes), 0);
-    if (drive.slots == NULL || stacks == NULL ||
-        (ctl->pass != HAKR_PASS_TIME && drive.sizes == NULL))
+    ctl->shared = ctl->bytes + slots * (1u + (unsigned)sized) +
+                  (uint64_t)ctl->n_threads * (ALT_STACK + GUARD + ctl->stack_bytes);
+    if (ctl->pass == HAKR_PASS_CHECK)
+        drive.seeds = shared(slots, 1);
+    if (drive.slots == NULL || stacks == NULL || (sized && drive.sizes == NULL) ||
+        (ctl->pass == HAKR_PASS_CHECK && drive.seeds == NULL))
         return fail("memory for slots and stacks");
     return 0;
 }
@@ -335,6 +377,8 @@ int hakr_child_main(int fd) {
     prefault_stack(MAIN_PREFAULT);
     enter_thread(0);
     catch_crashes();
+    if (ctl->pass == HAKR_PASS_COUNTERS)
+        hakr_counters_open(ctl->counters);
     if (start_threads() != 0)
         return 1;
     if (ctl->pass == HAKR_PASS_LATENCY)
@@ -344,8 +388,8 @@ int hakr_child_main(int fd) {
         calibrate();
     if (hakr_prove_policy(ctl, drive.hakmem) != 0) {
         ctl->state = HAKR_STATE_FAILED;
-        _exit(1);
+        return 1;
     }
     __atomic_store_n(&ctl->state, HAKR_STATE_DONE, __ATOMIC_RELEASE);
-    _exit(0); /* no exit handlers: an allocator's are not part of the region */
+    return 0;
 }

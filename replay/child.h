@@ -10,12 +10,20 @@
 #ifndef REPLAY_CHILD_H
 #define REPLAY_CHILD_H
 
-/* The whole life of the child; `fd` is the control memfd. Returns an exit code only on failure. */
+/* The whole life of the child; `fd` is the control memfd. Returns the exit code, with threads that
+ * live on: the caller ends the process, without exit handlers (an allocator's are no part of it).
+ */
 int hakr_child_main(int fd);
 
 /* Calls without effect that enclose the region for a reader of strace's log (ctl->marks):
- * close(HAKR_MARK_START) and close(HAKR_MARK_END). */
-#define HAKR_MARK_START (-1000001)
-#define HAKR_MARK_END   (-1000002)
+ * close(HAKR_CLOSE_START) and close(HAKR_CLOSE_END). */
+#define HAKR_CLOSE_START (-1000001)
+#define HAKR_CLOSE_END   (-1000002)
+
+/* Sizes of the allocations that tell the parts of a recorded run (ctl->recorded), each freed at
+ * once: by each thread t before the region (MARK_THREAD + t), and by thread 0 around it. */
+#define HAKR_MARK_BEGIN  3000017u
+#define HAKR_MARK_END    3000029u
+#define HAKR_MARK_THREAD 4000000u
 
 #endif

@@ -131,14 +131,17 @@ const uint64_t *hakr_run_other(const struct hakr_drive *d, struct hakr_shm_threa
 }
 
 void hakr_drive(const struct hakr_drive *d, struct hakr_shm_thread *t, const uint64_t *words) {
-    uint32_t touch = d->ctl->touch;
-    if (d->ctl->pass == HAKR_PASS_LATENCY)
+    uint32_t touch = d->ctl->touch, pass = d->ctl->pass;
+    int timed = pass == HAKR_PASS_TIME || pass == HAKR_PASS_COUNTERS;
+    if (pass == HAKR_PASS_LATENCY)
         hakr_drive_latency(d, t, words);
-    else if (d->ctl->pass == HAKR_PASS_TIME && touch == HAKR_TOUCH_ALL)
+    else if (pass == HAKR_PASS_CHECK)
+        hakr_drive_check(d, t, words);
+    else if (timed && touch == HAKR_TOUCH_ALL)
         run(d, t, words, HAKR_TOUCH_ALL, 0);
-    else if (d->ctl->pass == HAKR_PASS_TIME && touch == HAKR_TOUCH_NONE)
+    else if (timed && touch == HAKR_TOUCH_NONE)
         run(d, t, words, HAKR_TOUCH_NONE, 0);
-    else if (d->ctl->pass == HAKR_PASS_TIME)
+    else if (timed)
         hakr_drive_time(d, t, words);
     else if (touch == HAKR_TOUCH_FIRST)
         run(d, t, words, HAKR_TOUCH_FIRST, 1);

@@ -28,12 +28,16 @@ struct hakr_drive {
     hakr_hakmem_ctl *hakmem; /* NULL: another allocator */
     struct hakr_rare rare;
     void **slots;
-    uint64_t *sizes;   /* account pass: bytes asked for, by slot */
+    uint64_t *sizes;   /* all but the time pass: bytes asked for, by slot */
+    uint64_t *seeds;   /* check pass: of the pattern in the block; 0 = no block is there */
     uint64_t start_ns; /* of the region */
     int spins;         /* how often to look before a wait sleeps; 0 on one processor */
 };
 
 /* Runs the stream at `words` as thread t, in the pass and with the touching that ctl names. */
 void hakr_drive(const struct hakr_drive *d, struct hakr_shm_thread *t, const uint64_t *words);
+
+/* Check pass, after the streams: verifies what still lives. Faults are booked to thread t. */
+void hakr_check_rest(const struct hakr_drive *d, struct hakr_shm_thread *t);
 
 #endif

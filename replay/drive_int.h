@@ -37,6 +37,7 @@ const uint64_t *hakr_run_other(const struct hakr_drive *d, struct hakr_shm_threa
 void hakr_drive_time(const struct hakr_drive *d, struct hakr_shm_thread *t, const uint64_t *words);
 void hakr_drive_latency(const struct hakr_drive *d, struct hakr_shm_thread *t,
                         const uint64_t *words);
+void hakr_drive_check(const struct hakr_drive *d, struct hakr_shm_thread *t, const uint64_t *words);
 
 /* An allocation gave NULL. */
 always_inline void note_failed(struct hakr_shm_thread *t) {

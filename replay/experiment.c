@@ -94,6 +94,8 @@ static int take_turn(struct hakr_experiment *e, const struct turn *t, uint32_t p
         .timeout_ns = e->timeout_ns,
         .memory_limit = e->memory_limit,
         .marks = e->marks,
+        .recorded = e->recorded,
+        .rest_ns = e->rest_ns,
         .slowest = e->slowest,
     };
     struct hakr_result res;
@@ -142,7 +144,8 @@ const struct hakr_run *hakr_experiment_failure(const struct hakr_experiment *e, 
     for (size_t i = 0; i < e->n_runs; i++) {
         const struct hakr_run *r = &e->runs[i];
         if (r->variant == variant && r->result.status != HAKR_OK &&
-            (pass == HAKR_PASS_COUNT || r->pass == pass || r->result.status == HAKR_WRONG_LIBRARY))
+            (pass == HAKR_PASS_COUNT || r->pass == pass || r->pass == HAKR_PASS_CHECK ||
+             r->result.status == HAKR_WRONG_LIBRARY))
             return r;
     }
     return NULL;

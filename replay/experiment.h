@@ -3,8 +3,8 @@
  * order drawn from the seed. The order is drawn by rounds: each round runs every variant once in
  * each pass, shuffled, so that drift of the machine meets all alike.
  *
- * A variant whose run fails is not run again in that pass (and in none, if its library is wrong):
- * the others go on.
+ * A variant whose run fails is not run again in that pass (and in none, if its library is wrong or
+ * the check pass found its blocks corrupted): the others go on.
  */
 #ifndef REPLAY_EXPERIMENT_H
 #define REPLAY_EXPERIMENT_H
@@ -36,6 +36,8 @@ struct hakr_experiment {
     unsigned drift_passes; /* bits by enum hakr_pass: where the plan's drift limit is kept */
     int tell_time;         /* hakmem takes the recorded time for its clock */
     int marks;
+    int recorded;             /* see hakr_task */
+    uint64_t rest_ns;         /* see hakr_task */
     size_t baseline;          /* the variant that ratios are to */
     uint32_t slowest;         /* latency pass: ops to list */
     const volatile int *stop; /* see hakr_run */

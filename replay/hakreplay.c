@@ -14,6 +14,7 @@
 #include "replay/child.h"
 #include "replay/limits.h"
 #include "replay/load.h"
+#include "replay/proof.h"
 #include "replay/report.h"
 #include "replay/save.h"
 
@@ -43,6 +44,9 @@ struct options {
     size_t n_limits;
     double speed;   /* --speed: 0 = as fast as it goes, 1 = as recorded */
     uint64_t drift; /* --drift: HAKR_DRIFT_AUTO = in the account pass alone */
+    uint64_t rest_ns;
+    int exact_clock;
+    int recorded;   /* by haktrace: one run of libc, in this process */
     int real_clock; /* 0 = virtual where the trace has times */
     int no_db, no_control, no_warm_up, marks;
     uint64_t seed, timeout_ns, memory_limit;
@@ -73,6 +77,9 @@ enum {
     OPT_LATENCY_REPEATS,
     OPT_SLOWEST,
     OPT_SPEED,
+    OPT_CHECK,
+    OPT_COUNTERS,
+    OPT_REST,
     OPT_DRIFT,
 };
 
@@ -87,9 +94,8 @@ static const struct argp_option option_table[] = {
      "accounted runs of each variant (default 1; 5 with --fail-if of memory)", 0},
     {"passes", OPT_PASSES, "LIST", 0, "time, account, latency (default: time,account)", 0},
     {"clock", OPT_CLOCK, "CLOCK", 0,
-     "of hakmem's release policies: virtual, the recorded time (default if the trace has times), "
-     "or "
-     "real",
+     "of hakmem's release policies: virtual, the recorded time (default if the trace has times); "
+     "exact, the same told before every op; real",
      0},
     {"baseline", OPT_BASELINE, "NAME", 0,
      "ratios are to this variant, as --alloc (and --policy) names it (default: the first)", 0},
@@ -110,6 +116,16 @@ static const struct argp_option option_table[] = {
     {"no-warm-up", OPT_NO_WARM_UP, NULL, 0, "keep the first run of each variant", 0},
     {"db", OPT_DB, "FILE", 0, "add the results to FILE (default: $HAKDB, else results.db)", 0},
     {"no-db", OPT_NO_DB, NULL, 0, "store nothing", 0},
+    {"check", OPT_CHECK, NULL, 0,
+     "first run each variant once with a pattern in every block, verified before it is freed or "
+     "reallocated and at the end; a variant that fails gives no figures",
+     0},
+    {"counters", OPT_COUNTERS, NULL, 0,
+     "run each variant once more under the processor's counters: cycles, instructions, misses", 0},
+    {"rest", OPT_REST, "TIME", 0,
+     "after each accounted run look at resident memory for so long: at 0.1, 1 and 5 s (default "
+     "100ms; 0 = not at all)",
+     0},
     {"speed", OPT_SPEED, "SPEED", 0,
      "max: as fast as it goes (default); recorded: each op at its recorded time; N: N times as "
      "fast "
@@ -146,7 +162,7 @@ static int parse_number(struct argp_state *state, const char *name, const char *
 }
 
 static void parse_passes(struct argp_state *state, struct options *o, const char *text) {
-    o->passes = 0;
+    o->passes &= 1u << HAKR_PASS_CHECK | 1u << HAKR_PASS_COUNTERS; /* have options of their own */
     while (*text != '\0') {
         size_t n = strcspn(text, ",");
         if (n == 4 && memcmp(text, "time", n) == 0)
@@ -159,7 +175,7 @@ static void parse_passes(struct argp_state *state, struct options *o, const char
             argp_error(state, "--passes: '%.*s' is none of time, account, latency", (int)n, text);
         text += n + (text[n] == ',');
     }
-    if (o->passes == 0)
+    if ((o->passes & 7u) == 0)
         argp_error(state, "--passes names no pass");
 }
 
@@ -248,6 +264,16 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
     case OPT_NO_WARM_UP:
         o->no_warm_up = 1;
         break;
+    case OPT_CHECK:
+        o->passes |= 1u << HAKR_PASS_CHECK;
+        break;
+    case OPT_COUNTERS:
+        o->passes |= 1u << HAKR_PASS_COUNTERS;
+        break;
+    case OPT_REST:
+        if (o->err.code == 0)
+            hakc_parse_duration(arg, &o->rest_ns, &o->err);
+        break;
     case OPT_SPEED:
         parse_speed(state, o, arg);
         break;
@@ -266,8 +292,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         o->slowest = (uint32_t)v;
         break;
     case OPT_CLOCK:
-        if (strcmp(arg, "real") != 0 && strcmp(arg, "virtual") != 0)
-            argp_error(state, "--clock: '%s' is neither virtual nor real", arg);
+        if (strcmp(arg, "real") != 0 && strcmp(arg, "virtual") != 0 && strcmp(arg, "exact") != 0)
+            argp_error(state, "--clock: '%s' is none of virtual, exact, real", arg);
+        o->exact_clock = strcmp(arg, "exact") == 0;
         o->real_clock = strcmp(arg, "real") == 0;
         break;
     case OPT_MEMORY_LIMIT:
@@ -354,6 +381,21 @@ static int complete_variants(struct options *o, struct hakc_err *err) {
     return rc;
 }
 
+/* Under haktrace there is one run, of libc, in this process: what is recorded is the replay. */
+static int heed_recorder(struct options *o, struct hakc_err *err) {
+    if (!hakr_is_recorded())
+        return 0;
+    if (o->variants.n != 1 || o->variants.at[0].path != NULL || o->variants.at[0].env_text != NULL)
+        return hakc_fail(err, HAKC_EUSAGE,
+                         "while haktrace records hakreplay, it replays with --alloc=libc alone");
+    fprintf(stderr, TOOL ": haktrace is recording: one run, in this process\n");
+    o->recorded = 1;
+    o->passes = 1u << HAKR_PASS_TIME;
+    o->repeats = 1;
+    o->no_control = o->no_warm_up = 1;
+    return 0;
+}
+
 static int choose_baseline(struct options *o, struct hakc_err *err) {
     const struct hakr_variants *v = &o->variants;
     size_t i = 0;
@@ -417,8 +459,9 @@ static int run_all(struct options *o, const char *args, struct hakc_err *err) {
     struct hakr_experiment e = {0};
     struct hakr_save save = {0};
     struct hakr_report report = {0};
-    struct hakr_load_options load = {
-        .clock_every_ns = CLOCK_EVERY_NS, .every_time = o->speed > 0, .drift = o->drift};
+    struct hakr_load_options load = {.clock_every_ns = CLOCK_EVERY_NS,
+                                     .every_time = o->speed > 0 || o->exact_clock,
+                                     .drift = o->drift};
     char sha256[65];
     int code = 0, saving = 0;
     int rc = hakt_file_hash(o->trace, sha256, err);
@@ -433,6 +476,10 @@ static int run_all(struct options *o, const char *args, struct hakc_err *err) {
     e.repeats[HAKR_PASS_TIME] = o->passes & 1u << HAKR_PASS_TIME ? o->repeats : 0;
     e.repeats[HAKR_PASS_ACCOUNT] = o->passes & 1u << HAKR_PASS_ACCOUNT ? o->account_repeats : 0;
     e.repeats[HAKR_PASS_LATENCY] = o->passes & 1u << HAKR_PASS_LATENCY ? o->latency_repeats : 0;
+    e.repeats[HAKR_PASS_CHECK] = o->passes >> HAKR_PASS_CHECK & 1;
+    e.repeats[HAKR_PASS_COUNTERS] = o->passes >> HAKR_PASS_COUNTERS & 1;
+    e.rest_ns = o->rest_ns;
+    e.recorded = o->recorded;
     e.slowest = o->slowest;
     e.baseline = o->baseline;
     e.warm_up = !o->no_warm_up;
@@ -487,7 +534,7 @@ out:
 
 int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[1], "--child") == 0)
-        return hakr_child_main(atoi(argv[2]));
+        _exit(hakr_child_main(atoi(argv[2]))); /* threads may live on */
     struct options o = {
         .passes = 1u << HAKR_PASS_TIME | 1u << HAKR_PASS_ACCOUNT,
         .repeats = 5,
@@ -495,6 +542,7 @@ int main(int argc, char **argv) {
         .slowest = 10,
         .seed = 1,
         .drift = HAKR_DRIFT_AUTO,
+        .rest_ns = 100000000,
         .timeout_ns = DEFAULT_TIMEOUT,
         .db = getenv("HAKDB"),
     };
@@ -504,6 +552,8 @@ int main(int argc, char **argv) {
     argp_err_exit_status = 2;
     argp_parse(&parser, argc, argv, 0, NULL, &o);
     int rc = o.err.code;
+    if (rc == 0)
+        rc = heed_recorder(&o, &o.err);
     if (rc == 0)
         rc = complete_variants(&o, &o.err);
     if (rc == 0)

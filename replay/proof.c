@@ -141,6 +141,15 @@ static int fill_rare(struct hakr_ctl *c, struct hakr_rare *r) {
     return 0;
 }
 
+int hakr_is_recorded(void) {
+    struct stat st;
+    const char *path, *slash;
+    if (file_of((void *)malloc, &st, &path) != 0)
+        return 0;
+    slash = strrchr(path, '/');
+    return strcmp(slash != NULL ? slash + 1 : path, "libhaktrace.so") == 0;
+}
+
 int hakr_prove(struct hakr_ctl *c, struct hakr_rare *rare) {
     static const struct {
         const char *name;
@@ -151,7 +160,14 @@ int hakr_prove(struct hakr_ctl *c, struct hakr_rare *rare) {
                  {"free", (void *)free}};
     struct stat st;
     const char *path = "?";
-    if (c->libc) {
+    if (c->recorded) { /* the recorder stands before the C library */
+        if (!hakr_is_recorded() || file_of((void *)malloc, &st, &path) != 0) {
+            snprintf(c->message, sizeof c->message, "the recorder is not there");
+            return -1;
+        }
+        c->lib_dev = st.st_dev;
+        c->lib_ino = st.st_ino;
+    } else if (c->libc) {
         if (file_of((void *)gnu_get_libc_version, &st, &path) != 0) {
             snprintf(c->message, sizeof c->message, "cannot tell where the C library is");
             return -1;

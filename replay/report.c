@@ -327,8 +327,17 @@ static void trace_section(struct hakc_out *o, const struct hakr_report *r) {
     hakc_out_uint(o, "threads", "threads", r->experiment->plan->n_threads);
     hakc_out_uint(o, "handed_over", "objects handed over", s->handed);
     hakc_out_uint(o, "waits", "", s->waits);
+    hakc_out_uint(o, "turns", "", s->turns);
+    hakc_out_uint(o, "plan_bytes", "", s->bytes);
+    if (r->experiment->plan->drift == HAKR_NO_DRIFT)
+        hakc_out_null(o, "drift_limit", "");
+    else
+        hakc_out_uint(o, "drift_limit", "", r->experiment->plan->drift);
     hakc_out_bytes(o, "peak_live_bytes", "peak live", s->peak_live);
     hakc_out_bytes(o, "mean_live_bytes", "", (uint64_t)s->mean_live);
+    if (r->experiment->drift_passes != 0 && r->experiment->plan->drift != HAKR_NO_DRIFT)
+        hakc_out_uint(o, "drift_kept", "ops that threads may drift apart",
+                      r->experiment->plan->drift);
     hakc_out_uint(o, "skipped_foreign", "", s->skipped_foreign);
     hakc_out_uint(o, "skipped_failed", "", s->skipped_failed);
     hakc_out_uint(o, "fidelity", "", r->info->fidelity);
@@ -491,6 +500,7 @@ int hakr_report_print(const struct hakr_report *r, FILE *f, enum hakc_out_format
         hakr_report_why(o, e, r->why, table);
     if (e->repeats[HAKR_PASS_LATENCY] != 0)
         hakr_report_latency(o, e, table);
+    hakr_report_extra(o, e, table);
     if (!table)
         raw_runs(o, e);
     if (table)

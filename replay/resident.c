@@ -7,6 +7,8 @@
 #include "replay/raw.h"
 #include "replay/shm.h"
 
+#define PARTS_EVERY 16u /* samples */
+
 static int statm_fd = -1;
 static uint64_t page_bytes;
 
@@ -56,28 +58,41 @@ void hakr_sample(struct hakr_ctl *c, uint64_t start_ns) {
     if (i >= c->max_samples)
         return;
     struct hakr_shm_thread *t = hakr_threads(c);
-    struct hakr_sample s = {.time_ns = hakr_now() - start_ns, .resident = resident};
+    struct hakr_sample s = {.time_ns = hakr_now() - start_ns,
+                            .resident = resident,
+                            .lazy = UINT64_MAX,
+                            .huge = UINT64_MAX};
     for (uint32_t k = 0; k < c->n_threads; k++) {
         s.op += __atomic_load_n(&t[k].ops, __ATOMIC_RELAXED);
         s.live += __atomic_load_n(&t[k].live, __ATOMIC_RELAXED);
+        uint64_t recorded = __atomic_load_n(&t[k].recorded_ns, __ATOMIC_RELAXED);
+        s.recorded_ns = recorded > s.recorded_ns ? recorded : s.recorded_ns;
     }
+    if (i % PARTS_EVERY == 0)
+        hakr_resident_parts(&s.lazy, &s.huge);
     hakr_samples(c)[i] = s;
 }
 
-uint64_t hakr_lazy_free(void) {
+static uint64_t field(const char *text, const char *name) {
+    const char *s = strstr(text, name);
+    uint64_t kib;
+    if (s == NULL)
+        return UINT64_MAX;
+    skip_number(s + strlen(name), &kib);
+    return kib * 1024;
+}
+
+void hakr_resident_parts(uint64_t *lazy, uint64_t *huge) {
     char buf[2048];
+    *lazy = *huge = UINT64_MAX;
     int fd = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return UINT64_MAX;
+        return;
     ssize_t n = read(fd, buf, sizeof buf - 1);
     close(fd);
     if (n <= 0)
-        return UINT64_MAX;
+        return;
     buf[n] = '\0';
-    const char *s = strstr(buf, "\nLazyFree:");
-    if (s == NULL)
-        return UINT64_MAX;
-    uint64_t kib;
-    skip_number(s + strlen("\nLazyFree:"), &kib);
-    return kib * 1024;
+    *lazy = field(buf, "\nLazyFree:");
+    *huge = field(buf, "\nAnonHugePages:");
 }

@@ -26,7 +26,8 @@ uint64_t hakr_resident_note(struct hakr_ctl *c);
 /* A sample: resident, and ops and live bytes summed over the threads. */
 void hakr_sample(struct hakr_ctl *c, uint64_t start_ns);
 
-/* Bytes given to MADV_FREE that the kernel has not taken yet; UINT64_MAX = not known. Slow. */
-uint64_t hakr_lazy_free(void);
+/* Of the resident memory: bytes given to MADV_FREE that the kernel has not taken yet, and bytes in
+ * huge pages. UINT64_MAX = not known. Slow: the kernel walks all pages. */
+void hakr_resident_parts(uint64_t *lazy, uint64_t *huge);
 
 #endif

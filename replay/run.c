@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "replay/child.h"
 #include "replay/raw.h"
 
 #define SAMPLES     256
@@ -27,7 +29,7 @@ const char *hakr_status_name(enum hakr_status s) {
 }
 
 const char *hakr_pass_name(enum hakr_pass pass) {
-    static const char *const names[] = {"time", "account", "latency"};
+    static const char *const names[] = {"time", "account", "latency", "check", "counters"};
     return names[pass];
 }
 
@@ -69,6 +71,10 @@ static void fill_ctl(struct hakr_ctl *c, const struct hakr_task *task) {
         hakr_epochs(c)[i].needs = p->epoch_needs[i];
     snprintf(c->want_policy, sizeof c->want_policy, "%s", task->policy != NULL ? task->policy : "");
     c->marks = (uint32_t)task->marks;
+    c->recorded = (uint32_t)task->recorded;
+    c->rest_ns = task->rest_ns;
+    for (unsigned i = 0; i < HAKR_RESTS; i++)
+        c->rest[i] = (struct hakr_rest){UINT64_MAX, UINT64_MAX};
     c->libc = task->library == NULL;
     c->lib_dev = task->dev;
     c->lib_ino = task->ino;
@@ -317,6 +323,63 @@ static void explain(const struct hakr_task *task, struct hakr_ctl *c, int wstatu
     }
 }
 
+/* A run counts only if every thread did the whole of its stream. */
+static void prove_whole(const struct hakr_task *task, struct hakr_ctl *c, struct hakr_result *r) {
+    for (uint32_t t = 0; t < c->n_threads && r->status == HAKR_OK; t++) {
+        const struct hakr_shm_thread *th = &hakr_threads(c)[t];
+        int counts = c->pass == HAKR_PASS_ACCOUNT || c->pass == HAKR_PASS_LATENCY;
+        if (th->cursor == th->base + th->plan_words * 8 && (!counts || th->ops == th->plan_ops))
+            continue;
+        r->status = HAKR_FAILED;
+        snprintf(r->error, sizeof r->error, "ops were skipped: ");
+        say_where(task, c, t, r->error, sizeof r->error);
+    }
+}
+
+/* What the check pass found makes the run a failure. */
+static void explain_wrong(const struct hakr_task *task, struct hakr_ctl *c, struct hakr_result *r) {
+    static const char *const what[] = {
+        "",
+        "a block has changed",
+        "realloc did not keep the bytes",
+        "calloc's block is not zero",
+        "the address is not aligned",
+        "a block that is never freed has changed",
+    };
+    uint64_t wrong = 0;
+    const struct hakr_shm_thread *first = NULL;
+    uint32_t at = 0;
+    for (uint32_t t = 0; t < c->n_threads; t++) {
+        const struct hakr_shm_thread *th = &hakr_threads(c)[t];
+        wrong += th->wrong;
+        r->checked_blocks += th->checked_blocks;
+        r->checked_bytes += th->checked_bytes;
+        if (th->wrong != 0 && first == NULL) {
+            first = th;
+            at = t;
+        }
+    }
+    if (first == NULL || r->status != HAKR_OK)
+        return;
+    r->status = HAKR_FAILED;
+    char *e = r->error;
+    size_t len = sizeof r->error;
+    size_t n = (size_t)snprintf(e, len, "user data corrupted: %s: ", what[first->wrong_what]);
+    if (first->wrong_what == HAKR_WRONG_ALIGNMENT)
+        n += (size_t)snprintf(e + n, len - n, "0x%llx is no multiple of %llu",
+                              (unsigned long long)first->wrong_where,
+                              (unsigned long long)first->wrong_want);
+    else
+        n += (size_t)snprintf(e + n, len - n, "byte %llu is 0x%02llx, not 0x%02llx",
+                              (unsigned long long)first->wrong_where,
+                              (unsigned long long)first->wrong_got,
+                              (unsigned long long)first->wrong_want);
+    n += (size_t)snprintf(e + n, len - n, ", found by ");
+    say_place(task, c, at, first->wrong_at, e, len);
+    n = strlen(e);
+    snprintf(e + n, len - n, "; %llu such findings", (unsigned long long)wrong);
+}
+
 static void sum_totals(struct hakr_ctl *c, struct hakr_result *r) {
     for (uint32_t t = 0; t <= c->n_threads; t++) {
         const struct hakr_sys_total *row = hakr_totals(c, t);
@@ -339,7 +402,31 @@ static int by_op(const void *a, const void *b) {
     return x->time_ns < y->time_ns ? -1 : x->time_ns > y->time_ns;
 }
 
+/* The greatest of the values that are known; UINT64_MAX if none is. */
+static uint64_t known_max(uint64_t a, uint64_t b) {
+    return a == UINT64_MAX || (b != UINT64_MAX && b > a) ? b : a;
+}
+
+/* Each sample stands for the recorded time since the one before it. */
+static void weigh_by_time(struct hakr_result *r, uint64_t first_time) {
+    double sum = 0;
+    uint64_t last = first_time;
+    for (uint32_t i = 0; i < r->n_samples; i++) {
+        const struct hakr_sample *s = &r->samples[i];
+        if (s->recorded_ns <= last)
+            continue;
+        double weight = (double)(s->recorded_ns - last);
+        r->mean_resident_time += weight * (double)s->resident;
+        r->mean_live_time += weight * (double)s->live;
+        sum += weight;
+        last = s->recorded_ns;
+    }
+    r->mean_resident_time = sum > 0 ? r->mean_resident_time / sum : NAN;
+    r->mean_live_time = sum > 0 ? r->mean_live_time / sum : NAN;
+}
+
 static int copy_samples(struct hakr_ctl *c, struct hakr_result *r, struct hakc_err *err) {
+    r->peak_lazy = r->peak_huge = UINT64_MAX;
     r->n_samples = c->n_samples < c->max_samples ? c->n_samples : c->max_samples;
     if (r->n_samples == 0)
         return 0;
@@ -358,6 +445,8 @@ static int copy_samples(struct hakr_ctl *c, struct hakr_result *r, struct hakc_e
         r->mean_live += weight * (double)s->live;
         if (s->live > r->peak_live)
             r->peak_live = s->live;
+        r->peak_lazy = known_max(r->peak_lazy, s->lazy);
+        r->peak_huge = known_max(r->peak_huge, s->huge);
         ops += weight;
         last = s->op;
     }
@@ -365,6 +454,7 @@ static int copy_samples(struct hakr_ctl *c, struct hakr_result *r, struct hakc_e
         r->mean_resident /= ops;
         r->mean_live /= ops;
     }
+    weigh_by_time(r, c->first_time);
     return 0;
 }
 
@@ -384,6 +474,10 @@ static int collect(const struct hakr_task *task, struct hakr_ctl *c, int fd, str
     snprintf(r->build_id, sizeof r->build_id, "%s", c->build_id);
     snprintf(r->policy, sizeof r->policy, "%s", c->policy);
     snprintf(r->substituted, sizeof r->substituted, "%s", c->substituted);
+    if (r->status == HAKR_OK)
+        prove_whole(task, c, r);
+    if (c->pass == HAKR_PASS_CHECK)
+        explain_wrong(task, c, r);
     r->started = c->state == HAKR_STATE_RUNNING || c->state == HAKR_STATE_DONE;
     if (r->status != HAKR_OK)
         return 0;
@@ -397,8 +491,24 @@ static int collect(const struct hakr_task *task, struct hakr_ctl *c, int fd, str
     r->peak = c->peak;
     r->at_end = c->at_end;
     r->lazy_free = c->lazy_free;
+    r->huge = c->huge;
+    r->shared = c->shared;
+    memcpy(r->rest, c->rest, sizeof r->rest);
+    memcpy(r->counters, c->counters, sizeof r->counters);
+    r->threads = calloc(c->n_threads, sizeof *r->threads);
+    if (r->threads == NULL)
+        return hakc_fail(err, HAKC_ENOMEM, "out of memory for the threads' results");
+    r->n_threads = c->n_threads;
     for (uint32_t t = 0; t < c->n_threads; t++) {
         const struct hakr_shm_thread *th = &hakr_threads(c)[t];
+        struct hakr_thread_result *tr = &r->threads[t];
+        *tr = (struct hakr_thread_result){.ops = th->plan_ops,
+                                          .minflt = th->minflt,
+                                          .majflt = th->majflt,
+                                          .blocked = th->blocked,
+                                          .end_ns = th->end_ns};
+        for (unsigned k = 0; k < HAKR_SYS_COUNT; k++)
+            tr->calls += hakr_totals(c, t)[k].calls;
         r->failed += th->failed;
         if (th->failed != 0 && r->first_failed[0] == '\0')
             say_place(task, c, t, th->failed_at, r->first_failed, sizeof r->first_failed);
@@ -429,9 +539,14 @@ int hakr_run(const struct hakr_task *task, const volatile int *stop, struct hakr
     sigaddset(&block, SIGTERM);
     sigprocmask(SIG_BLOCK, &block, &before);
     int rc = make_ctl(task, &c, &fd, err);
-    if (rc == 0)
+    if (rc == 0 && task->recorded) {
+        signal(SIGINT, SIG_DFL);
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        wstatus = W_EXITCODE(hakr_child_main(fd), 0);
+    } else if (rc == 0) {
         rc = spawn(task, fd, &before, &pid, err);
-    if (rc == 0)
+    }
+    if (rc == 0 && !task->recorded)
         rc = await(pid, task->timeout_ns, stop, &before, &wstatus, &timed_out, err);
     if (rc == 0 && c != NULL) {
         explain(task, c, wstatus, timed_out, *stop, r);
@@ -449,6 +564,8 @@ void hakr_result_free(struct hakr_result *r) {
     free(r->samples);
     free(r->why);
     free(r->lag);
+    free(r->threads);
+    r->threads = NULL;
     r->lag = NULL;
     hakr_latency_free(r->latency);
     r->latency = NULL;

@@ -36,6 +36,8 @@ struct hakr_task {
     uint64_t timeout_ns;   /* 0 = none */
     uint64_t memory_limit; /* bytes, RLIMIT_DATA; 0 = none */
     int marks;             /* see child.h */
+    int recorded;          /* run in this very process, which is being recorded: see proof.h */
+    uint64_t rest_ns;      /* account pass: how long to look on after the run */
     uint32_t slowest;      /* latency pass: ops to list */
 };
 
@@ -56,14 +58,25 @@ struct hakr_result {
     /* The account pass alone: */
     int counted; /* totals are valid */
     struct hakr_sys_total totals[HAKR_SYS_COUNT];
-    struct hakr_sys_total foreign; /* of them: by threads that are not the trace's */
-    struct hakr_latency *latency;  /* latency pass alone; owned */
-    struct hakr_why *why;          /* owned; dearest first */
+    struct hakr_sys_total foreign;              /* of them: by threads that are not the trace's */
+    uint64_t checked_blocks, checked_bytes;     /* check pass */
+    struct hakr_counted counters[HAKR_C_COUNT]; /* counters pass */
+    struct hakr_thread_result {                 /* owned, by thread */
+        uint64_t ops, minflt, majflt, calls, blocked, end_ns;
+    } * threads;
+    uint32_t n_threads;
+    struct hakr_latency *latency; /* latency pass alone; owned */
+    struct hakr_why *why;         /* owned; dearest first */
     size_t n_why;
     uint64_t baseline, peak, at_end, lazy_free;
+    uint64_t huge;                 /* of at_end; UINT64_MAX = not known */
+    uint64_t peak_lazy, peak_huge; /* of the samples that looked; likewise */
+    struct hakr_rest rest[HAKR_RESTS];
+    uint64_t shared;                 /* the driver's own mappings, in none of the others */
     double mean_resident, mean_live; /* over the ops */
-    uint64_t peak_live;              /* of the samples */
-    struct hakr_sample *samples;     /* owned; by op */
+    double mean_resident_time, mean_live_time; /* over the recorded time; NAN without times */
+    uint64_t peak_live;                        /* of the samples */
+    struct hakr_sample *samples;               /* owned; by op */
     uint32_t n_samples;
 };
 

@@ -4,13 +4,17 @@
 #include <stdlib.h>
 #include "common/stats.h"
 
+static double known(uint64_t v) {
+    return v == UINT64_MAX ? NAN : (double)v;
+}
+
 static double account_figure(const struct hakr_result *r, enum hakr_figure f) {
     double calls = 0, ns = 0, releases = 0;
     for (unsigned k = 0; k < HAKR_SYS_COUNT; k++) {
         calls += (double)r->totals[k].calls;
         ns += (double)r->totals[k].kernel_ns;
         if (k == HAKR_SYS_MUNMAP || k == HAKR_SYS_MADV_DONTNEED || k == HAKR_SYS_MADV_FREE ||
-            k == HAKR_SYS_BRK_SHRINK)
+            k == HAKR_SYS_BRK_SHRINK || k == HAKR_SYS_MMAP_FIXED_NONE)
             releases += (double)r->totals[k].calls;
     }
     switch (f) {
@@ -27,13 +31,29 @@ static double account_figure(const struct hakr_result *r, enum hakr_figure f) {
     case HAKR_F_END:
         return (double)r->at_end;
     case HAKR_F_LAZY:
-        return r->lazy_free == UINT64_MAX ? NAN : (double)r->lazy_free;
+        return known(r->lazy_free);
     case HAKR_F_PEAK_LIVE:
         return (double)r->peak_live;
     case HAKR_F_MEAN_LIVE:
         return r->mean_live;
     case HAKR_F_BASELINE:
         return (double)r->baseline;
+    case HAKR_F_MEAN_TIME:
+        return r->mean_resident_time;
+    case HAKR_F_MEAN_LIVE_TIME:
+        return r->mean_live_time;
+    case HAKR_F_HUGE:
+        return known(r->huge);
+    case HAKR_F_PEAK_HUGE:
+        return known(r->peak_huge);
+    case HAKR_F_PEAK_LAZY:
+        return known(r->peak_lazy);
+    case HAKR_F_REST_100MS:
+    case HAKR_F_REST_1S:
+    case HAKR_F_REST_5S:
+        return known(r->rest[f - HAKR_F_REST_100MS].resident);
+    case HAKR_F_SHARED:
+        return (double)r->shared;
     default: /* HAKR_F_OVERHEAD */
         return r->mean_live > 0 ? r->mean_resident / r->mean_live : NAN;
     }

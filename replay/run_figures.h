@@ -31,6 +31,15 @@ enum hakr_figure {
     HAKR_F_PEAK_LIVE,
     HAKR_F_MEAN_LIVE,
     HAKR_F_BASELINE,
+    HAKR_F_MEAN_TIME, /* weighted by recorded time */
+    HAKR_F_MEAN_LIVE_TIME,
+    HAKR_F_HUGE, /* of END: in huge pages */
+    HAKR_F_PEAK_HUGE,
+    HAKR_F_PEAK_LAZY,
+    HAKR_F_REST_100MS, /* resident so long after the run */
+    HAKR_F_REST_1S,
+    HAKR_F_REST_5S,
+    HAKR_F_SHARED,   /* the driver's own mappings */
     HAKR_F_OVERHEAD, /* mean resident / mean live */
     HAKR_F_COUNT
 };

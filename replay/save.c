@@ -102,6 +102,15 @@ static int put_metrics(struct hakr_save *s, int64_t id, const struct hakr_run *r
         {HAKR_F_LAZY, "end_lazy_free_bytes", HAKD_UNIT_BYTES},
         {HAKR_F_PEAK_LIVE, HAKD_M_PEAK_LIVE_BYTES, HAKD_UNIT_BYTES},
         {HAKR_F_MEAN_LIVE, "mean_live_bytes", HAKD_UNIT_BYTES},
+        {HAKR_F_MEAN_TIME, "mean_resident_time_bytes", HAKD_UNIT_BYTES},
+        {HAKR_F_MEAN_LIVE_TIME, "mean_live_time_bytes", HAKD_UNIT_BYTES},
+        {HAKR_F_HUGE, "end_huge_bytes", HAKD_UNIT_BYTES},
+        {HAKR_F_PEAK_HUGE, "peak_huge_bytes", HAKD_UNIT_BYTES},
+        {HAKR_F_PEAK_LAZY, "peak_lazy_free_bytes", HAKD_UNIT_BYTES},
+        {HAKR_F_REST_100MS, "rest_100ms_resident_bytes", HAKD_UNIT_BYTES},
+        {HAKR_F_REST_1S, "rest_1s_resident_bytes", HAKD_UNIT_BYTES},
+        {HAKR_F_REST_5S, "rest_5s_resident_bytes", HAKD_UNIT_BYTES},
+        {HAKR_F_SHARED, "driver_shared_bytes", HAKD_UNIT_BYTES},
         {HAKR_F_BASELINE, HAKD_M_BASELINE_RESIDENT_BYTES, HAKD_UNIT_BYTES},
     };
     uint64_t ops = s->plan->stats.ops;
@@ -175,12 +184,33 @@ static int put_latency(struct hakr_save *s, int64_t id, const struct hakr_latenc
     return rc;
 }
 
+static int put_extra(struct hakr_save *s, int64_t id, const struct hakr_run *run,
+                     struct hakc_err *err) {
+    const struct hakr_result *r = &run->result;
+    int rc = 0;
+    if (run->pass == HAKR_PASS_CHECK) {
+        rc = hakd_put_metric(s->db, id, "checked_blocks", (double)r->checked_blocks, HAKD_UNIT_OPS,
+                             err);
+        if (rc == 0)
+            rc = hakd_put_metric(s->db, id, "checked_bytes", (double)r->checked_bytes,
+                                 HAKD_UNIT_BYTES, err);
+        return rc;
+    }
+    for (unsigned i = 0; rc == 0 && i < HAKR_C_COUNT; i++)
+        if (r->counters[i].error == 0)
+            rc = hakd_put_metric(s->db, id, hakr_counter_name(i), (double)r->counters[i].value,
+                                 "events", err);
+    return rc;
+}
+
 int hakr_save_run(void *save, const struct hakr_run *run, struct hakc_err *err) {
     struct hakr_save *s = save;
     const struct hakr_variant *v = &s->variants->at[run->variant];
     const struct hakr_result *r = &run->result;
     int64_t id;
     int ok = r->status == HAKR_OK;
+    /* Passes beside the three: a time run in a mode of its own, which gives no times. */
+    int extra = run->pass == HAKR_PASS_CHECK || run->pass == HAKR_PASS_COUNTERS;
     int rc = hakd_begin(s->db, err);
     if (rc == 0)
         rc = put_library(s, run, err);
@@ -193,8 +223,10 @@ int hakr_save_run(void *save, const struct hakr_run *run, struct hakc_err *err) 
                   : r->policy[0] != '\0' ? r->policy
                                          : NULL,
         .env = v->env_text,
-        .pass = v->control ? "control" : hakr_pass_name(run->pass),
-        .mode = s->mode,
+        .pass = v->control ? "control"
+                : extra    ? "time"
+                           : hakr_pass_name(run->pass),
+        .mode = extra ? hakr_pass_name(run->pass) : s->mode,
         .repeat = run->repeat,
         .position = run->position,
         .status = hakr_status_name(r->status),
@@ -203,7 +235,9 @@ int hakr_save_run(void *save, const struct hakr_run *run, struct hakc_err *err) 
     };
     if (rc == 0)
         rc = hakd_put_run(s->db, &row, &id, err);
-    if (rc == 0 && ok)
+    if (rc == 0 && ok && extra)
+        rc = put_extra(s, id, run, err);
+    if (rc == 0 && ok && !extra)
         rc = put_metrics(s, id, run, err);
     if (rc == 0 && ok && run->pass == HAKR_PASS_ACCOUNT)
         rc = put_accounts(s, id, r, err);

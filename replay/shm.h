@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "common/hist.h"
+#include "replay/counters.h"
 #include "replay/latency.h"
 #include "replay/sysclass.h"
 #include "replay/why.h"
@@ -22,6 +23,8 @@ enum hakr_pass {
     HAKR_PASS_TIME = 0,
     HAKR_PASS_ACCOUNT = 1,
     HAKR_PASS_LATENCY = 2,
+    HAKR_PASS_CHECK = 3,    /* patterns in all blocks */
+    HAKR_PASS_COUNTERS = 4, /* the time pass under the processor's counters */
     HAKR_PASS_COUNT
 };
 
@@ -29,6 +32,16 @@ enum hakr_touch {
     HAKR_TOUCH_FIRST = 0, /* a byte in each page of each new block, but not of calloc's */
     HAKR_TOUCH_NONE = 1,
     HAKR_TOUCH_ALL = 2, /* every byte of each new block, calloc's too */
+};
+
+/* What the check pass found wrong. */
+enum hakr_wrong {
+    HAKR_WRONG_NOTHING = 0,
+    HAKR_WRONG_BEFORE,    /* a byte of a live block has changed */
+    HAKR_WRONG_COPY,      /* realloc did not keep the bytes */
+    HAKR_WRONG_ZERO,      /* calloc's block is not zero */
+    HAKR_WRONG_ALIGNMENT, /* of a new block's address */
+    HAKR_WRONG_AT_END,    /* like BEFORE, in a block that the trace never frees */
 };
 
 /* How far the child has come. The parent reads it when the child has ended. */
@@ -61,7 +74,10 @@ struct hakr_shm_thread {
     uint64_t failed_at;           /* cursor at the first of them */
     uint64_t blocked;             /* waits that had to wait */
     uint64_t held_back;           /* by the drift limit */
-    uint64_t paced_waits;         /* ops that came before their time and waited for it */
+    uint64_t wrong;               /* check: faults found; of the first: */
+    uint64_t wrong_at, wrong_what, wrong_where, wrong_got, wrong_want;
+    uint64_t checked_blocks, checked_bytes;
+    uint64_t paced_waits; /* ops that came before their time and waited for it */
     uint64_t minflt, majflt;
     uint64_t end_ns;     /* the stream's end, after the start of the region */
     uint64_t backwards;  /* latency: ops whose second time stamp lay before the first */
@@ -81,6 +97,16 @@ struct hakr_epoch {
 
 struct hakr_sample {
     uint64_t op, time_ns, resident, live;
+    uint64_t recorded_ns; /* the furthest recorded time told; 0 = the trace has none */
+    uint64_t lazy, huge;  /* of resident: see hakr_resident_parts; UINT64_MAX = not looked at */
+};
+
+/* Memory after the run, with nobody calling the allocator. */
+#define HAKR_RESTS 3
+static const uint64_t hakr_rest_ns[HAKR_RESTS] = {100000000u, 1000000000u, UINT64_C(5000000000)};
+
+struct hakr_rest {
+    uint64_t resident, lazy; /* UINT64_MAX = not measured */
 };
 
 struct hakr_sys_total {
@@ -104,6 +130,8 @@ struct hakr_ctl {
     uint64_t memory_limit; /* RLIMIT_DATA in the region; 0 = none */
     char want_policy[256]; /* hakmem must have this one in force; "" = any */
     uint32_t marks;        /* enclose the region in recognisable calls, for strace */
+    uint32_t recorded;     /* the run is in the parent's process, for a recorder to record */
+    uint64_t rest_ns;      /* account: how long to look on afterwards */
     uint32_t libc;         /* the C library's own malloc is asked for */
     uint64_t lib_dev, lib_ino;
     uint64_t stack_bytes;  /* of each thread but the first, which runs on the process's own */
@@ -122,9 +150,13 @@ struct hakr_ctl {
     uint64_t crash_addr;
     uint64_t wall_ns, user_ns, sys_ns;
     uint64_t minflt, majflt;
-    uint64_t baseline;       /* bytes of anonymous memory before the region */
-    uint64_t peak, at_end;   /* above the baseline */
-    uint64_t lazy_free;      /* of at_end: given to MADV_FREE, still counted; UINT64_MAX = ? */
+    uint64_t baseline;     /* bytes of anonymous memory before the region */
+    uint64_t peak, at_end; /* above the baseline */
+    uint64_t lazy_free;    /* of at_end: given to MADV_FREE, still counted; UINT64_MAX = ? */
+    uint64_t huge;         /* of at_end: in huge pages; UINT64_MAX = ? */
+    struct hakr_rest rest[HAKR_RESTS];
+    struct hakr_counted counters[HAKR_C_COUNT];
+    uint64_t shared;         /* bytes of the driver's own mappings, which are in none of these */
     uint64_t counted;        /* 1 = system calls were counted */
     uint64_t brk_now;        /* the trap's own book */
     uint64_t tsc;            /* latency: 1 = time stamps are the processor's counter, 0 = ns */
