@@ -132,6 +132,7 @@ static void run_stream(uint32_t t) {
     hakr_drive(&drive, self, words[t]);
     getrusage(RUSAGE_THREAD, &after);
     self->end_ns = hakr_now() - drive.start_ns;
+    mark(HAKR_MARK_DONE + t);
     self->minflt = (uint64_t)(after.ru_minflt - before.ru_minflt);
     self->majflt = (uint64_t)(after.ru_majflt - before.ru_majflt);
 }
@@ -295,7 +296,6 @@ static void run_region(void) {
     }
     if (ctl->pass == HAKR_PASS_CHECK)
         hakr_check_rest(&drive, hakr_threads(ctl));
-    mark(HAKR_MARK_END);
     if (haknull_end != NULL)
         haknull_end();
 }

@@ -86,6 +86,10 @@ static const struct hakc_col data_cols[] = {
     {"major_faults", "", HAKC_COL_INT, 0},
     {"blocked_waits", "", HAKC_COL_INT, 0},
     {"failed_allocations", "", HAKC_COL_INT, 0},
+    {"drift_waits", "", HAKC_COL_INT, 0},
+    {"waited_share", "", HAKC_COL_FLOAT, 4},
+    {"lag_p50_ns", "", HAKC_COL_DURATION, 0},
+    {"lag_p99_ns", "", HAKC_COL_DURATION, 0},
     {"peak_resident_bytes", "", HAKC_COL_BYTES, 0},
     {"mean_resident_bytes", "", HAKC_COL_BYTES, 0},
     {"end_resident_bytes", "", HAKC_COL_BYTES, 0},
@@ -181,6 +185,10 @@ static void data_row(struct hakc_out *o, const struct hakr_experiment *e, size_t
     cell_float(o, c.has ? c.p : NAN);
     for (size_t i = 0; i < sizeof time_figures / sizeof *time_figures; i++)
         cell_whole(o, hakr_figure_median(e, v, HAKR_PASS_TIME, time_figures[i]));
+    cell_whole(o, hakr_figure_median(e, v, HAKR_PASS_TIME, HAKR_F_HELD_BACK));
+    cell_float(o, hakr_figure_median(e, v, HAKR_PASS_TIME, HAKR_F_PACED));
+    cell_whole(o, hakr_figure_median(e, v, HAKR_PASS_TIME, HAKR_F_LAG_MEDIAN));
+    cell_whole(o, hakr_figure_median(e, v, HAKR_PASS_TIME, HAKR_F_LAG_P99));
     for (size_t i = 0; i < sizeof account_figures / sizeof *account_figures; i++)
         cell_whole(o, hakr_figure_median(e, v, HAKR_PASS_ACCOUNT, account_figures[i]));
     cell_float(o, hakr_figure_median(e, v, HAKR_PASS_ACCOUNT, HAKR_F_OVERHEAD));
