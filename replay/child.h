@@ -21,8 +21,8 @@ int hakr_child_main(int fd);
 #define HAKR_CLOSE_END   (-1000002)
 
 /* Sizes of the allocations that tell the parts of a recorded run (ctl->recorded), each freed at
- * once: by each thread t when it is ready (MARK_THREAD + t) and when its stream is done (MARK_DONE +
- * t), and by thread 0 just before its own. */
+ * once: by each thread t when it is ready (MARK_THREAD + t) and when its stream is done (MARK_DONE
+ * + t), and by thread 0 just before its own. */
 #define HAKR_MARK_BEGIN  3000017u
 #define HAKR_MARK_THREAD 4000000u
 #define HAKR_MARK_DONE   5000000u

@@ -50,9 +50,9 @@ END
 "$BIN/haktrace" import -o import.zst import.txt
 
 for name in mixed four known threads python import; do
-    same $name --
-    same $name --in-order -- --drift=0
-    same $name -- --drift=100
+    same "$name" --
+    same "$name" --in-order -- --drift=0
+    same "$name" -- --drift=100
 done
 same many --
 same many --in-order -- --drift=0
