@@ -17,7 +17,7 @@
 int hakt_session_open_file(struct hakt_session *s, uint64_t origin_ns, struct hakc_err *err) {
     char host[256] = "";
     struct hakt_info info = {
-        .fidelity = s->fidelity,
+        .fidelity = s->fidelity | (s->shm->pace > 1 ? HAKT_PACED_TIMES : 0),
         .start_unix_ns = s->clock.start_unix_ns + origin_ns,
         .page_size = (uint32_t)sysconf(_SC_PAGESIZE),
         .pid = (uint32_t)s->target->pid,
