@@ -30,7 +30,11 @@ int hakt_session_open_file(struct hakt_session *s, uint64_t origin_ns, struct ha
     gethostname(host, sizeof(host) - 1);
     int rc = hakt_output_name(s->path, s->opt->output, s->target->pid, s->program,
                               info.start_unix_ns, s->more, err);
-    return rc != 0 ? rc : hakt_writer_open(&s->writer, s->path, &info, s->opt->level, err);
+    if (rc == 0)
+        rc = hakt_writer_open(&s->writer, s->path, &info, s->opt->level, err);
+    if (rc == 0)
+        hakt_writer_use_thread(s->writer); /* without one it is slower */
+    return rc;
 }
 
 int hakt_session_write_window(struct hakt_session *s, enum hakt_end reason, struct hakc_err *err) {

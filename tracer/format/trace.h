@@ -169,6 +169,11 @@ struct hakt_writer;
 int hakt_writer_open(struct hakt_writer **w, const char *path, const struct hakt_info *info,
                      int level, struct hakc_err *err);
 
+/* From here on a thread of the writer's own compresses and writes chunks, while the next is filled:
+ * for a caller that has to keep up with something. An error so shows one chunk later. The thread
+ * blocks all signals. HAKC_ENOMEM: there is none, and the writer works as before. */
+int hakt_writer_use_thread(struct hakt_writer *w);
+
 /* Appends one record. The writer checks it: times must not decrease, id must be 0 or the next id
  * in order, old_id must be below the next id; HAKC_EINTERNAL otherwise. (It does not check that
  * old_id is still live: hakt_verify does.) Writes when a chunk is full. */

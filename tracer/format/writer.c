@@ -18,10 +18,13 @@ static int index_add(struct hakt_writer *w, uint64_t offset, const struct hakt_b
 }
 
 static int flush_events(struct hakt_writer *w, struct hakc_err *err) {
-    struct hakt_block b = hakt_writer_state_block(w, HAKT_BLOCK_EVENTS);
     if (w->events.n == 0)
         return 0;
-    int rc = hakt_writer_block(w, &b, w->events.bytes.p, w->events.n, err);
+    int rc = hakt_writer_join(w, err);
+    if (rc != 0)
+        return rc;
+    struct hakt_block b = hakt_writer_state_block(w, HAKT_BLOCK_EVENTS);
+    rc = hakt_writer_block(w, &b, w->events.bytes.p, w->events.n, err);
     w->events.n = 0;
     if (rc == 0) {
         w->written.events = w->events.count;
@@ -33,7 +36,7 @@ static int flush_events(struct hakt_writer *w, struct hakc_err *err) {
 
 int hakt_write_event(struct hakt_writer *w, const struct hakt_event *e, struct hakc_err *err) {
     struct hakt_event event = *e;
-    event.record = w->written.records + w->n;
+    event.record = w->first_record + w->n;
     if (w->failed != 0)
         return hakt_writer_given_up(w, err);
     if (e->thread >= HAKT_THREAD_LIMIT || e->time < w->time_min || e->time > w->time_max)
@@ -56,17 +59,19 @@ int hakt_write_event(struct hakt_writer *w, const struct hakt_event *e, struct h
 int hakt_writer_flush(struct hakt_writer *w, struct hakc_err *err) {
     if (w->failed != 0)
         return hakt_writer_given_up(w, err);
-    int rc = flush_events(w, err);
+    int rc = hakt_writer_join(w, err);
+    if (rc == 0)
+        rc = flush_events(w, err);
     if (rc != 0 || w->n == 0)
         return rc;
     struct hakt_block b = {.kind = HAKT_BLOCK_CHUNK,
-                           .first_record = w->written.records,
+                           .first_record = w->first_record,
                            .records = w->n,
                            .first_id = w->first_id,
                            .ids = w->next_id - w->first_id,
                            .first_time = w->first_time,
                            .last_time = w->time};
-    uint64_t offset = w->bytes;
+    uint64_t offset = hakt_writer_bytes(w);
     size_t bytes = hakt_encoder_finish(w->encoder, &w->content);
     hakt_tally_chunk_end(&w->tally, w->n, w->time);
     if (bytes == 0 || hakt_sizes_next_chunk(&w->sizes, w->next_id) != 0 ||
@@ -74,23 +79,20 @@ int hakt_writer_flush(struct hakt_writer *w, struct hakc_err *err) {
         w->failed = hakc_fail(err, HAKC_ENOMEM, "no memory for a chunk of the trace");
         return w->failed;
     }
-    rc = hakt_writer_block(w, &b, w->content.p, bytes, err);
-    if (rc != 0) {
-        w->index_bytes -= HAKT_INDEX_ENTRY;
-        return rc;
-    }
-    w->tally.totals.events = w->written.events; /* events that are in the file */
-    if (w->tally.totals.threads < w->event_threads)
-        w->tally.totals.threads = w->event_threads;
-    w->written = w->tally.totals;
+    struct hakt_totals totals = w->tally.totals;
+    totals.events = w->written.events; /* that are in the file */
+    if (totals.threads < w->event_threads)
+        totals.threads = w->event_threads;
+    w->tally.totals.threads = totals.threads;
+    w->first_record += w->n;
     w->first_id = w->next_id;
     w->n = 0;
-    return 0;
+    return hakt_writer_chunk(w, &b, bytes, &totals, err);
 }
 
 static int reject(struct hakc_err *err, const struct hakt_writer *w, const char *why) {
     return hakc_fail(err, HAKC_EINTERNAL, "record %llu of the trace %s cannot be: %s",
-                     (unsigned long long)(w->written.records + w->n), w->path, why);
+                     (unsigned long long)(w->first_record + w->n), w->path, why);
 }
 
 /* NULL, or why the record cannot be the next. */
@@ -202,5 +204,5 @@ uint64_t hakt_writer_next_id(const struct hakt_writer *w) {
 }
 
 uint64_t hakt_writer_bytes(const struct hakt_writer *w) {
-    return w->bytes;
+    return __atomic_load_n(&w->bytes, __ATOMIC_RELAXED);
 }

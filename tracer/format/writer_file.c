@@ -24,38 +24,45 @@ static int write_all(struct hakt_writer *w, const uint8_t *p, size_t n, struct h
             if (w->regular && done > 0 && ftruncate(w->fd, (off_t)w->bytes) == 0)
                 lseek(w->fd, (off_t)w->bytes, SEEK_SET);
             errno = saved;
-            w->failed = hakc_fail_errno(err, HAKC_EIO, "cannot write the trace %s", w->path);
-            return w->failed;
+            return hakc_fail_errno(err, HAKC_EIO, "cannot write the trace %s", w->path);
         }
         done += (size_t)put;
     }
-    w->bytes += n;
+    __atomic_fetch_add(&w->bytes, n, __ATOMIC_RELAXED);
     return 0;
 }
 
-int hakt_writer_block(struct hakt_writer *w, struct hakt_block *b, const uint8_t *content, size_t n,
-                      struct hakc_err *err) {
+int hakt_writer_put_block(struct hakt_writer *w, struct hakt_block *b, const uint8_t *content,
+                          size_t n, struct hakc_err *err) {
     size_t bound = ZSTD_compressBound(n);
-    if (hakt_bytes_reserve(&w->block, HAKT_BLOCK_HEAD + bound) != 0) {
-        w->failed = hakc_fail(err, HAKC_ENOMEM, "no memory for a block of the trace");
-        return w->failed;
-    }
+    if (hakt_bytes_reserve(&w->block, HAKT_BLOCK_HEAD + bound) != 0)
+        return hakc_fail(err, HAKC_ENOMEM, "no memory for a block of the trace");
     uint8_t *frame = w->block.p + HAKT_BLOCK_HEAD;
     size_t packed = ZSTD_compress2(w->cctx, frame, bound, content, n);
-    if (ZSTD_isError(packed)) {
-        w->failed = hakc_fail(err, HAKC_EINTERNAL, "zstd: %s", ZSTD_getErrorName(packed));
-        return w->failed;
-    }
+    if (ZSTD_isError(packed))
+        return hakc_fail(err, HAKC_EINTERNAL, "zstd: %s", ZSTD_getErrorName(packed));
     b->sequence = w->sequence;
     b->frame_bytes = packed;
     b->content_bytes = n;
-    b->threads = (uint32_t)(w->tally.totals.threads > w->event_threads ? w->tally.totals.threads
-                                                                       : w->event_threads);
     b->frame_crc = hakt_crc32(frame, packed);
     hakt_block_put(w->block.p, b);
     int rc = write_all(w, w->block.p, HAKT_BLOCK_HEAD + packed, err);
     w->sequence += rc == 0;
     return rc;
+}
+
+int hakt_writer_block(struct hakt_writer *w, struct hakt_block *b, const uint8_t *content, size_t n,
+                      struct hakc_err *err) {
+    b->threads = hakt_writer_threads(w);
+    int rc = hakt_writer_put_block(w, b, content, n, err);
+    if (rc != 0)
+        w->failed = rc;
+    return rc;
+}
+
+uint32_t hakt_writer_threads(const struct hakt_writer *w) {
+    return (uint32_t)(w->tally.totals.threads > w->event_threads ? w->tally.totals.threads
+                                                                 : w->event_threads);
 }
 
 struct hakt_block hakt_writer_state_block(const struct hakt_writer *w, uint8_t kind) {
@@ -76,6 +83,8 @@ static void writer_free(struct hakt_writer *w) {
     ZSTD_freeCCtx(w->cctx);
     hakt_encoder_free(w->encoder);
     hakt_sizes_fini(&w->sizes);
+    hakt_writer_end_thread(w);
+    free(w->job.content.p);
     free(w->events.bytes.p);
     free(w->content.p);
     free(w->block.p);
@@ -175,12 +184,14 @@ int hakt_writer_close(struct hakt_writer *w, const struct hakt_totals *end,
                       struct hakt_totals *totals, struct hakc_err *err) {
     uint64_t lost = 0;
     int rc = w->failed == 0 ? hakt_writer_flush(w, err) : 0;
+    int joined = hakt_writer_join(w, rc == 0 ? err : NULL);
+    rc = rc != 0 ? rc : joined;
     if (w->failed != 0) {
         /* A full disk may still have room for the few bytes that make the file complete up to its
          * last whole chunk. */
         if (rc == 0)
             rc = hakt_writer_given_up(w, err);
-        lost = w->n;
+        lost = w->n + w->lost;
     }
     if (end != NULL) {
         w->written.dropped = end->dropped;
