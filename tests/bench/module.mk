@@ -13,3 +13,8 @@ TOOLS += bench_format
 bench_format_SRC := tests/bench/bench_format.c
 bench_format_A := libformat libcommon
 bench_format_LD := -lzstd -lnettle -lm
+
+TOOLS += bench_undrained
+bench_undrained_SRC := tests/bench/bench_undrained.c
+bench_undrained_A := libtracer libformat libcommon
+bench_undrained_LD := -lzstd -lnettle -lm
