@@ -37,8 +37,14 @@ def work():
 ts = [threading.Thread(target=work) for _ in range(6)]
 [t.start() for t in ts]
 [t.join() for t in ts]'
+haktrace -q --mmap -o mmap.zst -- /usr/bin/python3 -c 'import mmap
+for i in range(20):
+    m = mmap.mmap(-1, 4096 * (i + 1))
+    m.madvise(mmap.MADV_DONTNEED)
+    m.close()'
+haktrace dump mmap.zst | grep -q '^event [0-9]* 0 madvise .*advice=4$'
 haktrace cut -o part.zst --from 500 --count 2000 threads.zst
-same shell.zst threads.zst part.zst
+same shell.zst threads.zst mmap.zst part.zst
 
 # Golden files of this version; those that are broken are broken for both, at the same byte.
 same "$TOP/tests/golden/v1.zst"
