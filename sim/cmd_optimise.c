@@ -83,8 +83,10 @@ static const struct argp_option options[] = {
 static void add_trace(struct argp_state *state, struct config *c, const char *path, int hold_out) {
     const char **grown = realloc(c->traces, (c->n_traces + 1) * sizeof *grown);
     size_t at;
-    if (grown == NULL)
+    if (grown == NULL) {
         argp_failure(state, 1, 0, "no memory for the list of traces");
+        return;
+    }
     c->traces = grown;
     for (size_t i = 0; i < c->n_traces; i++)
         if (strcmp(c->traces[i], path) == 0)
@@ -100,8 +102,10 @@ static void add_list(struct argp_state *state, struct config *c, const char *lis
     if (c->over != NULL)
         argp_error(state, "--over is given twice: separate the traces by commas");
     c->over = strdup(list);
-    if (c->over == NULL)
+    if (c->over == NULL) {
         argp_failure(state, 1, 0, "no memory for the list of traces");
+        return;
+    }
     for (char *at = strtok(c->over, ","); at != NULL; at = strtok(NULL, ","))
         add_trace(state, c, at, 0);
 }

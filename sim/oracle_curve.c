@@ -81,6 +81,7 @@ static int try(struct haks_oracle *o, uint64_t threshold, uint64_t delay, uint64
     struct haks_tried *t;
     uint64_t over;
     int rc;
+    *mean = 0;
     if (o->n_curve == o->curve_room) {
         size_t room = o->curve_room * 2 + 256;
         struct haks_tried *grown = realloc(o->curve, room * sizeof *grown);

@@ -267,7 +267,7 @@ int haks_oracle_run(const struct haks_oracle *o, const struct haks_schedule *s,
     *out = o->pass->fixed;
     *over = 0;
     r.spans = calloc(n, sizeof *r.spans);
-    r.waiting = malloc(n * sizeof *r.waiting);
+    r.waiting = calloc(n, sizeof *r.waiting);
     if (r.spans == NULL || r.waiting == NULL) {
         r.no_memory = 1;
     } else {
