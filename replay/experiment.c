@@ -3,6 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/progress.h"
+#include "common/stats.h"
+#include "replay/run_figures.h"
+
+#define CONFIDENCE 0.95 /* of --until */
 
 struct turn {
     size_t variant;
@@ -29,7 +33,7 @@ static void shuffle(struct turn *t, size_t n, uint64_t *state) {
 }
 
 /* All turns in their order; *n of them. */
-static struct turn *draw(const struct hakr_experiment *e, size_t *n) {
+static struct turn *draw(const struct hakr_experiment *e, uint64_t *state, size_t *n) {
     size_t nv = e->variants->n, most = nv;
     uint32_t rounds = 0;
     for (unsigned p = 0; p < HAKR_PASS_COUNT; p++) {
@@ -39,21 +43,20 @@ static struct turn *draw(const struct hakr_experiment *e, size_t *n) {
     struct turn *t = calloc(most + 1, sizeof *t);
     if (t == NULL)
         return NULL;
-    uint64_t state = e->seed;
     size_t at = 0, from;
     unsigned first = 0;
     while (first + 1 < HAKR_PASS_COUNT && e->repeats[first] == 0)
         first++;
     for (size_t v = 0; e->warm_up && v < nv; v++)
         t[at++] = (struct turn){.variant = v, .pass = first};
-    shuffle(t, at, &state);
+    shuffle(t, at, state);
     for (uint32_t r = 0; r < rounds; r++) {
         from = at;
         for (unsigned p = 0; p < HAKR_PASS_COUNT; p++)
             for (size_t v = 0; r < e->repeats[p] && v < nv; v++)
                 if (!(e->variants->at[v].control && p != HAKR_PASS_TIME))
                     t[at++] = (struct turn){v, p, r, 1};
-        shuffle(t + from, at - from, &state);
+        shuffle(t + from, at - from, state);
     }
     *n = at;
     return t;
@@ -95,11 +98,18 @@ static int take_turn(struct hakr_experiment *e, const struct turn *t, uint32_t p
         .memory_limit = e->memory_limit,
         .marks = e->marks,
         .recorded = e->recorded,
+        .traced = e->counting == HAKR_BY_PTRACE || (e->counting == 0 && e->seccomp_forbidden),
         .rest_ns = e->rest_ns,
         .slowest = e->slowest,
     };
     struct hakr_result res;
     int rc = hakr_run(&task, e->stop, &res, err);
+    if (rc == 0 && t->pass == HAKR_PASS_ACCOUNT && res.status == HAKR_OK && res.counted == 0 &&
+        e->counting == 0) {
+        e->seccomp_forbidden = task.traced = 1;
+        hakr_result_free(&res);
+        rc = hakr_run(&task, e->stop, &res, err);
+    }
     if (rc != 0)
         return rc;
     if (res.status == HAKR_INTERRUPTED) {
@@ -112,20 +122,65 @@ static int take_turn(struct hakr_experiment *e, const struct turn *t, uint32_t p
     return 0;
 }
 
+static int take_turns(struct hakr_experiment *e, const struct turn *t, size_t n, uint32_t *position,
+                      struct hakc_progress *progress, struct hakc_err *err) {
+    int rc = 0;
+    for (size_t i = 0; i < n && rc == 0 && !*e->stop; i++, ++*position) {
+        if (hakr_experiment_failure(e, t[i].variant, t[i].pass) == NULL)
+            rc = take_turn(e, &t[i], *position, err);
+        hakc_progress_set(progress, *position + 1);
+    }
+    return rc;
+}
+
+/* Whether some variant's interval is wider than asked for. */
+static int too_wide(const struct hakr_experiment *e) {
+    int wide = 0;
+    for (size_t v = 0; v < e->variants->n; v++) {
+        struct hakc_summary sum;
+        size_t n;
+        double *x = hakr_figures(e, v, HAKR_PASS_TIME, HAKR_F_NS_PER_OP, &n);
+        if (x != NULL && hakc_summarise(x, n, CONFIDENCE, &sum) == 0)
+            wide |= !sum.has_ci || sum.ci_high - sum.median > e->until * sum.median ||
+                    sum.median - sum.ci_low > e->until * sum.median;
+        free(x);
+    }
+    return wide;
+}
+
+/* Rounds of the time pass beyond those that were drawn, until the intervals are narrow. */
+static int go_on(struct hakr_experiment *e, uint64_t *state, uint32_t *position,
+                 struct hakc_progress *progress, struct hakc_err *err) {
+    size_t nv = e->variants->n;
+    struct turn *t = calloc(nv + 1, sizeof *t);
+    int rc = t == NULL ? hakc_fail(err, HAKC_ENOMEM, "out of memory for the order of runs") : 0;
+    while (rc == 0 && !*e->stop && (e->too_wide = too_wide(e)) && e->time_rounds < e->max_repeats) {
+        for (size_t v = 0; v < nv; v++)
+            t[v] = (struct turn){v, HAKR_PASS_TIME, e->time_rounds, 1};
+        shuffle(t, nv, state);
+        rc = take_turns(e, t, nv, position, progress, err);
+        e->time_rounds++;
+    }
+    free(t);
+    return rc;
+}
+
 int hakr_experiment_run(struct hakr_experiment *e, struct hakc_err *err) {
     size_t n = 0;
+    uint32_t position = 0;
+    uint64_t state = e->seed;
     struct hakc_progress progress;
-    struct turn *turns = draw(e, &n);
+    struct turn *turns = draw(e, &state, &n);
     if (turns == NULL)
         return hakc_fail(err, HAKC_ENOMEM, "out of memory for the order of runs");
-    int rc = 0;
+    hakr_noise_begin(&e->noise);
     hakc_progress_start(&progress, "replaying", n, "runs");
-    for (size_t i = 0; i < n && rc == 0 && !*e->stop; i++) {
-        if (hakr_experiment_failure(e, turns[i].variant, turns[i].pass) == NULL)
-            rc = take_turn(e, &turns[i], (uint32_t)i, err);
-        hakc_progress_set(&progress, i + 1);
-    }
+    int rc = take_turns(e, turns, n, &position, &progress, err);
+    e->time_rounds = e->repeats[HAKR_PASS_TIME];
+    if (rc == 0 && e->until > 0 && e->time_rounds != 0)
+        rc = go_on(e, &state, &position, &progress, err);
     hakc_progress_end(&progress);
+    hakr_noise_end(&e->noise);
     e->interrupted = *e->stop != 0;
     free(turns);
     return rc;

@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 #include "common/err.h"
+#include "replay/noise.h"
 #include "replay/plan.h"
 #include "replay/run.h"
 #include "replay/variant.h"
@@ -36,10 +37,13 @@ struct hakr_experiment {
     unsigned drift_passes; /* bits by enum hakr_pass: where the plan's drift limit is kept */
     int tell_time;         /* hakmem takes the recorded time for its clock */
     int marks;
-    int recorded;             /* see hakr_task */
-    uint64_t rest_ns;         /* see hakr_task */
-    size_t baseline;          /* the variant that ratios are to */
-    uint32_t slowest;         /* latency pass: ops to list */
+    double until;         /* time pass: repeats go on until every interval is so narrow; 0 = not */
+    uint32_t max_repeats; /* or so many were made */
+    int counting;         /* 0 = by seccomp, or ptrace where that is forbidden */
+    int recorded;         /* see hakr_task */
+    uint64_t rest_ns;     /* see hakr_task */
+    size_t baseline;      /* the variant that ratios are to */
+    uint32_t slowest;     /* latency pass: ops to list */
     const volatile int *stop; /* see hakr_run */
     /* Called after each run that is kept (may be NULL); not 0 ends the experiment with that code.
      */
@@ -49,6 +53,10 @@ struct hakr_experiment {
     /* The result. */
     struct hakr_run *runs; /* owned, in the order they were done */
     size_t n_runs, cap;
+    int seccomp_forbidden; /* found out */
+    uint32_t time_rounds;  /* repeats of the time pass that were made */
+    int too_wide;          /* `until` was not reached */
+    struct hakr_noise noise;
     int interrupted;
 };
 

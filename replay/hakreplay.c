@@ -45,6 +45,9 @@ struct options {
     double speed;   /* --speed: 0 = as fast as it goes, 1 = as recorded */
     uint64_t drift; /* --drift: HAKR_DRIFT_AUTO = in the account pass alone */
     uint64_t rest_ns;
+    int counting;
+    double until; /* 0 = a fixed number of repeats */
+    uint32_t max_repeats;
     int exact_clock;
     int recorded;   /* by haktrace: one run of libc, in this process */
     int real_clock; /* 0 = virtual where the trace has times */
@@ -78,6 +81,9 @@ enum {
     OPT_SLOWEST,
     OPT_SPEED,
     OPT_CHECK,
+    OPT_COUNTING,
+    OPT_UNTIL,
+    OPT_MAX_REPEATS,
     OPT_COUNTERS,
     OPT_REST,
     OPT_DRIFT,
@@ -120,6 +126,16 @@ static const struct argp_option option_table[] = {
      "first run each variant once with a pattern in every block, verified before it is freed or "
      "reallocated and at the end; a variant that fails gives no figures",
      0},
+    {"counting", OPT_COUNTING, "HOW", 0,
+     "how memory system calls are counted: seccomp, ptrace (slower), auto: seccomp, or ptrace "
+     "where "
+     "that is forbidden (default)",
+     0},
+    {"until", OPT_UNTIL, "N%", 0,
+     "repeat timed runs until each variant's interval lies within N% of its median, or "
+     "--max-repeats is reached",
+     0},
+    {"max-repeats", OPT_MAX_REPEATS, "N", 0, "the limit of --until (default 50)", 0},
     {"counters", OPT_COUNTERS, NULL, 0,
      "run each variant once more under the processor's counters: cycles, instructions, misses", 0},
     {"rest", OPT_REST, "TIME", 0,
@@ -199,6 +215,14 @@ static void parse_touch(struct argp_state *state, struct options *o, const char 
         argp_error(state, "--touch: '%s' is none of first, none, all", text);
 }
 
+static double parse_percent(struct argp_state *state, const char *name, const char *text) {
+    char *end;
+    double x = strtod(text, &end);
+    if (text[0] < '0' || text[0] > '9' || strcmp(end, "%") != 0 || !(x > 0 && x <= 100))
+        argp_error(state, "--%s: '%s' is not a share such as 2%%", name, text);
+    return x / 100;
+}
+
 static void parse_speed(struct argp_state *state, struct options *o, const char *text) {
     char *end;
     o->speed = 0;
@@ -263,6 +287,20 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         break;
     case OPT_NO_WARM_UP:
         o->no_warm_up = 1;
+        break;
+    case OPT_COUNTING:
+        o->counting = strcmp(arg, "seccomp") == 0  ? HAKR_BY_SECCOMP
+                      : strcmp(arg, "ptrace") == 0 ? HAKR_BY_PTRACE
+                                                   : 0;
+        if (o->counting == 0 && strcmp(arg, "auto") != 0)
+            argp_error(state, "--counting: '%s' is none of auto, seccomp, ptrace", arg);
+        break;
+    case OPT_UNTIL:
+        o->until = parse_percent(state, "until", arg);
+        break;
+    case OPT_MAX_REPEATS:
+        parse_number(state, "max-repeats", arg, 1, MAX_REPEATS, &v);
+        o->max_repeats = (uint32_t)v;
         break;
     case OPT_CHECK:
         o->passes |= 1u << HAKR_PASS_CHECK;
@@ -479,6 +517,9 @@ static int run_all(struct options *o, const char *args, struct hakc_err *err) {
     e.repeats[HAKR_PASS_CHECK] = o->passes >> HAKR_PASS_CHECK & 1;
     e.repeats[HAKR_PASS_COUNTERS] = o->passes >> HAKR_PASS_COUNTERS & 1;
     e.rest_ns = o->rest_ns;
+    e.counting = o->counting;
+    e.until = o->until;
+    e.max_repeats = o->max_repeats;
     e.recorded = o->recorded;
     e.slowest = o->slowest;
     e.baseline = o->baseline;
@@ -543,6 +584,7 @@ int main(int argc, char **argv) {
         .seed = 1,
         .drift = HAKR_DRIFT_AUTO,
         .rest_ns = 100000000,
+        .max_repeats = 50,
         .timeout_ns = DEFAULT_TIMEOUT,
         .db = getenv("HAKDB"),
     };

@@ -158,6 +158,13 @@ static const struct hakr_run *any_run(const struct hakr_experiment *e, size_t v)
     return found;
 }
 
+static int counting_of(const struct hakr_experiment *e, size_t v) {
+    for (size_t i = 0; i < e->n_runs; i++)
+        if (e->runs[i].variant == v && e->runs[i].pass == HAKR_PASS_ACCOUNT)
+            return e->runs[i].result.counted;
+    return 0;
+}
+
 static void data_row(struct hakc_out *o, const struct hakr_experiment *e, size_t v,
                      const struct timing *t, struct compared c) {
     static const enum hakr_figure time_figures[] = {HAKR_F_WALL_NS, HAKR_F_USER_NS, HAKR_F_SYS_NS,
@@ -196,7 +203,7 @@ static void data_row(struct hakc_out *o, const struct hakr_experiment *e, size_t
     cell_whole(o, calls);
     cell_whole(o, hakr_figure_median(e, v, HAKR_PASS_ACCOUNT, HAKR_F_SYSCALL_NS));
     cell_whole(o, hakr_figure_median(e, v, HAKR_PASS_ACCOUNT, HAKR_F_RELEASES));
-    hakc_out_cell_str(o, isnan(calls) ? NULL : "seccomp");
+    hakc_out_cell_str(o, isnan(calls) ? NULL : hakr_counting_name(counting_of(e, v)));
 }
 
 static void comparison(struct hakc_out *o, const struct hakr_experiment *e, int table) {
@@ -462,6 +469,17 @@ static void limit_notes(struct hakc_out *o, const struct hakr_report *r) {
     }
 }
 
+static void counting_note(struct hakc_out *o, const struct hakr_experiment *e) {
+    for (size_t v = 0; v < e->variants->n; v++)
+        if (counting_of(e, v) == HAKR_BY_PTRACE) {
+            hakc_out_note(o,
+                          "System calls were counted by ptrace%s: the counts are exact, the "
+                          "times in calls hold the stops of the tracer.",
+                          e->counting == 0 ? ", because seccomp is forbidden here" : "");
+            return;
+        }
+}
+
 static void statistics_notes(struct hakc_out *o, const struct hakr_experiment *e) {
     struct timing t;
     size_t ref = e->baseline;
@@ -514,6 +532,7 @@ int hakr_report_print(const struct hakr_report *r, FILE *f, enum hakc_out_format
     if (table)
         driver_cost(o, e, 1);
     statistics_notes(o, e);
+    counting_note(o, e);
     limit_notes(o, r);
     run_notes(o, e);
     fidelity_notes(o, r);

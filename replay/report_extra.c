@@ -6,9 +6,12 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/stats.h"
 #include "common/units.h"
 #include "replay/report.h"
 #include "replay/run_figures.h"
+
+#define SPREAD 1.25 /* of the slowest run to the median: told from there on */
 
 static const struct hakr_run *first_ok(const struct hakr_experiment *e, size_t v,
                                        enum hakr_pass pass) {
@@ -171,6 +174,42 @@ static void lag_note(struct hakc_out *o, const struct hakr_experiment *e, size_t
         hakc_format_duration(p99, (uint64_t)x[2]), hakc_format_duration(most, (uint64_t)x[3]));
 }
 
+/* Short experiments say nothing: the kernel counts in ticks. */
+#define NOISE_LEAST_NS UINT64_C(500000000)
+
+static void noise_notes(struct hakc_out *o, const struct hakr_experiment *e) {
+    const struct hakr_noise *n = &e->noise;
+    double others = hakr_noise_neighbours(n), stolen = hakr_noise_stolen(n);
+    if (n->wall_ns >= NOISE_LEAST_NS && others >= 0.05)
+        hakc_out_note(o,
+                      "Noise: other programs used %.0f %% of the processors' time meanwhile: times "
+                      "are of a shared machine.",
+                      100 * others);
+    if (n->wall_ns >= NOISE_LEAST_NS && stolen >= 0.01)
+        hakc_out_note(o, "Noise: the hypervisor took %.0f %% of the processors' time.",
+                      100 * stolen);
+    if (n->throttled != 0 && n->throttled != UINT64_MAX)
+        hakc_out_note(o, "Noise: processors were throttled %llu times.",
+                      (unsigned long long)n->throttled);
+    for (size_t v = 0; v < e->variants->n; v++) {
+        size_t k;
+        double *x = hakr_figures(e, v, HAKR_PASS_TIME, HAKR_F_NS_PER_OP, &k);
+        if (k >= 3) {
+            hakc_sort(x, k);
+            if (x[k - 1] > SPREAD * hakc_median(x, k))
+                hakc_out_note(
+                    o,
+                    "Noise: the slowest of %zu runs of %s took %.2f times its median; it is "
+                    "kept.",
+                    k, e->variants->at[v].label, x[k - 1] / hakc_median(x, k));
+        }
+        free(x);
+    }
+    if (e->too_wide)
+        hakc_out_note(o, "--until=%g%%: not reached after %u runs of each variant.", 100 * e->until,
+                      e->time_rounds);
+}
+
 static void check_note(struct hakc_out *o, const struct hakr_experiment *e, size_t v) {
     char bytes[HAKC_UNIT_LEN];
     const struct hakr_run *r = first_ok(e, v, HAKR_PASS_CHECK);
@@ -201,6 +240,7 @@ void hakr_report_extra(struct hakc_out *o, const struct hakr_experiment *e, int 
     }
     for (size_t v = 0; v < e->variants->n; v++)
         lag_note(o, e, v);
+    noise_notes(o, e);
     for (size_t v = 0; v < e->variants->n && e->repeats[HAKR_PASS_CHECK] != 0; v++)
         check_note(o, e, v);
 }

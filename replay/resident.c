@@ -10,7 +10,7 @@
 #define PARTS_EVERY 16u /* samples */
 
 static int statm_fd = -1;
-static uint64_t page_bytes;
+static uint64_t page_bytes = 4096;
 
 int hakr_resident_open(void) {
     statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
@@ -27,9 +27,9 @@ static const char *skip_number(const char *s, uint64_t *v) {
     return s;
 }
 
-uint64_t hakr_resident(void) {
+static uint64_t resident_of(int fd) {
     char buf[128];
-    long n = hakr_raw(SYS_pread64, statm_fd, (long)buf, sizeof buf - 1, 0, 0, 0);
+    long n = hakr_raw(SYS_pread64, fd, (long)buf, sizeof buf - 1, 0, 0, 0);
     if (n <= 0)
         return UINT64_MAX;
     buf[n] = '\0';
@@ -40,8 +40,16 @@ uint64_t hakr_resident(void) {
     return resident > shared ? (resident - shared) * page_bytes : 0;
 }
 
+uint64_t hakr_resident(void) {
+    return resident_of(statm_fd);
+}
+
 uint64_t hakr_resident_note(struct hakr_ctl *c) {
-    uint64_t r = hakr_resident();
+    return hakr_resident_note_of(c, statm_fd);
+}
+
+uint64_t hakr_resident_note_of(struct hakr_ctl *c, int fd) {
+    uint64_t r = resident_of(fd);
     if (r == UINT64_MAX)
         return UINT64_MAX;
     r = r > c->baseline ? r - c->baseline : 0;

@@ -23,6 +23,9 @@ uint64_t hakr_resident(void);
  * baseline. */
 uint64_t hakr_resident_note(struct hakr_ctl *c);
 
+/* The same for the process whose statm is open as fd. */
+uint64_t hakr_resident_note_of(struct hakr_ctl *c, int fd);
+
 /* A sample: resident, and ops and live bytes summed over the threads. */
 void hakr_sample(struct hakr_ctl *c, uint64_t start_ns);
 

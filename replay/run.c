@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "replay/child.h"
+#include "replay/ptrace.h"
 #include "replay/raw.h"
 
 #define SAMPLES     256
@@ -31,6 +32,10 @@ const char *hakr_status_name(enum hakr_status s) {
 const char *hakr_pass_name(enum hakr_pass pass) {
     static const char *const names[] = {"time", "account", "latency", "check", "counters"};
     return names[pass];
+}
+
+const char *hakr_counting_name(int counting) {
+    return counting == HAKR_BY_SECCOMP ? "seccomp" : counting == HAKR_BY_PTRACE ? "ptrace" : NULL;
 }
 
 int hakr_is_allocator_knob(const char *e) {
@@ -72,6 +77,7 @@ static void fill_ctl(struct hakr_ctl *c, const struct hakr_task *task) {
     snprintf(c->want_policy, sizeof c->want_policy, "%s", task->policy != NULL ? task->policy : "");
     c->marks = (uint32_t)task->marks;
     c->recorded = (uint32_t)task->recorded;
+    c->traced = (uint32_t)(task->traced && task->pass == HAKR_PASS_ACCOUNT);
     c->rest_ns = task->rest_ns;
     for (unsigned i = 0; i < HAKR_RESTS; i++)
         c->rest[i] = (struct hakr_rest){UINT64_MAX, UINT64_MAX};
@@ -163,7 +169,7 @@ static char **make_env(const struct hakr_task *task, char **preload) {
 
 /* Between fork and exec: system calls only. */
 static void become_child(int ctl_fd, int plan_fd, char *const env[], char *fd_text,
-                         const sigset_t *mask) {
+                         const sigset_t *mask, int traced) {
     static const char name[] = "hakreplay", mode[] = "--child";
     char *argv[] = {(char *)(uintptr_t)name, (char *)(uintptr_t)mode, fd_text, NULL};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -174,6 +180,8 @@ static void become_child(int ctl_fd, int plan_fd, char *const env[], char *fd_te
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     sigprocmask(SIG_SETMASK, mask, NULL);
+    if (traced && hakr_ptrace_me() != 0)
+        _exit(126);
     execve("/proc/self/exe", argv, env);
     _exit(127);
 }
@@ -187,7 +195,8 @@ static int spawn(const struct hakr_task *task, int ctl_fd, const sigset_t *mask,
         return hakc_fail(err, HAKC_ENOMEM, "out of memory for the run's environment");
     *pid = fork();
     if (*pid == 0)
-        become_child(ctl_fd, task->plan->fd, env, fd_text, mask);
+        become_child(ctl_fd, task->plan->fd, env, fd_text, mask,
+                     task->traced && task->pass == HAKR_PASS_ACCOUNT);
     free(preload);
     free(env);
     if (*pid < 0)
@@ -486,7 +495,7 @@ static int collect(const struct hakr_task *task, struct hakr_ctl *c, int fd, str
     r->sys_ns = c->sys_ns;
     r->minflt = c->minflt;
     r->majflt = c->majflt;
-    r->counted = c->counted != 0;
+    r->counted = c->counted == 0 ? 0 : c->traced ? HAKR_BY_PTRACE : HAKR_BY_SECCOMP;
     r->baseline = c->baseline;
     r->peak = c->peak;
     r->at_end = c->at_end;
@@ -546,7 +555,11 @@ int hakr_run(const struct hakr_task *task, const volatile int *stop, struct hakr
     } else if (rc == 0) {
         rc = spawn(task, fd, &before, &pid, err);
     }
-    if (rc == 0 && !task->recorded)
+    if (rc == 0 && c->traced)
+        rc = hakr_ptrace_await(pid, c, task->plan,
+                               task->timeout_ns != 0 ? hakr_now() + task->timeout_ns : 0, stop,
+                               &before, &wstatus, &timed_out, err);
+    else if (rc == 0 && !task->recorded)
         rc = await(pid, task->timeout_ns, stop, &before, &wstatus, &timed_out, err);
     if (rc == 0 && c != NULL) {
         explain(task, c, wstatus, timed_out, *stop, r);

@@ -20,6 +20,9 @@ enum hakr_status {
     HAKR_INTERRUPTED = 5, /* by the user: not a result */
 };
 
+/* How memory system calls are counted. */
+enum hakr_counting { HAKR_BY_SECCOMP = 1, HAKR_BY_PTRACE = 2 };
+
 /* What to run. Strings are the caller's. */
 struct hakr_task {
     const struct hakr_plan *plan;
@@ -36,6 +39,7 @@ struct hakr_task {
     uint64_t timeout_ns;   /* 0 = none */
     uint64_t memory_limit; /* bytes, RLIMIT_DATA; 0 = none */
     int marks;             /* see child.h */
+    int traced;            /* account pass: calls are counted by ptrace, not by seccomp */
     int recorded;          /* run in this very process, which is being recorded: see proof.h */
     uint64_t rest_ns;      /* account pass: how long to look on after the run */
     uint32_t slowest;      /* latency pass: ops to list */
@@ -56,7 +60,7 @@ struct hakr_result {
     char lib_path[512], build_id[72], substituted[128];
     char policy[256]; /* in force, as hakmem says; "" with another allocator */
     /* The account pass alone: */
-    int counted; /* totals are valid */
+    int counted; /* totals are valid: 0 = no, else one of enum hakr_counting */
     struct hakr_sys_total totals[HAKR_SYS_COUNT];
     struct hakr_sys_total foreign;              /* of them: by threads that are not the trace's */
     uint64_t checked_blocks, checked_bytes;     /* check pass */
@@ -90,6 +94,9 @@ void hakr_result_free(struct hakr_result *r);
 
 /* "ok", "crashed", ... as the store wants them. */
 const char *hakr_status_name(enum hakr_status s);
+
+/* "seccomp", "ptrace", or NULL. */
+const char *hakr_counting_name(int counting);
 
 /* "time", "account", "latency". */
 const char *hakr_pass_name(enum hakr_pass pass);

@@ -231,7 +231,7 @@ int hakr_save_run(void *save, const struct hakr_run *run, struct hakc_err *err) 
         .position = run->position,
         .status = hakr_status_name(r->status),
         .error = r->error[0] != '\0' ? r->error : NULL,
-        .counting = r->counted ? "seccomp" : NULL,
+        .counting = hakr_counting_name(r->counted),
     };
     if (rc == 0)
         rc = hakd_put_run(s->db, &row, &id, err);

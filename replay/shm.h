@@ -131,6 +131,7 @@ struct hakr_ctl {
     char want_policy[256]; /* hakmem must have this one in force; "" = any */
     uint32_t marks;        /* enclose the region in recognisable calls, for strace */
     uint32_t recorded;     /* the run is in the parent's process, for a recorder to record */
+    uint32_t traced;       /* account: the parent counts, by ptrace */
     uint64_t rest_ns;      /* account: how long to look on afterwards */
     uint32_t libc;         /* the C library's own malloc is asked for */
     uint64_t lib_dev, lib_ino;
@@ -157,6 +158,8 @@ struct hakr_ctl {
     struct hakr_rest rest[HAKR_RESTS];
     struct hakr_counted counters[HAKR_C_COUNT];
     uint64_t shared;         /* bytes of the driver's own mappings, which are in none of these */
+    uint32_t counting;       /* account: calls count now */
+    uint64_t sizes_addr;     /* in the child, of its table of sizes by slot */
     uint64_t counted;        /* 1 = system calls were counted */
     uint64_t brk_now;        /* the trap's own book */
     uint64_t tsc;            /* latency: 1 = time stamps are the processor's counter, 0 = ns */

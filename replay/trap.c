@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <ucontext.h>
+#include "replay/book.h"
 #include "replay/raw.h"
 #include "replay/resident.h"
 
@@ -20,51 +21,21 @@
 __thread struct hakr_shm_thread *hakr_self;
 
 static struct hakr_ctl *ctl;
-static int counting;
 static const uint64_t *sizes_by_slot;
 
-/* The cell of a call by what the thread is doing; *word is its place in the stream, plus 1. */
-static struct hakr_cause *cause_of(const struct hakr_shm_thread *self, enum hakr_sysclass class_,
-                                   uint64_t *word) {
-    unsigned kind = HAKR_CAUSE_FOREIGN;
-    uint64_t size = 0;
-    *word = 0;
-    if (self != NULL && self->cursor > self->base) {
-        const uint64_t *w = (const uint64_t *)(uintptr_t)self->cursor - 1;
-        *word = (self->cursor - self->base) / 8;
-        kind = hakr_word_kind(*w);
-        if (kind == HAKR_FREE || kind == HAKR_REALLOC_ZERO)
-            size = sizes_by_slot[hakr_word_slot(*w)];
-        else if (hakr_why_has_size(kind))
-            size = hakr_word_length(*w) == 2 ? hakr_wide_size(w[1]) : hakr_word_size(*w);
-    }
-    return &hakr_causes(ctl)[hakr_cause_index(kind, hakr_size_class(size), class_)];
-}
-
-static void book_cause(const struct hakr_shm_thread *self, uint32_t t, enum hakr_sysclass class_,
-                       uint64_t bytes, int failed, uint64_t ns) {
-    uint64_t word;
-    struct hakr_cause *c = cause_of(self, class_, &word);
-    if (__atomic_fetch_add(&c->calls, 1, __ATOMIC_RELAXED) == 0) {
-        c->thread = t;
-        c->word = word;
-    }
-    __atomic_fetch_add(&c->errors, (uint64_t)failed, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&c->bytes, bytes, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&c->kernel_ns, ns, __ATOMIC_RELAXED);
+static struct hakr_doing doing(const struct hakr_shm_thread *self) {
+    if (self == NULL || self->cursor <= self->base)
+        return (struct hakr_doing){.kind = HAKR_CAUSE_FOREIGN};
+    const uint64_t *w = (const uint64_t *)(uintptr_t)self->cursor - 1;
+    uint64_t old = hakr_consumes(*w) ? sizes_by_slot[hakr_word_slot(*w)] : 0;
+    return hakr_doing_of(w, (self->cursor - self->base) / 8, old);
 }
 
 static void book(enum hakr_sysclass class_, uint64_t bytes, long ret, uint64_t ns) {
     struct hakr_shm_thread *self = hakr_self;
+    struct hakr_doing what = doing(self);
     uint32_t t = self != NULL ? (uint32_t)(self - hakr_threads(ctl)) : ctl->n_threads;
-    struct hakr_sys_total *sum = &hakr_totals(ctl, t)[class_];
-    int failed = ret < 0 && ret > -4096;
-    /* Atomic, because all threads that are not ours share one row. */
-    __atomic_fetch_add(&sum->calls, 1, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&sum->errors, (uint64_t)failed, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&sum->bytes, bytes, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&sum->kernel_ns, ns, __ATOMIC_RELAXED);
-    book_cause(self, t, class_, bytes, failed, ns);
+    hakr_book(ctl, t, &what, class_, bytes, ret, ns);
 }
 
 static void on_sigsys(int sig, siginfo_t *si, void *context) {
@@ -77,7 +48,7 @@ static void on_sigsys(int sig, siginfo_t *si, void *context) {
     long nr = si->si_syscall;
     uint64_t brk_now = __atomic_load_n(&ctl->brk_now, __ATOMIC_RELAXED), bytes;
     enum hakr_sysclass c = hakr_sys_classify(nr, a, brk_now, &bytes);
-    int count = __atomic_load_n(&counting, __ATOMIC_ACQUIRE);
+    int count = __atomic_load_n(&ctl->counting, __ATOMIC_ACQUIRE);
     if (count && hakr_sys_releases(c))
         hakr_resident_note(ctl);
     uint64_t t0 = hakr_now();
@@ -172,12 +143,4 @@ int hakr_trap_on(struct hakr_ctl *c, const uint64_t *sizes) {
         return ret > 0 ? -ESRCH : (int)ret;
     c->counted = 1;
     return 0;
-}
-
-void hakr_trap_start(void) {
-    __atomic_store_n(&counting, 1, __ATOMIC_RELEASE);
-}
-
-void hakr_trap_stop(void) {
-    __atomic_store_n(&counting, 0, __ATOMIC_RELEASE);
 }
