@@ -51,8 +51,10 @@ static __attribute__((noinline)) void *slow(enum slow_kind kind, void *p, size_t
     return q;
 }
 
-void *hak_malloc_slow(size_t size, struct hak_heap *h) {
-    (void)h;
+__attribute__((noinline)) void *hak_malloc_slow(size_t size, struct hak_heap *h) {
+    void *medium = hak_fast_medium(h, size);
+    if (likely(medium))
+        return medium;
     struct hak_heap *own = hak_checked_heap;
     if (own != &hak_empty_heap && hak_safe.level != 3 && size <= HAK_FINE_MAX) {
         void *p = hak_safe_alloc(own, size);
