@@ -54,7 +54,7 @@ void *hak_heap_alloc_aligned(struct hak_heap *h, size_t align, size_t size);
 
 /* NULL is fine. A pointer that is not a block's start dies with a message (hak_os_die) where the
  * metadata shows it. */
-void hak_heap_free(struct hak_heap *h, void *p);
+void hak_heap_free(struct hak_heap *h, void *p) __attribute__((nonnull(1)));
 
 /* p may be NULL; size 0 frees and returns NULL, as in glibc. NULL otherwise: memory is short and p
  * lives on. In place where the block fits and would not be more than half empty. */

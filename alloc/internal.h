@@ -156,7 +156,7 @@ const struct hak_heap *hak_pool_heaps(void);
 
 /* ---- heap.c: bins, and the entry points that are not hot ---- */
 void *hak_heap_alloc_slow(size_t size, struct hak_heap *h);
-void hak_heap_free_slow(void *p, struct hak_heap *h);
+void hak_heap_free_slow(void *p, struct hak_heap *h) __attribute__((nonnull(2)));
 void hak_bin_overflow(struct hak_heap *h, struct hak_bin *bin);
 
 /* ---- slab.c: a heap's slabs ---- */
