@@ -152,6 +152,88 @@ static void freed_after_the_thread(void **state) {
     hak_heap_new();
 }
 
+/* A slab that has free blocks stays with its dead thread's heap, whose successor will want them;
+ * the block that others free there goes back to it all the same, and the last one frees the slab.
+ */
+static void freed_into_a_dead_threads_slab(void **state) {
+    struct hak_heap *a = *state, *b = hak_heap_new();
+    void *p[3];
+    for (unsigned i = 0; i < 3; i++)
+        p[i] = hak_heap_alloc(b, 4500);
+    hak_heap_retire(b); /* the slab is not full */
+    struct hak_slab *s = hak_slab_lookup(p[0]);
+    uint64_t active = stats().active_pages;
+    hak_heap_free(a, p[0]);
+    hak_heap_free(a, p[1]);
+    assert_ptr_equal(hak_slab_owner(s), b);
+    assert_int_equal(stats().active_pages, active);
+    b = hak_heap_new();
+    void *again = hak_heap_alloc(b, 4500);
+    assert_true(again == p[0] || again == p[1]);
+    hak_heap_free(b, again);
+    hak_heap_retire(b);
+    hak_heap_free(a, p[2]);
+    assert_true(stats().active_pages < active);
+    assert_int_equal(s->use, HAK_UNIT_FREE);
+    hak_heap_new();
+}
+
+/* A free span serves an object of a quarter of its size, and none much smaller. */
+static void near_spans_serve(void **state) {
+    struct hak_heap *h = *state;
+    const size_t mib = (size_t)1 << 20;
+    char *p = hak_heap_alloc(h, 400 * mib), *q = hak_heap_alloc(h, 150 * mib);
+    assert_true(p && q && p != q);
+    hak_heap_free(h, p);
+    assert_ptr_equal(hak_heap_alloc(h, 160 * mib), p);
+    hak_heap_free(h, p);
+    char *r = hak_heap_alloc(h, 60 * mib);
+    assert_ptr_not_equal(r, p);
+    hak_heap_free(h, q); /* the smallest that fits goes first */
+    assert_ptr_equal(hak_heap_alloc(h, 140 * mib), q);
+    hak_heap_free(h, q);
+    hak_heap_free(h, r);
+}
+
+/* What grows by realloc grows in place most of the time, and keeps its contents. */
+static void growth_has_room(void **state) {
+    struct hak_heap *h = *state;
+    unsigned moves = 0;
+    char *p = NULL;
+    for (size_t n = 1000; n < (size_t)6 << 20; n += n / 4) {
+        char *q = hak_heap_realloc(h, p, n);
+        assert_non_null(q);
+        moves += n > HAK_MEDIUM_MAX && q != p;
+        for (size_t at = 900; p && at < n / 2; at *= 2)
+            assert_int_equal(q[at], (char)at);
+        for (size_t at = 900; at < n; at *= 2)
+            q[at] = (char)at;
+        p = q;
+    }
+    assert_in_range(moves, 1, 4); /* of 21 steps */
+    hak_heap_free(h, p);
+}
+
+/* A bin that swings keeps more; emptied, it starts small again. */
+static void magazines_grow(void **state) {
+    enum { N = 4000, SIZE = 64 };
+    struct hak_heap *h = *state;
+    static void *p[N];
+    struct hak_bin *bin = &h->bin[hak_class_of(SIZE)];
+    assert_int_equal(bin->magazine, bin->start);
+    for (unsigned i = 0; i < N; i++)
+        p[i] = hak_heap_alloc(h, SIZE);
+    assert_int_equal(bin->magazine, bin->start);
+    for (unsigned i = 0; i < N; i++)
+        hak_heap_free(h, p[i]);
+    assert_int_equal(bin->magazine, bin->limit);
+    assert_in_range(bin->nspare + (unsigned)(bin->magazine - bin->room), bin->limit,
+                    2 * bin->limit + 1);
+    hak_core_trim(h);
+    assert_int_equal(bin->magazine, bin->start);
+    assert_int_equal(stats().active_pages, 0);
+}
+
 /* Large calloc after reuse, after purge and after a move is zero. */
 static void calloc_is_zero(void **state) {
     struct hak_heap *h = *state;
@@ -202,10 +284,18 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes_fit), T(last_freed_is_first_reused),
-        T(pool_never_runs_dry),        T(eager_leaves_nothing_dirty),
-        T(remote_frees_come_home),     T(retired_heaps_are_taken_over),
-        T(freed_after_the_thread),     T(calloc_is_zero),
+        cmocka_unit_test(classes_fit),
+        T(last_freed_is_first_reused),
+        T(pool_never_runs_dry),
+        T(eager_leaves_nothing_dirty),
+        T(remote_frees_come_home),
+        T(retired_heaps_are_taken_over),
+        T(freed_after_the_thread),
+        T(freed_into_a_dead_threads_slab),
+        T(near_spans_serve),
+        T(growth_has_room),
+        T(magazines_grow),
+        T(calloc_is_zero),
         T(foreign_pointers_are_seen),
     };
     return cmocka_run_group_tests_name("heap", tests, NULL, NULL);
