@@ -16,7 +16,8 @@
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 data=$top/tests/stress/data
-cases='python python-threads python-tests gcc cxx git sqlite redis perl lua bash node java ruby make'
+cases='python python-threads python-tests gcc cxx git sqlite redis nginx postgres perl lua bash node java
+    ruby make'
 
 # ---- the cases: each runs in an empty folder with "${W[@]}" before the program under test -------
 
@@ -131,6 +132,67 @@ case_redis() {
             redis-cli -s s dbsize >out/dbsize
     } >bench.log 2>&1 || rc=1
     redis-cli -s s shutdown nosave >/dev/null 2>&1
+    wait $pid || rc=1
+    [ $rc -eq 0 ] || cat server.log bench.log
+    return $rc
+}
+
+# A master and two workers, which the recorder follows.
+case_nginx() {
+    need nginx python3
+    local pid rc=0
+    [ "$size" = full ] && n=3000 || n=200
+    mkdir -p www logs
+    for i in $(seq 50); do seq "$i" $((i * 40)) >"www/$i.txt"; done
+    cat >nginx.conf <<END
+daemon off; worker_processes 2; pid $PWD/pid; error_log logs/error.log; events { worker_connections 128; }
+http { access_log off; client_body_temp_path $PWD/t1; proxy_temp_path $PWD/t2; fastcgi_temp_path $PWD/t3;
+  uwsgi_temp_path $PWD/t4; scgi_temp_path $PWD/t5; gzip on; gzip_types text/plain; gzip_min_length 10;
+  server { listen unix:$PWD/s; root $PWD/www; location /old { return 301 /1.txt; } } }
+END
+    chmod -R o+rX "$PWD"/.. # the workers of a master that root starts are somebody else
+    HAK_TRACE_OPTIONS=--follow=fork "${W[@]}" nginx -p "$PWD" -c "$PWD/nginx.conf" >server.log 2>&1 &
+    pid=$!
+    for _ in $(seq 100); do
+        [ ! -S s ] || break
+        sleep 0.1
+    done
+    python3 "$data/get_http.py" s "$n" >out/text || rc=1
+    [ ! -s pid ] || kill -QUIT "$(cat pid)"
+    wait $pid || rc=1
+    [ $rc -eq 0 ] || cat server.log logs/error.log
+    return $rc
+}
+
+# initdb, which starts other programs, and a server with a process for each client.
+case_postgres() {
+    local bin pid rc=0 as=() n=300
+    bin=$(find /usr/lib/postgresql -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -n 1)
+    [ -n "$bin" ] && [ -x "$bin/initdb" ] && [ -x "$bin/pgbench" ] || need "postgresql's initdb and pgbench"
+    [ "$size" = full ] || n=40
+    if [ "$(id -u)" = 0 ]; then # it does not run as root
+        id postgres >/dev/null
+        chmod o+x "$PWD"/..
+        chown -R postgres . ${HAK_TRACES:+"$HAK_TRACES"}
+        as=(runuser -u postgres --)
+    fi
+    PATH=$bin:$PATH HAK_TRACE_OPTIONS=--follow=exec "${as[@]}" "${W[@]}" initdb -D data -A trust --no-sync \
+        --locale=C --no-instructions >initdb.log 2>&1 || { cat initdb.log; return 1; }
+    HAK_TRACE_OPTIONS=--follow=fork "${as[@]}" "${W[@]}" "$bin/postgres" -D data -k "$PWD" -h '' -c fsync=off \
+        >server.log 2>&1 &
+    pid=$!
+    for _ in $(seq 100); do
+        ! "${as[@]}" "$bin/pg_isready" -q -h "$PWD" || break
+        sleep 0.1
+    done
+    {
+        "${as[@]}" "$bin/pgbench" -h "$PWD" -i -s 1 postgres &&
+            "${as[@]}" "$bin/pgbench" -h "$PWD" -c 4 -j 2 -t $n --random-seed=7 postgres
+    } >bench.log 2>&1 || rc=1
+    "${as[@]}" "$bin/psql" -h "$PWD" -At postgres -c 'select sum(abalance), count(*) from pgbench_accounts' \
+        -c 'select sum(delta), count(*) from pgbench_history' \
+        -c 'select md5(string_agg(x::text, $$,$$ order by x)) from generate_series(1, 20000) x' >out/text || rc=1
+    "${as[@]}" "$bin/pg_ctl" -D data -m fast -w stop >stop.log 2>&1 || rc=1
     wait $pid || rc=1
     [ $rc -eq 0 ] || cat server.log bench.log
     return $rc
