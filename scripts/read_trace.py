@@ -248,6 +248,7 @@ class Trace:
         self.fidelity = frozenset(self.header.get("fidelity", "").split(","))
         self.trailer = None
         self.fault = None  # what the walk has met, to be told after the chunks before it
+        self.end = len(self.data)  # of what was understood
         try:
             self.chunks = self.from_tail(first.end)
         except TooNew:
@@ -312,7 +313,7 @@ class Trace:
             raise
         except TraceError as e:
             self.fault = e
-        self.trailer = trailer
+        self.trailer, self.end = trailer, at
         return chunks
 
     def records(self):
@@ -339,11 +340,8 @@ class Trace:
         """All events: (records before it, time, thread, kind, flags, arguments)."""
         at = 0
         time = record = 0
-        while at < len(self.data) and self.tail(at) is None:
-            try:
-                block = Block(self.data, at)
-            except Truncated:
-                return
+        while at < self.end and self.tail(at) is None:
+            block = Block(self.data, at)
             at = block.end
             if block.kind != EVENT_BLOCK:
                 continue
@@ -389,12 +387,16 @@ def event_line(e, times):
 def dump(trace):
     times = "times" in trace.fidelity
     events = trace.events()
-    event = next(events, None)
+    event = first = (0,)
     for r in trace.records():
+        if event is first:
+            event = next(events, None)
         while event is not None and event[0] <= r[0]:
             print(event_line(event, times))
             event = next(events, None)
         print(record_line(r, times))
+    if event is first:
+        event = next(events, None)
     while event is not None:
         print(event_line(event, times))
         event = next(events, None)
