@@ -50,8 +50,9 @@ static const char *const statement_sql[HAKD_ST_COUNT] = {
         "ORDER BY e.started_unix_ns DESC, r.id DESC LIMIT 1)",
     [HAKD_ST_STUDY] = "INSERT INTO study (name, tool, created_unix_ns) VALUES (?1, ?2, ?3) "
                       "ON CONFLICT (name) DO UPDATE SET name = name RETURNING id",
-    [HAKD_ST_ORACLE] = "INSERT INTO oracle (experiment_id, trace_id, kind, bytes, bound_ns, "
-                       "reachable_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [HAKD_ST_ORACLE] =
+        "INSERT OR REPLACE INTO oracle (experiment_id, trace_id, kind, bytes, bound_ns, "
+        "reachable_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     [HAKD_ST_STUDY_RUNS] =
         "SELECT r.id, r.policy, r.mode FROM run r JOIN experiment e ON e.id = r.experiment_id "
         "WHERE e.study_id = ?1 AND r.trace_id = ?2 AND r.pass = ?3 AND r.status = 'ok' "

@@ -8,6 +8,7 @@
 
 #define SCHEMA_VERSION 1
 #define FRONT_MOST     12 /* rows of a front in the table */
+#define CONFIRM_MOST   2  /* lines that confirm there */
 
 /* ---- cells ---------------------------------------------------------------------------------- */
 
@@ -55,31 +56,38 @@ static void cell_percent(struct hakc_out *o, uint64_t ppm) {
 
 /* ---- the traces ----------------------------------------------------------------------------- */
 
-static void show_traces(struct hakc_out *o, const struct haks_findings *f) {
+/* kind and floor: not in the table, which has no room for them beside long policies. */
+static void show_traces(struct hakc_out *o, const struct haks_findings *f, int table) {
     static const struct hakc_col cols[] = {
         {"trace", NULL, HAKC_COL_STR, 0},
-        {"kind", "memory", HAKC_COL_STR, 0},
-        {"least_bytes", "eager", HAKC_COL_BYTES, 0},
         {"bound_bytes", "bound", HAKC_COL_BYTES, 0},
         {"best_policy", "best within it", HAKC_COL_STR, 0},
         {"memory_bytes", "has", HAKC_COL_BYTES, 0},
         {"cost_ns", "cost", HAKC_COL_DURATION, 0},
         {"to_win_most_percent", "to win %", HAKC_COL_FLOAT, 1},
+        {"kind", NULL, HAKC_COL_STR, 0},
+        {"least_bytes", NULL, HAKC_COL_BYTES, 0},
     };
-    hakc_out_list(o, "traces", "Each trace's own best", cols, sizeof cols / sizeof cols[0]);
+    unsigned n = sizeof cols / sizeof cols[0];
+    hakc_out_list(o, "traces", "Each trace's own best", cols, table ? n - 2 : n);
     for (size_t i = 0; i < f->n_traces; i++) {
         const struct haks_subject *s = &f->traces[i];
         hakc_out_row(o);
         hakc_out_cell_str(o, s->name);
+        hakc_out_cell_uint(o, s->bound);
+        if (s->best != HAKS_NOWHERE) {
+            hakc_out_cell_str(o, s->rows[s->best].policy);
+            hakc_out_cell_uint(o, s->points[s->best].memory);
+            hakc_out_cell_uint(o, s->points[s->best].cost);
+            cell_to_win(o, s->points[s->best].cost, s->outlook[s->best].bound_ns);
+        } else {
+            for (unsigned k = 0; k < 4; k++)
+                hakc_out_cell_null(o);
+        }
+        if (table)
+            continue;
         hakc_out_cell_str(o, s->kind);
         hakc_out_cell_uint(o, s->floor);
-        hakc_out_cell_uint(o, s->bound);
-        if (s->best == HAKS_NOWHERE)
-            continue;
-        hakc_out_cell_str(o, s->rows[s->best].policy);
-        hakc_out_cell_uint(o, s->points[s->best].memory);
-        hakc_out_cell_uint(o, s->points[s->best].cost);
-        cell_to_win(o, s->points[s->best].cost, s->outlook[s->best].bound_ns);
     }
     hakc_out_list_end(o);
 }
@@ -298,6 +306,10 @@ static void show_notes(struct hakc_out *o, const struct haks_findings *f) {
             hakc_out_note(o, "%s has no times: under policies that go by time nothing ages.",
                           s->name);
     }
+    if (f->n_confirmed > 0)
+        hakc_out_note(
+            o, "cpu_system_ns is that of the whole replay: where threads wait for each other, "
+               "their waits are in it.");
     if (found > 0)
         hakc_out_note(o, "%zu of %zu results were in the study already.", found,
                       f->n_traces * f->n_policies);
@@ -314,12 +326,15 @@ static void show_lines(struct hakc_out *o, const struct haks_findings *f, int ta
     else if (deploy != NULL)
         hakc_out_str(o, "deploy", "", deploy);
     free(deploy);
-    for (size_t i = 0; table && i < f->n_traces; i++) {
+    for (size_t i = 0; table && i < f->n_traces && i < CONFIRM_MOST; i++) {
         char *confirm = haks_findings_confirm(f, &f->traces[i]);
         if (confirm != NULL)
             hakc_out_note(o, "Confirm: %s", confirm);
         free(confirm);
     }
+    if (table && f->n_traces > CONFIRM_MOST)
+        hakc_out_note(o,
+                      "         and so on for each trace: --confirm runs all, --json lists them");
 }
 
 static void show_confirm_lines(struct hakc_out *o, const struct haks_findings *f) {
@@ -369,7 +384,7 @@ int haks_findings_show(FILE *file, enum hakc_out_format format, const struct hak
     if (!table)
         show_lines(o, f, 0);
     if (f->n_traces > 1 || !table)
-        show_traces(o, f);
+        show_traces(o, f, table);
     for (size_t i = 0; table && i < f->n_traces; i++)
         show_front(o, f, &f->traces[i]);
     if (!table)
