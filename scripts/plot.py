@@ -82,10 +82,11 @@ def style(i, name, count):
 
 
 def plain_log(axis):
-    """Ticks at 1, 2 and 5 times powers of ten, in plain numbers."""
+    """Ticks at powers of ten, and 2 and 5 times them where there is room, in plain numbers."""
     from matplotlib import ticker
-    axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5), numticks=12))
-    axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{v:,.6g}"))
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,), numticks=12))
+    axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{v:,.10g}"))
     axis.set_minor_locator(ticker.NullLocator())
 
 
@@ -185,11 +186,13 @@ def draw_pareto(d, pyplot):
         p["x"], p["y"] = p["memory"] / MIB, p["cost"] / MS
     figure, panel = pyplot.subplots(figsize=(10, 5.4), layout="constrained")
     front = front_of(points)
-    kinds = sorted({p["policy"].split(":")[0] for p in points})
+    kinds = sorted({p["policy"].split(":")[0] for p in points}, key=lambda k: (k.startswith("model-"), k))
     for i, name in enumerate(kinds):
         of = [p for p in points if p["policy"].split(":")[0] == name]
-        panel.plot([p["x"] for p in of], [p["y"] for p in of], "o", markersize=4, alpha=0.65,
-                   color=f"C{i}", label=name)
+        model = name.startswith("model-")
+        panel.plot([p["x"] for p in of], [p["y"] for p in of], "DsPX"[i % 4] if model else "o",
+                   markersize=6 if model else 4, alpha=0.65, zorder=3 if model else 2,
+                   color="black" if model else f"C{i}", label=name)
     panel.plot([p["x"] for p in front], [p["y"] for p in front], "-", color="black", linewidth=1,
                drawstyle="steps-post", label="front of the policies")
     reach = [o for o in oracle if o["reachable_ns"] is not None]
