@@ -139,19 +139,10 @@ void hak_arena_init(void) {
     hak_hot.meta = arenas[0].meta;
 }
 
-/* What holds whole huge pages begins with one, where there is room: the units before it are lost,
- * which costs address space alone. */
-static struct hak_slab *arena_take_aligned(struct hak_arena *a, uint32_t units) {
-    uint32_t skip = -a->top % HAK_SUPER_UNITS, left = a->units - a->top;
-    if (units >= 2 * HAK_SUPER_UNITS && skip && skip <= left && units <= left - skip)
-        arena_take(a, skip);
-    return arena_take(a, units);
-}
-
 struct hak_slab *hak_arena_grow(uint32_t units) {
     bool refused = false;
     for (unsigned i = narenas; i-- > 0;) {
-        struct hak_slab *s = arena_take_aligned(&arenas[i], units);
+        struct hak_slab *s = arena_take(&arenas[i], units);
         if (s)
             return s;
         refused |= units <= arenas[i].units - arenas[i].top;

@@ -128,8 +128,8 @@ struct hak_slab *hak_arena_next(uint32_t *cursor);
 extern bool hak_supers __attribute__((visibility("hidden")));
 void hak_pool_lock(void);
 void hak_pool_unlock(void);
-/* A span for `pages` pages: the head of its units, state used. held: bytes that who asks holds with
- * it, slabs or this object. *zero: its contents are zero. */
+/* A span for `pages` pages: the head of its units, state used. held: bytes of slabs that who asks
+ * has already. *zero: its contents are zero. */
 struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, uint64_t held,
                                bool *zero);
 void hak_pool_put(struct hak_slab *head);

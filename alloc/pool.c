@@ -13,10 +13,6 @@ bool hak_supers;
  */
 #define HUGE_MOST 8192
 
-/* An object of so small a part of what makes slabs huge is huge itself: it is used from end to end
- * sooner than many slabs are. */
-#define HUGE_OBJECT 4
-
 static pthread_mutex_t lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 static struct hak_spans spans;
 static _Atomic(uint64_t) virtual_now = UINT64_MAX;
@@ -129,34 +125,23 @@ static int remap(struct hak_span *span) {
     return map(p, bytes);
 }
 
-/* Fresh address space becomes huge pages where it will be used from end to end: a SuperSlab of
- * small slabs, and a large object but for a tail of less than half a huge page. Who asks must hold
- * some memory already (the policy's huge=), or what lies idle in them would outweigh what is saved.
- * All of a huge page comes in at its first touch, so it counts as used. */
-static void ask_for_huge(struct hak_slab *s, unsigned kind, uint64_t pages, uint64_t held,
-                         bool super) {
+/* s begins a fresh SuperSlab of small slabs (super), or lies in the last one. It becomes a huge
+ * page where who asks holds some memory already (the policy's huge=), or what lies idle in it would
+ * outweigh what is saved. All of a huge page comes in at its first touch, so its slabs count as
+ * used from end to end. Not large objects: their time then
+ * depends on how warm the host's huge pages are (docs/policies.md has the figures). */
+static void ask_for_huge(struct hak_slab *s, uint64_t held, bool super) {
     static uint32_t asked;
-    static char *end, *super_end;
-    uint64_t page = hak_os_page_size(), least = spans.target.huge_bytes;
-    held *= kind >= HAK_KIND_LARGE ? HUGE_OBJECT : 1;
-    char *p = hak_unit_addr(s->span.unit), *from = p, *to = p + HAK_SUPER;
-    if (kind == HAK_KIND_SMALL && !super) {
-        if (p < super_end)
-            s->span.used_pages = (uint32_t)(HAK_UNIT / page);
-        return;
+    static char *end; /* of the last one asked for */
+    char *p = hak_unit_addr(s->span.unit);
+    uint64_t least = spans.target.huge_bytes;
+    if (super && least && held >= least && asked < HUGE_MOST) {
+        asked += p != end; /* neighbours are one mapping */
+        end = p + HAK_SUPER;
+        hak_os_huge(p, HAK_SUPER);
     }
-    if (kind >= HAK_KIND_LARGE) {
-        from = (char *)(((uintptr_t)p + HAK_SUPER - 1) & ~(HAK_SUPER - 1));
-        to = (char *)(((uintptr_t)p + pages * page + HAK_SUPER / 2) & ~(HAK_SUPER - 1));
-    }
-    super_end = super ? p : super_end;
-    if (!least || held < least || kind == HAK_KIND_MEDIUM || from >= to || asked == HUGE_MOST)
-        return;
-    asked += from != end; /* neighbours are one mapping */
-    end = to;
-    hak_os_huge(from, (size_t)(to - from));
-    super_end = super ? to : super_end;
-    s->span.used_pages = (uint32_t)((super ? HAK_UNIT : (size_t)(to - p)) / page);
+    if (p < end && p >= end - HAK_SUPER)
+        s->span.used_pages = (uint32_t)(HAK_UNIT / hak_os_page_size());
 }
 
 static struct hak_slab *arena_grow(unsigned kind, uint32_t units, bool *super) {
@@ -164,7 +149,7 @@ static struct hak_slab *arena_grow(unsigned kind, uint32_t units, bool *super) {
     return kind == HAK_KIND_SMALL ? hak_arena_grow_small(super) : hak_arena_grow(units);
 }
 
-static struct hak_slab *take_fresh(uint64_t pages, unsigned kind, uint32_t units, uint64_t held) {
+static struct hak_slab *take_fresh(unsigned kind, uint32_t units, uint64_t held) {
     bool super;
     struct hak_slab *s = arena_grow(kind, units, &super);
     if (!s) {
@@ -173,7 +158,8 @@ static struct hak_slab *take_fresh(uint64_t pages, unsigned kind, uint32_t units
     }
     if (s) {
         s->span.kind = (uint16_t)kind;
-        ask_for_huge(s, kind, pages, held, super);
+        if (kind == HAK_KIND_SMALL)
+            ask_for_huge(s, held, super);
     }
     return s;
 }
@@ -221,7 +207,7 @@ struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, ui
     hak_pool_lock();
     struct hak_span *span = take_near(kind, units);
     if (!span) {
-        s = take_fresh(pages, kind, units, held);
+        s = take_fresh(kind, units, held);
         span = s ? NULL : take_between(kind + 1, HAK_SPAN_KINDS, units);
     }
     if (span) {
