@@ -169,13 +169,17 @@ static void tell(struct hak_spans *s, enum hakp_event_kind kind, const struct ha
     struct hakp_event ev = {
         .kind = kind,
         .now_ns = now_ns,
-        .span_pages = span != NULL ? span->used_pages : 0,
+        .span_pages = span == NULL               ? 0
+                      : kind == HAKP_EV_RETURNED ? hak_span_kind_pages(span->kind, s->page_size)
+                                                 : span->used_pages,
         .dirty_pages = s->dirty_pages,
         .dirty_spans = s->dirty_spans,
         .active_pages = s->active_pages,
         .peak_pages = s->peak_pages,
         .oldest_ns = s->oldest != NULL ? s->oldest->freed_ns : UINT64_MAX,
-        .since_ns = span != NULL && kind == HAKP_EV_REUSED ? span->freed_ns : 0,
+        .since_ns = span != NULL && (kind == HAKP_EV_REUSED || kind == HAKP_EV_RETURNED)
+                        ? span->freed_ns
+                        : 0,
         .page_size = s->page_size,
         .memory = s->memory,
     };
@@ -274,6 +278,8 @@ struct hak_span *hak_spans_take(struct hak_spans *s, unsigned kind, uint64_t now
     if (span->listed) {
         list_remove(s, span);
         tell(s, HAKP_EV_REUSED, span, now_ns);
+    } else if (s->target.hear_returns && span->used_pages == 0 && span->freed_ns != 0) {
+        tell(s, HAKP_EV_RETURNED, span, now_ns);
     } else {
         hak_spans_look(s, now_ns);
     }
@@ -297,6 +303,8 @@ void hak_spans_put(struct hak_spans *s, struct hak_span *span, uint64_t now_ns) 
         span->state = HAK_SPAN_DIRTY;
     else if (span->state != HAK_SPAN_UNMAPPED) /* else: taken, but could not be committed */
         span->state = HAK_SPAN_PURGED;
+    if (span->used_pages == 0)
+        span->freed_ns = 0; /* it holds nothing, and did not when it came */
     if (span->used_pages == 0 || pages * s->page_size < s->policy.spec.min_bytes) {
         hak_spans_look(s, now_ns);
         return;

@@ -32,6 +32,7 @@ enum hakp_kind {
     HAKP_BOUNCE = 6,  /* keep the last n spans of each kind, give the others back at once */
     HAKP_REPORT_2025 = 7, /* the first HAKMEM: populate at acquisition, unmap at once when free */
     HAKP_PRESSURE = 8,    /* keep all until memory is short, then give back what is too much */
+    HAKP_ADAPT = 9,       /* give back at once, but what then came back soon is kept next time */
     HAKP_KIND_COUNT
 };
 
@@ -78,8 +79,10 @@ enum hakp_event_kind {
     HAKP_EV_OOM,      /* a map call failed: every policy answers keep_pages 0 */
     HAKP_EV_THREAD_EXIT, /* a thread has handed back its caches */
     HAKP_EV_TRIM,        /* the program asked (malloc_trim): keep_pages 0 as well */
-    HAKP_EV_START,       /* the host begins, or its clock is another one: the first target; now_ns
-                            may be 0 */
+    HAKP_EV_RETURNED, /* a span that was given back is taken again; only where target.hear_returns
+                       */
+    HAKP_EV_START,    /* the host begins, or its clock is another one: the first target; now_ns
+                         may be 0 */
 };
 
 struct hakp_event {
@@ -91,7 +94,7 @@ struct hakp_event {
     uint64_t active_pages;     /* pages in spans that are in use */
     uint64_t peak_pages;       /* the most that active_pages was since the event before this one */
     uint64_t oldest_ns;        /* when the oldest dirty span became so; UINT64_MAX: there is none */
-    uint64_t since_ns;         /* REUSED: when the span became dirty; else 0 */
+    uint64_t since_ns;         /* REUSED, RETURNED: when the span became dirty; else 0 */
     uint64_t page_size;        /* bytes, constant */
     struct hakp_memory memory; /* as of the last time that a target asked for it */
 };
@@ -103,6 +106,7 @@ struct hakp_target {
     uint64_t kind_spans; /* DIRTY: of the spans of its kind, release all but the last so many that
                             became free (UINT64_MAX = no limit) */
     enum hakp_how how;
+    bool hear_returns;     /* to be told RETURNED */
     bool watch;            /* look at limits and pressure (struct hakp_memory) before that TICK */
     uint64_t next_tick_ns; /* to be told of an event at or after this time, of TICK if there is no
                               other (UINT64_MAX = never) */

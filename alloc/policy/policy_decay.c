@@ -95,6 +95,7 @@ static void answer(struct hakp_policy *p, const struct hakp_event *ev, struct ha
         break;
     case HAKP_EV_TICK:
     case HAKP_EV_THREAD_EXIT:
+    case HAKP_EV_RETURNED:
         break;
     }
     if (ev->dirty_pages == 0)

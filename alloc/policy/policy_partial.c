@@ -25,6 +25,7 @@ static void answer(struct hakp_policy *p, const struct hakp_event *ev, struct ha
     case HAKP_EV_REUSED:
     case HAKP_EV_TICK:
     case HAKP_EV_THREAD_EXIT:
+    case HAKP_EV_RETURNED:
     case HAKP_EV_START:
         return;
     }
