@@ -33,6 +33,7 @@ enum hakp_kind {
     HAKP_REPORT_2025 = 7, /* the first HAKMEM: populate at acquisition, unmap at once when free */
     HAKP_PRESSURE = 8,    /* keep all until memory is short, then give back what is too much */
     HAKP_ADAPT = 9,       /* give back at once, but what then came back soon is kept next time */
+    HAKP_REST = 10,       /* keep all while spans come and go, give back when they rest */
     HAKP_KIND_COUNT
 };
 

@@ -6,7 +6,8 @@
 #define BY_TIME   (BIT(HAKP_DECAY) | BIT(HAKP_DELAY) | BIT(HAKP_DEMAND))
 #define PRESSURE  BIT(HAKP_PRESSURE)
 #define ADAPT     BIT(HAKP_ADAPT)
-#define BOUNDED   (BIT(HAKP_PARTIAL) | BY_TIME | BIT(HAKP_BOUNCE) | PRESSURE | ADAPT)
+#define REST      BIT(HAKP_REST)
+#define BOUNDED   (BIT(HAKP_PARTIAL) | BY_TIME | BIT(HAKP_BOUNCE) | PRESSURE | ADAPT | REST)
 #define FLOORED                                                                                    \
     (BIT(HAKP_PARTIAL) | BIT(HAKP_DECAY) | BIT(HAKP_DEMAND) | PRESSURE | BIT(HAKP_REPORT_2025))
 #define REPORT BIT(HAKP_REPORT_2025)
@@ -36,9 +37,11 @@ const struct hakp_key hakp_keys[HAKP_KEYS] = {
     {"rss",  HAKP_T_BYTES,    PRESSURE,          offsetof(struct hakp_spec, rss_bytes), false,
      0, 0, UINT64_MAX, A_SIZE},
     {"ms",   HAKP_T_DURATION, ADAPT,             offsetof(struct hakp_spec, ns), true,
-     200 * MS, 1000, LONGEST, A_DURATION},
-    {"keep", HAKP_T_BYTES,    ADAPT,             offsetof(struct hakp_spec, keep_bytes), false,
-     2 << 20, 0, UINT64_MAX, A_SIZE},
+     300 * MS, 1000, LONGEST, A_DURATION},
+    {"ms",   HAKP_T_DURATION, REST,             offsetof(struct hakp_spec, ns), true,
+     10 * MS, 1000, LONGEST, A_DURATION},
+    {"keep", HAKP_T_BYTES,    ADAPT | REST,      offsetof(struct hakp_spec, keep_bytes), false,
+     512 << 10, 0, UINT64_MAX, A_SIZE},
     {"ms",   HAKP_T_DURATION, BY_TIME,           offsetof(struct hakp_spec, ns), true,
      1000 * MS, 1000, LONGEST, A_DURATION},
     {"max",  HAKP_T_BYTES,    BOUNDED,           offsetof(struct hakp_spec, max_bytes), false,

@@ -67,6 +67,9 @@ static void test_canonical(void **state) {
         {"pressure:90,stall=0,ms=1s,rss=1GiB,huge=8MiB",
          "pressure:pct=90,stall=0,ms=1000,rss=1GiB,huge=8MiB"},
         {"eager:populate=0", "eager"},
+        {"adapt", "adapt:ms=300"},
+        {"adapt:200,keep=2MiB", "adapt:ms=200,keep=2MiB"},
+        {"rest", "rest:ms=10"},
         {"eager:populate=1", "eager:populate=1"},
         {"report-2025:how=unmap", "report-2025"},
         {"report-2025:how=dontneed", "report-2025:how=dontneed"},
@@ -597,6 +600,74 @@ static void test_pressure_own_size(void **state) {
     assert_int_equal(h.dirty, 10); /* keep= is a floor */
 }
 
+/* What comes back soon raises the quota, what stays through a term lowers it. */
+static void test_adapt(void **state) {
+    (void)state;
+    struct host h;
+    host_start(&h, "adapt:ms=10,keep=40KiB");
+    host_tell(&h, HAKP_EV_START, 0, 0);
+    assert_true(h.t.hear_returns);
+    becomes_dirty(&h, 100);
+    assert_int_equal(h.dirty, 10);
+    h.now += 11000000; /* too long ago to be a mistake */
+    host_tell(&h, HAKP_EV_RETURNED, 60, h.now - 11000000);
+    becomes_dirty(&h, 100);
+    assert_int_equal(h.dirty, 10);
+    host_tell(&h, HAKP_EV_RETURNED, 60, h.now - 9000000);
+    becomes_dirty(&h, 100);
+    assert_int_equal(h.dirty, 70);
+    h.now += 50000000; /* a term in which nothing was dirty for a moment ends: all is needed */
+    host_tell(&h, HAKP_EV_TICK, 0, 0);
+    assert_int_equal(h.dirty, 70);
+    h.now += 50000000; /* and one in which all was dirty all the time */
+    host_tell(&h, HAKP_EV_TICK, 0, 0);
+    assert_int_equal(h.dirty, 10);
+    host_tell(&h, HAKP_EV_RETURNED, 500, h.now);
+    becomes_dirty(&h, 400);
+    assert_int_equal(h.dirty, 410);
+    host_tell(&h, HAKP_EV_TRIM, 0, 0);
+    becomes_dirty(&h, 400);
+    assert_int_equal(h.dirty, 10); /* what was learnt is gone */
+    host_start(&h, "adapt:ms=10,keep=0,max=80KiB");
+    host_tell(&h, HAKP_EV_RETURNED, 500, h.now);
+    becomes_dirty(&h, 400);
+    assert_int_equal(h.dirty, 20);
+}
+
+/* Nothing while spans come and go; all above keep= after a gap; a gap that was none doubles it. */
+static void test_rest(void **state) {
+    (void)state;
+    struct host h;
+    host_start(&h, "rest:ms=10,keep=40KiB");
+    host_tell(&h, HAKP_EV_START, 0, 0);
+    for (int i = 0; i < 50; i++) {
+        h.now += 9000000;
+        becomes_dirty(&h, 10);
+    }
+    assert_int_equal(h.dirty, 500);
+    assert_int_equal(h.t.next_tick_ns, h.now + 10000000);
+    h.now += 10000000;
+    host_tell(&h, HAKP_EV_TICK, 0, 0);
+    assert_int_equal(h.dirty, 10);
+    host_tell(&h, HAKP_EV_TICK, 0, 0);
+    assert_int_equal(h.t.next_tick_ns, ALL); /* nothing is left to wait for */
+    host_tell(&h, HAKP_EV_RETURNED, 16, h.now - 15000000);
+    becomes_dirty(&h, 300);
+    assert_int_equal(h.t.next_tick_ns, h.now + 20000000);
+    h.now += 19000000;
+    host_tell(&h, HAKP_EV_TICK, 0, 0);
+    assert_int_equal(h.dirty, 310);
+    h.now += 1000000;
+    host_tell(&h, HAKP_EV_TICK, 0, 0);
+    assert_int_equal(h.dirty, 10);
+    h.now +=
+        2000000000; /* it comes back much later: the gap was a rest; a term later it is short */
+    host_tell(&h, HAKP_EV_RETURNED, 16, h.now - 2000000000);
+    h.now += 1100000000;
+    becomes_dirty(&h, 300);
+    assert_int_equal(h.t.next_tick_ns, h.now + 10000000);
+}
+
 static void test_keys_of_all(void **state) {
     (void)state;
     struct host h;
@@ -626,6 +697,8 @@ static void test_report_2025(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_adapt),
+        cmocka_unit_test(test_rest),
         cmocka_unit_test(test_pressure),
         cmocka_unit_test(test_pressure_own_size),
         cmocka_unit_test(test_keys_of_all),

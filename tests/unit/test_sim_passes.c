@@ -132,6 +132,8 @@ static const char *const policies[] = {"never",
                                        "bounce:3",
                                        "bounce:1,how=unmap,max=1MiB",
                                        "pressure:rss=2MiB",
+                                       "rest:ms=1,keep=64KiB",
+                                       "adapt:1ms,keep=64KiB",
                                        "decay:1ms,populate=1"};
 
 /* The policy that moves placement: the stream is refused, and the full run maps what it unmapped.

@@ -540,7 +540,9 @@ static void test_placement_invariance(void **state) {
                                          "bounce:2",
                                          "bounce:7,how=free,max=2MiB",
                                          "report-2025",
-                                         "pressure:rss=1MiB"};
+                                         "pressure:rss=1MiB",
+                                         "adapt:ms=1",
+                                         "rest:ms=1"};
     static uint32_t base[20000], taken[20000];
     bool kinds[HAKP_KIND_COUNT] = {[HAKP_NEVER] = true};
     for (uint32_t seed = 11; seed <= 20; seed++) {
