@@ -44,11 +44,11 @@ def load(name):
 assert load("stats") == ("decay:ms=1000,max=64KiB", ""), load("stats")
 assert load("given") == ("never", "")
 policy, problem = load("wrong")
-assert policy.startswith("decay") and problem.startswith('HAKMEM_POLICY="part"ial": unknown policy'), problem
+assert policy.startswith("rest") and problem.startswith('HAKMEM_POLICY="part"ial": unknown policy'), problem
 assert load("old") == ("never", "") and load("old2") == ("partial:n=9", "")
 load("stderr")
 END
 # hakmem_ctl, and a policy string that is wrong: the default is in force
 LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=eager:how=unmap "$BIN/stress/alloc_ctl" eager:how=unmap
 LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=partial:7 "$BIN/stress/alloc_ctl" partial:n=7
-LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=nonsense "$BIN/stress/alloc_ctl" decay:ms=1000,max=256MiB,huge=16MiB
+LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=nonsense "$BIN/stress/alloc_ctl" rest:ms=10,max=256MiB,huge=16MiB
