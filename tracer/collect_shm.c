@@ -1,6 +1,7 @@
 #include "tracer/collect_shm.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -68,6 +69,12 @@ int hakt_shm_create(struct hakt_shm **out, int *fd, char path[HAKT_SHM_PATH],
 void hakt_shm_destroy(struct hakt_shm *shm, int fd) {
     munmap(shm, shm->total_bytes);
     close(fd);
+}
+
+void hakt_shm_empty(struct hakt_shm *shm, int fd) {
+    if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)shm->rings_offset,
+                  (off_t)(shm->total_bytes - shm->rings_offset)) != 0)
+        return; /* they stay until the program ends */
 }
 
 void hakt_shm_sleep(struct hakt_shm *shm, uint64_t ns) {

@@ -32,6 +32,10 @@ int hakt_shm_create(struct hakt_shm **shm, int *fd, char path[HAKT_SHM_PATH],
                     const struct hakt_shm_settings *settings, struct hakc_err *err);
 void hakt_shm_destroy(struct hakt_shm *shm, int fd);
 
+/* The recording has ended, the program may have the memory mapped for long: gives its pages back.
+ * A late writer finds fresh ones. */
+void hakt_shm_empty(struct hakt_shm *shm, int fd);
+
 /* Sleeps for at most ns; ends early when a thread's ring fills, or on a signal. */
 void hakt_shm_sleep(struct hakt_shm *shm, uint64_t ns);
 

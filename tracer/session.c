@@ -273,6 +273,8 @@ int hakt_session_finish(struct hakt_session *s, enum hakt_session_outcome outcom
     if (outcome == HAKT_SESSION_STOPPED || outcome == HAKT_SESSION_LIMIT)
         let_go(s);
     hakt_collect_finish(s->collect);
+    if (outcome == HAKT_SESSION_STOPPED || outcome == HAKT_SESSION_LIMIT)
+        hakt_shm_empty(s->shm, s->shm_fd);
     if (outcome == HAKT_SESSION_REPLACED)
         note_exec(s);
     hakt_collect_get_stats(s->collect, &st);

@@ -87,6 +87,55 @@ HAKTRACE_OUTPUT=/nonexistent/x.zst LD_PRELOAD=$RT "$STRESS/trace_known" 2 100 >e
 HAKTRACE_TOOL=/nonexistent HAKTRACE_OUTPUT=$PWD/no.zst LD_PRELOAD=$RT "$STRESS/trace_known" 2 100 >expected || fail "no tool"
 [ ! -e no.zst ] || fail "a trace without a collector"
 
+# guest manners: any of 0 to 2 closed; a host that adopts orphans gets no collector; wait() sees nothing of ours
+for closed in '<&-' '>&-' '<&- >&-' '<&- >&- 2>&-'; do
+    rm -f closed.zst
+    (eval "HAKTRACE_OUTPUT=$PWD/closed.zst LD_PRELOAD=$RT exec $STRESS/trace_known 1 100 $closed") >/dev/null || true
+    wait_for 5 haktrace verify -q closed.zst || fail "$closed: no trace"
+    "$STRESS/trace_check" closed.zst | grep -qx '1 malloc 3001 100' || fail "$closed: $(haktrace info closed.zst | grep -m1 ops)"
+done
+cat >waits.c <<'END'
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(int argc, char **argv) { /* exit code 0: no child that is not ours */
+    if (argc > 1) {
+        prctl(PR_SET_CHILD_SUBREAPER, 1);
+        setenv("LD_PRELOAD", argv[1], 1);
+        execl(argv[0], argv[0], NULL);
+    }
+    free(malloc(100));
+    alarm(5);
+    if (fork() == 0) _exit(0);
+    while (waitpid(-1, NULL, __WALL) > 0) continue;
+    return errno != ECHILD;
+}
+END
+if gcc -o waits waits.c 2>/dev/null; then
+    HAKTRACE_OUTPUT=$PWD/waits.zst LD_PRELOAD=$RT ./waits || fail "waiting for all children: exit code $?"
+    wait_for 5 haktrace verify -q waits.zst || fail "no trace of one that waits"
+    HAKTRACE_OUTPUT=$PWD/sub.zst ./waits "$RT" || fail "a subreaper: exit code $?"
+    [ ! -e sub.zst ] || fail "a subreaper got a collector for a child"
+fi
+
+# many cycles of start and stop take no more of the program's memory each
+LD_PRELOAD=$RT "$STRESS/trace_beat" 3 end >made & pid=$!
+started=$pid
+wait_for 5 grep -q libhaktrace "/proc/$pid/maps"
+for i in $(seq 8); do
+    haktrace start -q -o cycle.zst $pid && sleep 0.05 && haktrace stop $pid 2>/dev/null || fail "cycle $i"
+    rm -f cycle*.zst
+done
+shmem=$(sed -n 's/^RssShmem:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$pid/status")
+size=$(sed -n 's/^VmSize:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$pid/status")
+[ "$shmem" -lt 8000 ] && [ "$size" -lt 6000000 ] || fail "after 8 cycles RssShmem is $shmem kB, VmSize $size kB"
+touch end
+wait $pid || fail "the program: exit code $?"
+started=
+rm -f end
+
 # flight recorder: at death the last ops; on SIGUSR2 and snapshot, files of their own
 haktrace -q --window=256KiB -o w.zst -- "$STRESS/trace_known" 4 2000 >expected || fail "window: exit code $?"
 sound w.zst

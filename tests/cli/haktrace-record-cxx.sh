@@ -54,6 +54,17 @@ g++ -O1 -shared -fPIC -o plugin.so plugin.cc
 gcc -O1 -o operators main.c
 check plugin ''
 
+# a constructor, inside dlopen, that waits for a thread with operators of its own: no waiting for the loader
+cat >plugin.cc <<'END'
+#include <thread>
+struct starter { starter() { std::thread([] { for (int i = 0; i < 700; i++) delete[] new char[3001]; }).join(); } } instance;
+extern "C" int run(int) { return 1; }
+END
+g++ -O0 -shared -fPIC -pthread -o plugin.so plugin.cc
+sed -i 's/int main(void) {/unsigned alarm(unsigned); int main(void) { alarm(20);/' main.c
+gcc -O1 -pthread -o operators main.c
+check constructor ''
+
 # glibc's second names
 cat >second.c <<'END'
 #include <stdio.h>

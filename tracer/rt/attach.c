@@ -37,6 +37,7 @@ static struct {
     uint32_t attached;       /* threads that ever got a ring */
     uint32_t *alive;         /* 1 in the process that records, 0 in its forked children */
     uint32_t started, joining;
+    uint32_t rings_used; /* rings below this number were taken by threads */
 } rt;
 
 /* A thread that found no slot tries again only now and then. */
@@ -109,12 +110,23 @@ static void note_executable(struct hakt_shm *shm) {
     }
 }
 
+/* Another recording begins: of the former's memory stay the rings that a thread may yet write into
+ * (their pages were given back by its collector), and the rest goes. */
+static void leave(struct hakt_shm *old) {
+    uint64_t kept = old->rings_offset + rt.rings_used * old->ring_bytes;
+    if (kept < old->total_bytes)
+        munmap((char *)old + kept, old->total_bytes - kept);
+    rt.rings_used = 0;
+}
+
 /* Joins the collector whose memory this is, if it has no program yet. 1 if it did. */
 static int join_shm(struct hakt_shm *shm) {
     uint32_t nobody = 0, pid = (uint32_t)syscall(SYS_getpid);
     if (!map_rings(shm->slot_count))
         return 0;
     note_executable(shm);
+    if (rt.shm != NULL && rt.shm != shm)
+        leave(rt.shm);
     rt.shm = shm;
     if (!__atomic_compare_exchange_n(&shm->owner_pid, &nobody, pid, 0, __ATOMIC_SEQ_CST,
                                      __ATOMIC_SEQ_CST))
@@ -290,6 +302,10 @@ static int attach_thread(void) {
         __atomic_store_n(&slot->state, HAKT_SLOT_FREE, __ATOMIC_RELEASE);
         return unserved();
     }
+    uint32_t used = __atomic_load_n(&rt.rings_used, __ATOMIC_RELAXED);
+    while (number >= used && !__atomic_compare_exchange_n(&rt.rings_used, &used, number + 1, 0,
+                                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        continue;
     /* Well before this thread's first record: what the first thread has under way is long settled
      * when it can hear from this one. */
     if (__atomic_fetch_add(&rt.attached, 1, __ATOMIC_SEQ_CST) > 0)

@@ -172,10 +172,24 @@ static void *first_libc_pvalloc(size_t size) {
 }
 
 struct hakt_real hakt_real = {
-    first_malloc,    first_calloc,        first_realloc,        first_free,
-    first_memalign,  first_aligned_alloc, first_posix_memalign, first_valloc,
-    first_pvalloc,   first_libc_malloc,   first_libc_calloc,    first_libc_realloc,
-    first_libc_free, first_libc_memalign, first_libc_valloc,    first_libc_pvalloc,
+    first_malloc,
+    first_calloc,
+    first_realloc,
+    first_free,
+    first_memalign,
+    first_aligned_alloc,
+    first_posix_memalign,
+    first_valloc,
+    first_pvalloc,
+    first_libc_malloc,
+    first_libc_calloc,
+    first_libc_realloc,
+    first_libc_free,
+    first_libc_memalign,
+    first_libc_valloc,
+    first_libc_pvalloc,
+    NULL,
+    NULL,
 };
 
 /* What stands in for an entry point that no later library has. */
@@ -247,7 +261,7 @@ static int note_range(struct dl_phdr_info *lib, size_t size, void *arg) {
 void hakt_real_resolve(void) {
     struct hakt_real r;
     int saved = errno;
-    void *none = (void *)(uintptr_t)no_memory;
+    void *none = (void *)(uintptr_t)no_memory, *operators[HAKT_CXX_OPERATORS];
 
     if (resolving)
         return;
@@ -268,6 +282,9 @@ void hakt_real_resolve(void) {
     *(void **)&r.libc_memalign = next("__libc_memalign", none);
     *(void **)&r.libc_valloc = next("__libc_valloc", none);
     *(void **)&r.libc_pvalloc = next("__libc_pvalloc", none);
+    *(void **)&r.brk = next("brk", (void *)(uintptr_t)no_memory_code);
+    *(void **)&r.sbrk = next("sbrk", none);
+    hakt_cxx_find(operators); /* what dlsym allocates for those that are not there: the arena's */
     resolving = 0;
     /* free first: whoever sees a real malloc must not meet the stand-in's free. Each store is
      * atomic; the values are the same whoever stores them. */
@@ -277,6 +294,7 @@ void hakt_real_resolve(void) {
     for (size_t i = 0; i < sizeof(r) / sizeof(void *); i++)
         __atomic_store_n(&to[i], from[i], __ATOMIC_RELEASE);
     dl_iterate_phdr(note_range, NULL);
+    hakt_cxx_use(operators);
     hakt_early_start();
     errno = saved;
 }

@@ -37,11 +37,20 @@ struct hakt_real {
     void *(*libc_memalign)(size_t, size_t);
     void *(*libc_valloc)(size_t);
     void *(*libc_pvalloc)(size_t);
+    /* NULL until then */
+    int (*brk)(void *);
+    void *(*sbrk)(intptr_t);
 };
 extern HAKT_HIDDEN struct hakt_real hakt_real;
 
 /* Finds the real functions. Any thread, any number of times. */
 HAKT_HIDDEN void hakt_real_resolve(void);
+
+/* C++'s operators new and delete (wrap_cxx.c): their next definitions are looked up, and, once it
+ * is known where the allocator lies, put to use. */
+#define HAKT_CXX_OPERATORS 20
+HAKT_HIDDEN void hakt_cxx_find(void *found[HAKT_CXX_OPERATORS]);
+HAKT_HIDDEN void hakt_cxx_use(void *const found[HAKT_CXX_OPERATORS]);
 
 /* Does this return address lie in the library of the real functions, or in ours? */
 HAKT_HIDDEN int hakt_called_by_allocator(const void *address);

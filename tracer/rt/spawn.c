@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -19,9 +20,9 @@
  * A guest that starts a process must leave no mark on its host. So: raw clones without an exit
  * signal, which the host's wait() does not see and for which no SIGCHLD comes; the first clone ends
  * at once, so the collector is nobody's child (init's, or a subreaper's); it leaves the session and
- * holds none of the host's files open, so that nobody waits for it at the other end of a pipe; no
- * atfork handlers run; a collector that does not come up is waited for for 5 s and then done
- * without.
+ * holds none of the host's files open, so that nobody waits for it at the other end of a pipe; none
+ * is started by a host that would adopt it (PID 1 of a container, a subreaper); no atfork handlers
+ * run; a collector that does not come up is waited for for 5 s and then done without.
  */
 #define SPAWN_MS  5000
 #define ASK_TRIES 1000 /* of 5 ms */
@@ -133,13 +134,11 @@ static _Noreturn void become_collector(const char *tool, const char *output, int
 
     syscall(SYS_setsid);
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
+    notify = (int)syscall(SYS_fcntl, notify, F_DUPFD, NOTIFY_FD + 1); /* it may be one of 0 to 2 */
     int null = (int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR);
     for (int fd = 0; fd < 3 && null >= 0; fd++)
         syscall(SYS_dup3, null, fd, 0);
-    if (notify != NOTIFY_FD)
-        syscall(SYS_dup3, notify, NOTIFY_FD, 0);
-    else
-        syscall(SYS_fcntl, notify, F_SETFD, 0);
+    syscall(SYS_dup3, notify, NOTIFY_FD, 0);
     syscall(SYS_close_range, NOTIFY_FD + 1, ~0u, 0);
     args[n++] = name;
     args[n++] = command;
@@ -172,13 +171,19 @@ static int read_name(int fd, char path[HAKT_SHM_PATH]) {
            path[HAKT_SHM_PATH - 1] == '\0';
 }
 
+/* Would orphans become children of this very process? Its wait() would then see our collector. */
+static int adopts_orphans(uint32_t pid) {
+    int adopts = 0;
+    return pid == 1 || (syscall(SYS_prctl, PR_GET_CHILD_SUBREAPER, &adopts) == 0 && adopts != 0);
+}
+
 int hakt_spawn_collector(const char *output, char path[HAKT_SHM_PATH]) {
     char tool[4096];
     int ends[2], ok = 0;
     uint32_t self = (uint32_t)syscall(SYS_getpid);
     uint64_t all = ~(uint64_t)0, before = 0;
 
-    if (!find_tool(tool) || syscall(SYS_pipe2, ends, O_CLOEXEC) != 0)
+    if (adopts_orphans(self) || !find_tool(tool) || syscall(SYS_pipe2, ends, O_CLOEXEC) != 0)
         return 0;
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all));
     long child = syscall(SYS_clone, 0, 0, 0, 0, 0);

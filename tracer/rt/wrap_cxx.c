@@ -4,8 +4,13 @@
  * libstdc++'s operators call malloc and free, and are recorded there: a call is only passed on. An
  * allocator that brings operators of its own (mimalloc, tcmalloc, jemalloc) serves them without
  * malloc: then the call is recorded here, new as malloc, new with an alignment as aligned_alloc,
- * delete as free. Which of the two it is, is decided once for each operator, at its first call: by
- * whether the next definition lies in the library of the real malloc.
+ * delete as free. Which of the two it is, is decided once for each operator: by whether the next
+ * definition lies in the library of the real malloc. All are looked up together with the real
+ * malloc: later, the loader's lock may be held by a dlopen whose constructors wait for this thread.
+ *
+ * An operator that has no next definition belongs to a C++ library that a C program loads later and
+ * that binds to us. It is done by malloc and free, as libstdc++'s own; only where memory is refused
+ * that library is looked for, to have its new_handler called and its exception thrown.
  *
  * A new that throws ends no op: it is not recorded. Exceptions pass through these frames by their
  * unwind tables.
@@ -13,7 +18,6 @@
 #include "tracer/rt/wrap.h"
 
 #include <dlfcn.h>
-#include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
 
@@ -70,31 +74,12 @@ typedef void *new_function(size_t, size_t, const void *);
 typedef void delete_function(void *, size_t, size_t);
 
 static struct {
-    void *function; /* NULL until the first call */
-    int own;        /* it belongs to the allocator: record here */
+    void *function;
+    int own; /* it belongs to the allocator: record here */
 } next[OPERATORS];
 
-/* Where there is no C++ library to be found; then nobody can throw. */
-static void *plain_new(size_t size, size_t unused, const void *nothrow) {
-    (void)unused;
-    (void)nothrow;
-    return malloc(size);
-}
-
-static void *plain_new_aligned(size_t size, size_t align, const void *nothrow) {
-    (void)nothrow;
-    return memalign(align, size);
-}
-
-static void plain_delete(void *p, size_t a, size_t b) {
-    (void)a;
-    (void)b;
-    free(p);
-}
-
-/* A C++ library that came by dlopen into a C program is not among the libraries behind us, yet
- * binds to us. It stays loaded from then on. */
-static void *find_unlisted(const char *name) {
+/* A C++ library that came by dlopen is not among the libraries behind us. It stays loaded. */
+static HAKT_SLOW void *find_unlisted(const char *name) {
     static const char *const libraries[] = {"libstdc++.so.6", "libc++.so.1", "libc++abi.so.1"};
     for (size_t i = 0; i < sizeof(libraries) / sizeof(*libraries); i++) {
         void *library = dlopen(libraries[i], RTLD_LAZY | RTLD_NOLOAD);
@@ -105,31 +90,57 @@ static void *find_unlisted(const char *name) {
     return NULL;
 }
 
-static HAKT_SLOW void *find(enum operator_number i) {
-    int saved = errno;
-    void *f = dlsym(RTLD_NEXT, names[i]);
-    if (f == NULL)
-        f = find_unlisted(names[i]);
-    if (f == NULL)
-        f = i >= DELETE ? (void *)(uintptr_t)plain_delete
-            : i >= NEW_ALIGNED && i <= NEW_ARRAY_ALIGNED_NOTHROW
-                ? (void *)(uintptr_t)plain_new_aligned
-                : (void *)(uintptr_t)plain_new;
-    next[i].own = hakt_is_allocator(f);
-    __atomic_store_n(&next[i].function, f, __ATOMIC_RELEASE);
-    errno = saved;
-    return f;
+static HAKT_SLOW void *refused(enum operator_number i, size_t size, size_t second,
+                               const void *nothrow) {
+    void *f = find_unlisted(names[i]);
+    return f != NULL ? ((new_function *)(uintptr_t)f)(size, second, nothrow) : NULL;
 }
 
+static int is_aligned(enum operator_number i) {
+    return i >= NEW_ALIGNED && i <= NEW_ARRAY_ALIGNED_NOTHROW;
+}
+
+/* What libstdc++'s own do. Recorded by the wrappers of malloc, memalign and free. */
+static void *plain_new(enum operator_number i, size_t size, size_t second, const void *nothrow) {
+    size = size != 0 ? size : 1;
+    void *p = is_aligned(i) ? memalign(second, size) : malloc(size);
+    return __builtin_expect(p != NULL, 1) ? p : refused(i, size, second, nothrow);
+}
+
+static void plain_delete(void *p, size_t second, size_t third) {
+    (void)second;
+    (void)third;
+    free(p);
+}
+
+void hakt_cxx_find(void *found[HAKT_CXX_OPERATORS]) {
+    _Static_assert(HAKT_CXX_OPERATORS == OPERATORS, "all of them");
+    for (int i = 0; i < OPERATORS; i++)
+        found[i] = dlsym(RTLD_NEXT, names[i]);
+}
+
+void hakt_cxx_use(void *const found[HAKT_CXX_OPERATORS]) {
+    for (int i = 0; i < OPERATORS; i++) {
+        void *f = found[i] == NULL && i >= DELETE ? (void *)(uintptr_t)plain_delete : found[i];
+        next[i].own = f != NULL && hakt_is_allocator(f);
+        __atomic_store_n(&next[i].function, f, __ATOMIC_RELEASE);
+    }
+}
+
+/* NULL: of new, there is none but plain_new. */
 static inline void *function(enum operator_number i) {
     void *f = __atomic_load_n(&next[i].function, __ATOMIC_ACQUIRE);
-    return __builtin_expect(f != NULL, 1) ? f : find(i);
+    if (__builtin_expect(f == NULL && i >= DELETE, 0)) /* before the first malloc */
+        return (void *)(uintptr_t)plain_delete;
+    return f;
 }
 
 #define DEFINE_NEW(symbol, number, op, align, ...)                                                 \
     EXPORT void *symbol(__VA_ARGS__);                                                              \
     EXPORT void *symbol(__VA_ARGS__) {                                                             \
         new_function *f = (new_function *)(uintptr_t)function(number);                             \
+        if (__builtin_expect(f == NULL, 0))                                                        \
+            return plain_new(number, size, second, nothrow);                                       \
         if (!next[number].own || NESTED())                                                         \
             return f(size, second, nothrow);                                                       \
         return hakt_recorded(op, align, INSIDE(f(size, second, nothrow)), size);                   \

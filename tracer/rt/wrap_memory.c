@@ -5,7 +5,6 @@
  */
 #include "tracer/rt/wrap.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <sys/mman.h>
@@ -81,29 +80,20 @@ EXPORT int mprotect(void *p, size_t length, int prot) {
 }
 
 /* libc keeps the end of the heap in its own books. */
-static void *libc_function(void **kept, const char *name) {
-    void *f = __atomic_load_n(kept, __ATOMIC_RELAXED);
-    if (f == NULL) {
-        f = dlsym(RTLD_NEXT, name);
-        __atomic_store_n(kept, f, __ATOMIC_RELAXED);
-    }
-    return f;
-}
-
 EXPORT int brk(void *end) {
-    static void *next;
-    int (*f)(void *) = (int (*)(void *))(uintptr_t)libc_function(&next, "brk");
+    if (hakt_real.brk == NULL)
+        hakt_real_resolve();
     uint64_t before = (uint64_t)syscall(SYS_brk, NULL);
-    int rc = f(end);
+    int rc = hakt_real.brk(end);
     if (OWN())
         hakt_record_memory(HAKT_SHM_BRK, before, number(end), 0, failure(rc != 0));
     return rc;
 }
 
 EXPORT void *sbrk(intptr_t by) {
-    static void *next;
-    void *(*f)(intptr_t) = (void *(*)(intptr_t))(uintptr_t)libc_function(&next, "sbrk");
-    void *before = f(by);
+    if (hakt_real.sbrk == NULL)
+        hakt_real_resolve();
+    void *before = hakt_real.sbrk(by);
     if (by != 0 && OWN())
         hakt_record_memory(HAKT_SHM_BRK, number(before), number(before) + (uint64_t)by, 0,
                            failure(before == (void *)-1));
