@@ -2,7 +2,9 @@
 
 #include <stdlib.h>
 #include "replay/drive_int.h"
+#include "replay/fault_time.h"
 #include "replay/plan.h"
+#include "replay/raw.h"
 #include "replay/resident.h"
 
 /* The driver of the account pass, and of the time pass where every byte is written. */
@@ -33,6 +35,17 @@ always_inline void account_op(const struct hakr_drive *d, struct hakr_shm_thread
     }
 }
 
+/* The op that began at `start` has made and touched its object. */
+always_inline void time_op(struct hakr_fault_time *f, const struct hakr_fault_start *start) {
+    uint64_t ns = hakr_now() - start->ns;
+    if (likely(ns < HAKR_FAULT_LEAST_NS)) {
+        f->quick_ops++;
+        f->quick_ns += ns;
+    } else {
+        hakr_fault_time_look(f, start, ns);
+    }
+}
+
 /* What is live in a slot after an allocation failed: a failed realloc leaves its object. */
 always_inline uint64_t size_left(const struct hakr_drive *d, unsigned kind, uint32_t slot) {
     return kind == HAKR_REALLOC || kind == HAKR_REALLOCARRAY ? d->sizes[slot] : 0;
@@ -41,15 +54,17 @@ always_inline uint64_t size_left(const struct hakr_drive *d, unsigned kind, uint
 /* What an op that makes an object does once it has it: touch, book, publish. */
 always_inline void made(const struct hakr_drive *d, struct hakr_shm_thread *t, uint64_t x,
                         uint64_t size, void *p, uint64_t pos, const int touch, const int account,
-                        uint64_t *until) {
+                        const struct hakr_fault_start *start, uint64_t *until) {
     unsigned kind = hakr_word_kind(x);
     if (likely(p != NULL))
         touch_block(p, size, touch, kind == HAKR_CALLOC);
     else
         note_failed(t);
-    if (account)
+    if (account) {
+        time_op(&t->fault, start);
         account_op(d, t, kind, hakr_word_slot(x),
                    likely(p != NULL) ? size : size_left(d, kind, hakr_word_slot(x)), until);
+    }
     if (unlikely(x & HAKR_PUBLISH))
         publish(t, pos);
 }
@@ -62,6 +77,9 @@ always_inline const uint64_t *run_op(const struct hakr_drive *d, struct hakr_shm
     uint32_t slot = hakr_word_slot(x);
     uint64_t size = hakr_word_size(x);
     void **at = &d->slots[slot], *p;
+    struct hakr_fault_start start = {0, 0};
+    if (account)
+        start = (struct hakr_fault_start){hakr_now(), t->fault.trapped};
     if (hakr_word_length(x) == 2) {
         size = hakr_wide_size(*w);
         align = hakr_wide_align(*w++);
@@ -105,7 +123,7 @@ always_inline const uint64_t *run_op(const struct hakr_drive *d, struct hakr_shm
     default:
         p = *at = hakr_rare_alloc(d, kind, size, align);
     made:
-        made(d, t, x, size, p, (uint64_t)(w - words), touch, account, until);
+        made(d, t, x, size, p, (uint64_t)(w - words), touch, account, &start, until);
         return w;
     }
     if (account)
@@ -118,6 +136,8 @@ always_inline const uint64_t *run_op(const struct hakr_drive *d, struct hakr_shm
 always_inline void run(const struct hakr_drive *d, struct hakr_shm_thread *t, const uint64_t *words,
                        const int touch, const int account) {
     uint64_t until = t->first_sample;
+    if (account)
+        hakr_fault_time_begin(&t->fault);
     for (const uint64_t *w = words; w != NULL;) {
         uint64_t x = *w++;
         __atomic_store_n(&t->cursor, (uint64_t)(uintptr_t)w, __ATOMIC_RELAXED);

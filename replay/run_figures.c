@@ -24,6 +24,10 @@ static double account_figure(const struct hakr_result *r, enum hakr_figure f) {
         return r->counted ? ns : NAN;
     case HAKR_F_RELEASES:
         return r->counted ? releases : NAN;
+    case HAKR_F_FAULT_NS:
+        return r->fault_ns < 0 ? NAN : r->fault_ns;
+    case HAKR_F_KERNEL_NS:
+        return !r->counted || r->fault_ns < 0 ? NAN : ns + r->fault_ns * (double)r->minflt;
     case HAKR_F_PEAK:
         return (double)r->peak;
     case HAKR_F_MEAN:

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include "common/hist.h"
 #include "replay/counters.h"
+#include "replay/fault_time.h"
 #include "replay/latency.h"
 #include "replay/sysclass.h"
 #include "replay/why.h"
@@ -79,9 +80,10 @@ struct hakr_shm_thread {
     uint64_t checked_blocks, checked_bytes;
     uint64_t paced_waits; /* ops that came before their time and waited for it */
     uint64_t minflt, majflt;
-    uint64_t end_ns;     /* the stream's end, after the start of the region */
-    uint64_t backwards;  /* latency: ops whose second time stamp lay before the first */
-    uint64_t slow_least; /* latency: what an op must exceed to be among the slowest */
+    struct hakr_fault_time fault; /* account */
+    uint64_t end_ns;              /* the stream's end, after the start of the region */
+    uint64_t backwards;           /* latency: ops whose second time stamp lay before the first */
+    uint64_t slow_least;          /* latency: what an op must exceed to be among the slowest */
     uint64_t hists_used[(HAKR_LATENCY_CELLS + 63) / 64]; /* latency: a bit for each histogram */
     /* The task. */
     uint64_t plan_offset, plan_words;

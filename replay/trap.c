@@ -35,6 +35,8 @@ static void book(enum hakr_sysclass class_, uint64_t bytes, long ret, uint64_t n
     struct hakr_shm_thread *self = hakr_self;
     struct hakr_doing what = doing(self);
     uint32_t t = self != NULL ? (uint32_t)(self - hakr_threads(ctl)) : ctl->n_threads;
+    if (self != NULL)
+        self->fault.trapped++;
     hakr_book(ctl, t, &what, class_, bytes, ret, ns);
 }
 
