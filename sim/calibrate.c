@@ -23,7 +23,9 @@
 #define TRIES       12                 /* calls of each size in a round */
 #define POOL_PAGES  4608u              /* 18 MiB come and go: enough for TRIES calls of each size */
 #define WORK_BYTES  ((size_t)16 << 20) /* what a program does between two calls goes over this */
-#define FAULT_STEPS 64u
+#define FAULT_STEPS 2048u
+#define FAULTS      512u
+#define HOT_PAGES   36u /* a buffer of 144 KiB that comes and goes */
 #define CALL_STEPS  16384u
 #define SPAN_BYTES  ((size_t)64 << 20) /* of a reservation */
 #define OTHERS_MOST 3u                 /* further processors that are kept busy */
@@ -202,14 +204,30 @@ static uint32_t fault(struct bench *b, char *p, unsigned pages, unsigned steps) 
     return (uint32_t)(sum / kept);
 }
 
+/* A page that comes and goes at once: what a fault on it costs, and giving it back. */
+static void measure_hot(struct bench *b, struct haks_costs *c) {
+    uint64_t fault_ns = 0, page_ns = 0, base = UINT64_MAX;
+    for (unsigned i = 0; i < 4 * TRIES; i++) {
+        uint64_t start = now_ns(), ns;
+        touch(b, b->pool, HOT_PAGES);
+        fault_ns += since(b, start);
+        page_ns += do_dontneed(b, b->pool, HOT_PAGES);
+        touch(b, b->pool, 1);
+        ns = do_dontneed(b, b->pool, 1);
+        base = ns < base ? ns : base;
+    }
+    c->hot_fault_ns = (uint32_t)(fault_ns / (4 * TRIES) / HOT_PAGES);
+    page_ns /= 4 * TRIES;
+    c->hot_page_ns = page_ns > base ? (uint32_t)((page_ns - base) / (HOT_PAGES - 1)) : 0;
+}
+
 static void measure_faults(struct bench *b, struct haks_calibration *c) {
     size_t bytes = POOL_PAGES * b->page;
     char *fresh;
+    measure_hot(b, &c->costs);
     touch(b, b->pool, POOL_PAGES);
     check(b, madvise(b->pool, bytes, MADV_DONTNEED) != 0);
-    c->tight_fault_ns = fault(b, b->pool, POOL_PAGES / 4, 0);
-    check(b, madvise(b->pool, bytes, MADV_DONTNEED) != 0);
-    c->costs.fault_ns = fault(b, b->pool, POOL_PAGES / 4, FAULT_STEPS);
+    c->costs.fault_ns = fault(b, b->pool, FAULTS, FAULT_STEPS);
     /* While the pool keeps its pages, the kernel has to find others. */
     touch(b, b->pool, POOL_PAGES);
     fresh = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
@@ -217,7 +235,7 @@ static void measure_faults(struct bench *b, struct haks_calibration *c) {
     check(b, fresh == MAP_FAILED);
     if (fresh == MAP_FAILED)
         return;
-    c->fresh_fault_ns = fault(b, fresh, POOL_PAGES / 4, FAULT_STEPS);
+    c->fresh_fault_ns = fault(b, fresh, FAULTS, FAULT_STEPS);
     munmap(fresh, bytes);
     check(b, madvise(b->pool, bytes, MADV_DONTNEED) != 0);
 }
@@ -249,10 +267,17 @@ static void measure_maps(struct bench *b, struct haks_costs *c) {
 
 struct other {
     atomic_int running, end;
+    cpu_set_t mine; /* the processor that is measured on */
 };
 
+/* On another processor: on the same one, nobody would have to be told. */
 static void *keep_busy(void *arg) {
     struct other *o = arg;
+    cpu_set_t others;
+    if (sched_getaffinity(0, sizeof others, &others) == 0) {
+        CPU_XOR(&others, &others, &o->mine);
+        sched_setaffinity(0, sizeof others, &others);
+    }
     atomic_fetch_add(&o->running, 1);
     while (!atomic_load_explicit(&o->end, memory_order_relaxed))
         ;
@@ -271,10 +296,16 @@ static uint64_t short_release(struct bench *b) {
 
 /* What each further processor that runs a thread of the process adds. */
 static void measure_shootdown(struct bench *b, struct haks_costs *c) {
-    struct other o = {0, 0};
+    struct other o = {0, 0, {{0}}};
+    cpu_set_t all;
     pthread_t thread[OTHERS_MOST];
     unsigned n = c->cpus > 1 ? c->cpus - 1 : 0, started = 0;
     uint64_t alone = short_release(b), beside;
+    int cpu = sched_getcpu();
+    if (cpu < 0 || sched_getaffinity(0, sizeof all, &all) != 0)
+        return;
+    CPU_SET((unsigned)cpu, &o.mine);
+    sched_setaffinity(0, sizeof o.mine, &o.mine);
     if (n > OTHERS_MOST)
         n = OTHERS_MOST;
     while (started < n && pthread_create(&thread[started], NULL, keep_busy, &o) == 0)
@@ -285,6 +316,7 @@ static void measure_shootdown(struct bench *b, struct haks_costs *c) {
     atomic_store(&o.end, 1);
     for (unsigned i = 0; i < started; i++)
         pthread_join(thread[i], NULL);
+    sched_setaffinity(0, sizeof all, &all);
     c->shootdown_ns = started > 0 && beside > alone ? (uint32_t)((beside - alone) / started) : 0;
 }
 
@@ -326,9 +358,6 @@ static void summarise(const struct haks_calibration *round, unsigned n,
     for (unsigned k = 0; k < n; k++)
         v[k] = round[k].fresh_fault_ns;
     out->fresh_fault_ns = (uint32_t)quantile(v, n, 2);
-    for (unsigned k = 0; k < n; k++)
-        v[k] = round[k].tight_fault_ns;
-    out->tight_fault_ns = (uint32_t)quantile(v, n, 2);
     out->rounds = n;
 }
 

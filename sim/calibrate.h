@@ -16,7 +16,6 @@ struct haks_calibration {
     struct haks_costs costs;
     struct haks_costs low, high; /* quartiles of the rounds, price by price */
     uint32_t fresh_fault_ns;     /* a fault in memory not used by this process before */
-    uint32_t tight_fault_ns;     /* a fault right after the one before */
     uint32_t rounds;
 };
 

@@ -39,7 +39,10 @@ static void release_cost(const struct haks_costs *c, const struct haks_figures *
     uint32_t page_ns = unmaps > 0                ? c->unmap_page_ns
                        : f->calls[HAKS_FREE] > 0 ? c->free_page_ns
                                                  : c->dontneed_page_ns;
-    add(ns, pages, page_ns); /* a policy gives back in one way only */
+    /* A policy gives back in one way only. What came hot went as it had come: shortly after. */
+    uint64_t hot = f->hot_faults < pages ? f->hot_faults : pages;
+    add(ns, pages - hot, page_ns);
+    add(ns, hot, f->calls[HAKS_FREE] > 0 && unmaps == 0 ? page_ns : c->hot_page_ns);
     add(ns, f->calls[HAKS_DONTNEED], c->dontneed_call_ns + other);
     add(ns, f->calls[HAKS_FREE], c->free_call_ns + other);
     add(ns, unmaps, c->unmap_call_ns + other);
@@ -50,7 +53,8 @@ uint64_t haks_cost(const struct haks_costs *c, const struct haks_pass *pass,
     struct haks_cost_split s = {0};
     uint64_t other = shootdown(c, pass), page = pass->page_size;
 
-    add(&s.fault_ns, f->faults, c->fault_ns);
+    add(&s.fault_ns, f->faults - f->hot_faults, c->fault_ns);
+    add(&s.fault_ns, f->hot_faults, c->hot_fault_ns);
     release_cost(c, f, f->released_bytes / page, other, &s.release_ns);
     add(&s.map_ns, f->calls[HAKS_RESERVE] + f->calls[HAKS_MAP], c->map_call_ns);
     add(&s.map_ns, f->calls[HAKS_COMMIT] + f->calls[HAKS_HUGE], c->commit_call_ns);

@@ -14,9 +14,11 @@
 
 /* One row a price. X(member, reference in ns, meaning) */
 #define HAKS_PRICES(X)                                                                             \
-    X(fault_ns, 1500, "first touch of a page that the kernel has at hand")                         \
+    X(fault_ns, 1500, "first touch of a page: a fault")                                            \
+    X(hot_fault_ns, 1500, "the same on a page given back shortly before")                          \
     X(dontneed_call_ns, 1300, "madvise(MADV_DONTNEED), beside its pages")                          \
     X(dontneed_page_ns, 250, "each resident page of it")                                           \
+    X(hot_page_ns, 250, "of it and of an unmapping, each page that came hot")                      \
     X(free_call_ns, 1300, "madvise(MADV_FREE), beside its pages")                                  \
     X(free_page_ns, 50, "each resident page of it")                                                \
     X(unmap_call_ns, 4700, "munmap, or mmap(PROT_NONE) over a mapping, beside its pages")          \

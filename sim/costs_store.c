@@ -67,8 +67,6 @@ static int put_prices(struct hakd *db, int64_t run, const struct haks_calibratio
     int rc = put(db, run, "cpus", c->costs.cpus, "cpus", err);
     if (rc == 0)
         rc = put(db, run, "fresh_fault_ns", c->fresh_fault_ns, HAKD_UNIT_NS, err);
-    if (rc == 0)
-        rc = put(db, run, "tight_fault_ns", c->tight_fault_ns, HAKD_UNIT_NS, err);
     for (unsigned i = 0; rc == 0 && (p = haks_price_at(i)) != NULL; i++) {
         char name[64];
         snprintf(name, sizeof name, PREFIX "%s", p->name);

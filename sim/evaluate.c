@@ -8,6 +8,7 @@
 #include "alloc/spans.h"
 #include "sim/cost_model.h"
 #include "sim/event_stream.h"
+#include "sim/frames.h"
 #include "sim/heap_top.h"
 #include "sim/meter.h"
 #include "sim/models.h"
@@ -25,6 +26,7 @@ struct eval {
     uint64_t page_size;
     struct record *rec;
     const struct haks_stream *stream;
+    struct haks_frames frames;
     struct haks_heap_top top; /* kept for model-glibc alone */
 };
 
@@ -56,6 +58,8 @@ static int release(void *ctx, const struct hak_release *r) {
         haks_meter_add_lazy(&e->meter, pages);
     else
         e->meter.resident -= pages;
+    if (r->how != HAKP_FREE)
+        haks_frames_free(&e->frames, pages, e->meter.op);
     return 0;
 }
 
@@ -69,6 +73,14 @@ static uint64_t bring_in(struct eval *e, struct record *r, uint32_t pages) {
         haks_meter_add(&e->meter, came);
     }
     return came;
+}
+
+/* The same, by the program's touch. (The allocator's own few pages never come hot.) */
+static void fault_in(struct eval *e, struct record *r, uint32_t pages) {
+    uint64_t came = bring_in(e, r, pages);
+    e->f->faults += came;
+    if (r != e->rec) /* span 0 is the allocator's own */
+        e->f->hot_faults += haks_frames_take(&e->frames, came, e->meter.op);
 }
 
 /* As the allocator's pool does after it took a span. */
@@ -87,7 +99,9 @@ static void goes_into_use(struct eval *e, struct record *r, uint32_t pages) {
     if (e->spans.target.populate) {
         e->f->calls[HAKS_POPULATE]++;
         e->f->bytes[HAKS_POPULATE] += pages * e->page_size;
-        e->f->populated_bytes += bring_in(e, r, pages) * e->page_size;
+        uint64_t came = bring_in(e, r, pages);
+        e->f->populated_bytes += came * e->page_size;
+        haks_frames_take(&e->frames, came, e->meter.op);
     }
 }
 
@@ -106,7 +120,7 @@ static void trim_top(struct eval *e, const struct hak_span *span) {
 
 static void zero(struct eval *e, struct record *r, uint32_t pages) {
     if (!r->zero)
-        e->f->faults += bring_in(e, r, pages);
+        fault_in(e, r, pages);
     else if (pages > r->span.used_pages)
         r->span.used_pages = pages;
 }
@@ -115,11 +129,14 @@ static void zero(struct eval *e, struct record *r, uint32_t pages) {
  * with the rest, by the TOUCH that follows: realloc moves to where there is more room. */
 static void move(struct eval *e, struct record *from, struct record *to) {
     uint32_t used = from->span.used_pages, missing = used - from->resident;
+    uint32_t lost = used < to->resident ? used : to->resident;
     e->f->calls[HAKS_MOVE]++;
     e->f->bytes[HAKS_MOVE] += used * e->page_size;
     e->f->moved_bytes += from->resident * e->page_size;
-    e->meter.resident -= used < to->resident ? used : to->resident;
+    e->meter.resident -= lost;
+    haks_frames_free(&e->frames, lost, e->meter.op);
     e->f->faults += missing;
+    e->f->hot_faults += haks_frames_take(&e->frames, missing, e->meter.op);
     haks_meter_add(&e->meter, missing);
     if (to->resident < used)
         to->resident = used;
@@ -145,7 +162,7 @@ static size_t run(struct eval *e, const struct haks_stream *stream) {
 
         switch (haks_event_kind(ev)) {
         case HAKS_EV_TOUCH:
-            e->f->faults += bring_in(e, r, haks_event_pages(ev));
+            fault_in(e, r, haks_event_pages(ev));
             break;
         case HAKS_EV_PUT:
             hak_spans_put(&e->spans, &r->span, time);

@@ -59,8 +59,11 @@ static uint64_t bring_in(struct haks_books *b, char *p, size_t bytes) {
 }
 
 void haks_books_settle(struct haks_books *b) {
-    if (b->touch_at != NULL)
-        b->faults += bring_in(b, b->touch_at, b->touch_bytes);
+    if (b->touch_at != NULL) {
+        uint64_t came = bring_in(b, b->touch_at, b->touch_bytes);
+        b->faults += came;
+        b->hot_faults += haks_frames_take(&b->frames, came, b->meter.op);
+    }
     b->touch_at = NULL;
 }
 
@@ -96,7 +99,9 @@ static void range(void *ctx, enum haks_call call, char *p, size_t bytes) {
     if (page == NULL || call == HAKS_HUGE)
         return;
     if (call == HAKS_POPULATE) {
-        b->populated_pages += bring_in(b, p, bytes);
+        uint64_t came = bring_in(b, p, bytes);
+        b->populated_pages += came;
+        haks_frames_take(&b->frames, came, b->meter.op);
         return;
     }
     for (size_t i = 0; i < count_pages(b, bytes); i++) {
@@ -111,6 +116,7 @@ static void range(void *ctx, enum haks_call call, char *p, size_t bytes) {
     }
     haks_meter_add_lazy(&b->meter, lazy);
     b->meter.resident -= gone;
+    haks_frames_free(&b->frames, gone, b->meter.op);
     b->released_pages += gone + lazy;
 }
 
@@ -120,12 +126,15 @@ static int move(void *ctx, char *from, char *to, size_t bytes) {
     uint8_t *f = pages_at(b, from, bytes), *t = pages_at(b, to, bytes);
     if (f == NULL || t == NULL)
         return EFAULT;
+    uint64_t lost = 0;
     for (size_t i = 0; i < count_pages(b, bytes); i++) {
-        b->meter.resident -= t[i] != ABSENT;
+        lost += t[i] != ABSENT;
         b->moved_pages += f[i] != ABSENT;
         t[i] = f[i];
         f[i] = ABSENT;
     }
+    b->meter.resident -= lost;
+    haks_frames_free(&b->frames, lost, b->meter.op);
     return 0;
 }
 

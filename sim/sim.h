@@ -58,6 +58,7 @@ struct haks_figures {
     uint64_t populated_bytes; /* that were not resident */
     uint64_t moved_bytes;     /* resident, by MOVE */
     uint64_t faults;
+    uint64_t hot_faults; /* of them, on frames given back shortly before (frames.h) */
     uint64_t peak_resident_bytes, end_resident_bytes, peak_lazy_bytes;
     uint64_t mean_resident_bytes;      /* weighted by ops */
     uint64_t mean_resident_time_bytes; /* weighted by time; HAKS_UNKNOWN without times */

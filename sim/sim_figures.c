@@ -59,6 +59,7 @@ const char *haks_figures_differ(const struct haks_figures *a, const struct haks_
         {"populated bytes", a->populated_bytes, b->populated_bytes},
         {"moved bytes", a->moved_bytes, b->moved_bytes},
         {"faults", a->faults, b->faults},
+        {"hot faults", a->hot_faults, b->hot_faults},
         {"peak resident bytes", a->peak_resident_bytes, b->peak_resident_bytes},
         {"resident bytes at the end", a->end_resident_bytes, b->end_resident_bytes},
         {"peak lazy bytes", a->peak_lazy_bytes, b->peak_lazy_bytes},

@@ -23,6 +23,7 @@ static const struct {
     {{"mean_resident_bytes", "mean", HAKC_COL_BYTES, 0}, 1, FIGURE(mean_resident_bytes)},
     {{"predicted_cost_ns", "cost", HAKC_COL_DURATION, 0}, 1, FIGURE(cost_ns)},
     {{"to_win_percent", "to win %", HAKC_COL_FLOAT, 1}, 1, offsetof(struct haks_row, least_ns)},
+    {{"hot_faults", "", HAKC_COL_INT, 0}, 0, FIGURE(hot_faults)},
     {{"fault_cost_ns", "", HAKC_COL_DURATION, 0}, 0, FIGURE(cost.fault_ns)},
     {{"release_cost_ns", "", HAKC_COL_DURATION, 0}, 0, FIGURE(cost.release_ns)},
     {{"map_cost_ns", "", HAKC_COL_DURATION, 0}, 0, FIGURE(cost.map_ns)},

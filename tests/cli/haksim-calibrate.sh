@@ -20,8 +20,8 @@ import json, sqlite3
 load = lambda name: json.load(open(name + ".json"))
 reference, calibrated, again, elsewhere = map(load, ("reference", "calibrated", "again", "elsewhere"))
 price = {p["price"]: p["ns"] for p in load("calibration")["prices"]}
-assert load("calibration")["schema_version"] == 1 and len(price) == 14, price
-free = {"shootdown_ns", "move_page_ns", "populate_call_ns"}  # may come out as nothing
+assert load("calibration")["schema_version"] == 1 and len(price) == 16, price
+free = {"shootdown_ns", "hot_page_ns", "move_page_ns", "populate_call_ns"}  # may come out as nothing
 assert all(0 < ns < 1000000 for name, ns in price.items() if name not in free), price
 stored = dict(sqlite3.connect("r.db").execute(
     "SELECT substr(name, 7), value FROM metric WHERE name LIKE 'price!_%' ESCAPE '!'"))
@@ -35,14 +35,17 @@ for row in calibrated["policies"]:
     calls = {c["detail"]: c["calls"] for c in calibrated["calls"] if c["policy"] == row["policy"]}
     page = calibrated["page_size"]
     how = {"MADV_DONTNEED": "dontneed", "MADV_FREE": "free", "FIXED ANON PROT_NONE": "unmap"}
-    ns = row["faults"] * price["fault_ns"]
+    hot = row["hot_faults"]
+    ns = (row["faults"] - hot) * price["fault_ns"] + hot * price["hot_fault_ns"]
     ns += calls.get("ANON PROT_NONE", 0) * price["map_call_ns"]
     ns += calls.get("PROT_READ|PROT_WRITE", 0) * price["commit_call_ns"]
     ns += calls.get("", 0) * price["move_call_ns"] + row["moved_bytes"] // page * price["move_page_ns"]
     for detail, name in how.items():
         if detail in calls:
             ns += calls[detail] * price[name + "_call_ns"]
-            ns += row["released_bytes"] // page * price[name + "_page_ns"]
+            pages, hot_price = row["released_bytes"] // page, price["hot_page_ns"]
+            hot = min(hot, pages) if name != "free" else 0
+            ns += (pages - hot) * price[name + "_page_ns"] + hot * hot_price
     assert ns == row["predicted_cost_ns"], (row, ns)
 END
 
