@@ -223,8 +223,50 @@ static const char version_2[] =
     "FROM study s LEFT JOIN experiment e ON e.study_id = s.id\n"
     "  LEFT JOIN run r ON r.experiment_id = e.id GROUP BY s.id;\n";
 
+/* v_fidelity with more figures, and the mode of the account pass; a view for calls one by one */
+static const char version_3[] =
+    "DROP VIEW v_fidelity;\n"
+    "CREATE VIEW v_fidelity AS\n"
+    "WITH pair (predicted, measured) AS (VALUES\n"
+    "    ('predicted_release_calls', 'release_calls'),\n"
+    "    ('predicted_faults', 'minor_faults'),\n"
+    "    ('predicted_peak_resident_bytes', 'peak_resident_bytes'),\n"
+    "    ('predicted_mean_resident_bytes', 'mean_resident_bytes'),\n"
+    "    ('predicted_cost_ns', 'kernel_ns'))\n"
+    "SELECT r.trace_id, t.path AS trace_path, r.policy, r.id AS sim_run_id,\n"
+    "  r.mode AS sim_mode, m.experiment_id AS account_experiment_id, m.mode AS account_mode,\n"
+    "  p.measured AS name, k.unit, k.value AS predicted, m.median AS measured,\n"
+    "  m.n AS account_runs,\n"
+    "  CASE WHEN m.median <> 0 THEN (k.value - m.median) / m.median\n"
+    "    WHEN k.value = 0 THEN 0.0 END AS relative_error\n"
+    "FROM run r JOIN metric k ON k.run_id = r.id JOIN pair p ON p.predicted = k.name\n"
+    "  JOIN v_median m ON m.trace_id = r.trace_id AND m.policy IS r.policy AND m.env IS r.env\n"
+    "    AND m.allocator = 'hakmem' AND m.pass = 'account' AND m.name = p.measured\n"
+    "  LEFT JOIN trace t ON t.id = r.trace_id\n"
+    "WHERE r.pass = 'sim' AND r.status = 'ok';\n"
+    /* each kind of call of a simulation beside that of each ok account run of the same policy and
+     * trace; 0 where one side has none */
+    "CREATE VIEW v_fidelity_call AS\n"
+    "WITH both AS (SELECT s.id AS sim_run_id, a.id AS account_run_id, s.trace_id, s.policy,\n"
+    "    c.call, c.detail\n"
+    "  FROM run s JOIN run a ON a.trace_id = s.trace_id AND a.policy IS s.policy\n"
+    "    AND a.env IS s.env AND a.allocator = 'hakmem' AND a.pass = 'account'\n"
+    "    AND a.status = 'ok'\n"
+    "  JOIN syscall c ON c.run_id IN (s.id, a.id)\n"
+    "  WHERE s.pass = 'sim' AND s.status = 'ok'\n"
+    "  GROUP BY s.id, a.id, c.call, c.detail)\n"
+    "SELECT b.*, t.path AS trace_path, coalesce(p.calls, 0) AS predicted_calls,\n"
+    "  coalesce(m.calls, 0) AS measured_calls, coalesce(p.bytes, 0) AS predicted_bytes,\n"
+    "  coalesce(m.bytes, 0) AS measured_bytes\n"
+    "FROM both b LEFT JOIN trace t ON t.id = b.trace_id\n"
+    "  LEFT JOIN syscall p ON p.run_id = b.sim_run_id AND p.call = b.call\n"
+    "    AND p.detail = b.detail\n"
+    "  LEFT JOIN syscall m ON m.run_id = b.account_run_id AND m.call = b.call\n"
+    "    AND m.detail = b.detail;\n";
+
 const struct hakd_migration hakd_migrations[] = {
     {1, version_1},
     {2, version_2},
+    {3, version_3},
     {0, NULL},
 };

@@ -525,8 +525,10 @@ static int collect(const struct hakr_task *task, struct hakr_ctl *c, int fd, str
         r->held_back += th->held_back;
         r->paced_waits += th->paced_waits;
     }
-    r->fault_ns =
-        hakr_fault_price(&hakr_threads(c)->fault, c->n_threads, sizeof(struct hakr_shm_thread));
+    r->fault_ns = -1;
+    if (!c->traced) /* a tracer's stops would be in the times */
+        r->fault_ns =
+            hakr_fault_price(&hakr_threads(c)->fault, c->n_threads, sizeof(struct hakr_shm_thread));
     sum_totals(c, r);
     int rc = c->pace > 0 ? copy_lag(c, r, err) : 0;
     if (rc != 0)
