@@ -27,7 +27,8 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BIN = os.path.join(TOP, "build/bin")
 HAKMEM = os.path.join(TOP, "build/lib/libhakmem.so")
 MIMALLOC = "/usr/lib/x86_64-linux-gnu/libmimalloc.so.2"
-DEFAULT = "decay:ms=1000,max=256MiB,huge=8MiB"
+with open(os.path.join(TOP, "alloc/heap.h"), encoding="utf-8") as header:
+    DEFAULT = re.search(r'HAK_POLICY_DEFAULT "([^"]+)"', header.read())[1]
 REPORT, HUGE = "report-2025", "report-2025:huge=1B"
 
 # Of the throughput table. (allocator, policy)

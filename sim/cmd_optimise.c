@@ -25,6 +25,7 @@ enum {
 /* What is tried without --policy: each kind over the range in which it differs from the others. */
 static const char standard[] = "partial:n=2..4096*2,bounce:n=1..64*2,"
                                "decay:ms=1..100000*2,delay:ms=1..100000*2,demand:ms=1..100000*2,"
+                               "rest:ms=1..1000*10,adapt:ms=30..3000*10,keep=512KiB..8MiB*4,"
                                "decay|delay|demand:ms=10..10000*10,max=512KiB..64MiB*2,"
                                "partial:n=64|512,max=1MiB..64MiB*4,keep=512KiB..8MiB*4,"
                                "model-glibc,model-mimalloc,model-jemalloc,model-tcmalloc";
