@@ -1,8 +1,10 @@
 /*
  * C++'s operators new and delete, so that they cost what malloc and free do: libstdc++'s would call
  * those through two more tables. Named by their Itanium ABI names, as C++ itself is not used here.
+ *
  * What happens when memory is short (new handlers, bad_alloc) is the C++ library's to say: its own
- * operator is called, which asks our malloc again.
+ * operator is called, which asks our malloc again. And where the program brings a plain operator of
+ * its own, the other forms are the C++ library's too: by the standard they call the program's.
  */
 #include <dlfcn.h>
 #include <malloc.h>
@@ -12,89 +14,142 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* The C++ library's own operator of that name. */
-static void *next(const char *name) {
-    void *p = dlsym(RTLD_NEXT, name);
-    if (!p)
-        hak_os_die("operator new: no memory, and no C++ library to say so", NULL);
-    return p;
+/* new(size), new[](size), delete(p), delete[](p): those that others call. */
+EXPORT void *_Znwm(size_t size);
+EXPORT void *_Znam(size_t size);
+EXPORT void _ZdlPv(void *p);
+EXPORT void _ZdaPv(void *p, size_t a, size_t b);
+EXPORT void *_ZnwmSt11align_val_t(size_t size, size_t align);
+EXPORT void _ZdlPvSt11align_val_t(void *p, size_t a, size_t b);
+
+/* Our own, whoever else exports the names (hak_delete_entry: malloc_checked.c too). */
+#define OWN(entry, name)                                                                           \
+    __asm__(".hidden " #entry "\n.globl " #entry "\n.set " #entry ", " #name);                     \
+    extern char entry[] __attribute__((visibility("hidden")))
+OWN(hak_new_entry, _Znwm);
+OWN(hak_new_array_entry, _Znam);
+OWN(hak_new_aligned_entry, _ZnwmSt11align_val_t);
+OWN(hak_delete_entry, _ZdlPv);
+OWN(hak_delete_array_entry, _ZdaPv);
+OWN(hak_delete_aligned_entry, _ZdlPvSt11align_val_t);
+
+/* No operator that other forms call is the program's own. */
+static bool all_ours;
+
+static bool is(const void *found, const void *own) {
+    __asm__("" : "+r"(found)); /* the compiler would take it for what stands below */
+    return found == own;
 }
 
-static void *new_failed(size_t size, const char *name) {
-    return ((void *(*)(size_t))next(name))(size);
+__attribute__((constructor(101))) static void look_whose(void) {
+    all_ours = is((void *)_Znwm, hak_new_entry) && is((void *)_Znam, hak_new_array_entry) &&
+               is((void *)_ZnwmSt11align_val_t, hak_new_aligned_entry) &&
+               is((void *)_ZdlPv, hak_delete_entry) && is((void *)_ZdaPv, hak_delete_array_entry) &&
+               is((void *)_ZdlPvSt11align_val_t, hak_delete_aligned_entry);
+}
+
+/* The C++ library's own operator of that name, also where only a plug-in has loaded the library;
+ * NULL: there is none. */
+static void *next(const char *name) {
+    static const char *const libraries[] = {"libstdc++.so.6", "libc++.so.1", "libc++abi.so.1"};
+    void *f = dlsym(RTLD_NEXT, name);
+    for (size_t i = 0; !f && i < sizeof libraries / sizeof libraries[0]; i++) {
+        void *library = dlopen(libraries[i], RTLD_LAZY | RTLD_NOLOAD);
+        f = library ? dlsym(library, name) : NULL;
+    }
+    return f;
+}
+
+/* ---- new ---- */
+
+/* size and what else the form has. */
+typedef void *new_function(size_t size, size_t a, size_t b);
+
+static __attribute__((noinline)) void *new_by_library(const char *name, bool may_be_null,
+                                                      size_t size, size_t a, size_t b) {
+    new_function *f = (new_function *)next(name);
+    if (!f && !may_be_null)
+        hak_os_die("operator new: no memory, and no C++ library to say so", NULL);
+    return f ? f(size, a, b) : NULL;
 }
 
 static __attribute__((noinline)) void *new_slow(size_t size, struct hak_heap *h) {
     (void)h;
     void *p = malloc(size);
-    return p ? p : new_failed(size, "_Znwm");
+    return p ? p : new_by_library("_Znwm", false, size, 0, 0);
 }
 
 static __attribute__((noinline)) void *new_array_slow(size_t size, struct hak_heap *h) {
     (void)h;
-    void *p = malloc(size);
-    return p ? p : new_failed(size, "_Znam");
+    void *p = all_ours ? malloc(size) : NULL;
+    return p ? p : new_by_library("_Znam", false, size, 0, 0);
 }
-
-/* new(size), new[](size) */
-EXPORT void *_Znwm(size_t size);
-EXPORT void *_Znam(size_t size);
 
 void *_Znwm(size_t size) {
     return hak_fast_alloc(hak_my_heap, size, new_slow);
 }
 
 void *_Znam(size_t size) {
+    if (unlikely(!all_ours))
+        return new_array_slow(size, NULL);
     return hak_fast_alloc(hak_my_heap, size, new_array_slow);
 }
 
-/* (size, nothrow), (size, align), (size, align, nothrow) */
-#define NEW_NOTHROW(name)                                                                          \
-    EXPORT void *name(size_t size, const void *nothrow);                                           \
-    void *name(size_t size, const void *nothrow) {                                                 \
-        void *p = malloc(size);                                                                    \
-        return p ? p : ((void *(*)(size_t, const void *))next(#name))(size, nothrow);              \
-    }
-#define NEW_ALIGNED(name)                                                                          \
-    EXPORT void *name(size_t size, size_t align);                                                  \
-    void *name(size_t size, size_t align) {                                                        \
-        void *p = memalign(align, size);                                                           \
-        return p ? p : ((void *(*)(size_t, size_t))next(#name))(size, align);                      \
-    }
-#define NEW_ALIGNED_NOTHROW(name)                                                                  \
-    EXPORT void *name(size_t size, size_t align, const void *nothrow);                             \
-    void *name(size_t size, size_t align, const void *nothrow) {                                   \
-        void *p = memalign(align, size);                                                           \
-        return p ? p                                                                               \
-                 : ((void *(*)(size_t, size_t, const void *))next(#name))(size, align, nothrow);   \
+#define NEW_FORM(name, may_be_null, own)                                                           \
+    EXPORT void *name(size_t size, size_t a, size_t b);                                            \
+    void *name(size_t size, size_t a, size_t b) {                                                  \
+        void *p = likely(all_ours) ? (own) : NULL;                                                 \
+        return likely(p) ? p : new_by_library(#name, may_be_null, size, a, b);                     \
     }
 
-NEW_NOTHROW(_ZnwmRKSt9nothrow_t)
-NEW_NOTHROW(_ZnamRKSt9nothrow_t)
-NEW_ALIGNED(_ZnwmSt11align_val_t)
-NEW_ALIGNED(_ZnamSt11align_val_t)
-NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t)
-NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t)
+NEW_FORM(_ZnwmRKSt9nothrow_t, true, malloc(size))
+NEW_FORM(_ZnamRKSt9nothrow_t, true, malloc(size))
+NEW_FORM(_ZnamSt11align_val_t, false, memalign(a, size))
+NEW_FORM(_ZnwmSt11align_val_tRKSt9nothrow_t, true, memalign(a, size))
+NEW_FORM(_ZnamSt11align_val_tRKSt9nothrow_t, true, memalign(a, size))
 
-/* delete: size, alignment and nothrow, where they are passed, tell nothing new. */
-EXPORT void _ZdlPv(void *p);
+void *_ZnwmSt11align_val_t(size_t size, size_t align) {
+    void *p = memalign(align, size);
+    return likely(p) ? p : new_by_library("_ZnwmSt11align_val_t", false, size, align, 0);
+}
+
+/* ---- delete: size, alignment and nothrow, where they are passed, tell us nothing new ---- */
+
+static __attribute__((noinline)) void delete_by_library(const char *name, void *p, size_t a,
+                                                        size_t b) {
+    void (*f)(void *, size_t, size_t) = (void (*)(void *, size_t, size_t))next(name);
+    if (f)
+        f(p, a, b);
+    else
+        free(p);
+}
 
 void _ZdlPv(void *p) {
     hak_fast_free(hak_my_heap, p, hak_free_slow);
 }
 
-/* (malloc_checked.c) */
-__asm__(".hidden hak_delete_entry\n.globl hak_delete_entry\n.set hak_delete_entry, _ZdlPv");
+void _ZdlPvSt11align_val_t(void *p, size_t a, size_t b) {
+    (void)a;
+    (void)b;
+    hak_fast_free(hak_my_heap, p, hak_free_slow);
+}
 
-#define SAME_DELETE(name) EXPORT void name(void *p) __attribute__((alias("_ZdlPv")))
-SAME_DELETE(_ZdaPv);
-SAME_DELETE(_ZdlPvm);
-SAME_DELETE(_ZdaPvm);
-SAME_DELETE(_ZdlPvRKSt9nothrow_t);
-SAME_DELETE(_ZdaPvRKSt9nothrow_t);
-SAME_DELETE(_ZdlPvSt11align_val_t);
-SAME_DELETE(_ZdaPvSt11align_val_t);
-SAME_DELETE(_ZdlPvmSt11align_val_t);
-SAME_DELETE(_ZdaPvmSt11align_val_t);
-SAME_DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t);
-SAME_DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t);
+#define DELETE_FORM(name)                                                                          \
+    EXPORT void name(void *p, size_t a, size_t b);                                                 \
+    void name(void *p, size_t a, size_t b) {                                                       \
+        if (likely(all_ours))                                                                      \
+            hak_fast_free(hak_my_heap, p, hak_free_slow);                                          \
+        else                                                                                       \
+            delete_by_library(#name, p, a, b);                                                     \
+    }
+
+DELETE_FORM(_ZdaPv)
+DELETE_FORM(_ZdlPvm)
+DELETE_FORM(_ZdaPvm)
+DELETE_FORM(_ZdlPvRKSt9nothrow_t)
+DELETE_FORM(_ZdaPvRKSt9nothrow_t)
+DELETE_FORM(_ZdaPvSt11align_val_t)
+DELETE_FORM(_ZdlPvmSt11align_val_t)
+DELETE_FORM(_ZdaPvmSt11align_val_t)
+DELETE_FORM(_ZdlPvSt11align_val_tRKSt9nothrow_t)
+DELETE_FORM(_ZdaPvSt11align_val_tRKSt9nothrow_t)
