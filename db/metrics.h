@@ -21,6 +21,7 @@
 #define HAKD_M_SYSCALLS                "syscalls"
 #define HAKD_M_SYSCALL_NS              "syscall_ns"
 #define HAKD_M_FAULT_NS                "fault_ns"
+#define HAKD_M_CALL_FAULTS             "call_faults"
 #define HAKD_M_KERNEL_NS               "kernel_ns"
 #define HAKD_M_RELEASE_CALLS           "release_calls"
 #define HAKD_M_PEAK_RESIDENT_BYTES     "peak_resident_bytes"

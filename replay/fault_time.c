@@ -4,19 +4,19 @@
 #include <sys/syscall.h>
 #include "replay/raw.h"
 
-static uint64_t faults_of_thread(void) {
+uint64_t hakr_faults_of_thread(void) {
     struct rusage r;
     hakr_raw(SYS_getrusage, RUSAGE_THREAD, (long)&r, 0, 0, 0, 0);
     return (uint64_t)r.ru_minflt;
 }
 
 void hakr_fault_time_begin(struct hakr_fault_time *f) {
-    f->seen = faults_of_thread();
+    f->seen = hakr_faults_of_thread();
 }
 
 void hakr_fault_time_look(struct hakr_fault_time *f, const struct hakr_fault_start *start,
                           uint64_t ns) {
-    uint64_t now = faults_of_thread(), more = now - f->seen;
+    uint64_t now = hakr_faults_of_thread(), more = now - f->seen;
     f->seen = now;
     if (more == 0 || f->trapped != start->trapped || ns / more > HAKR_FAULT_MOST_NS)
         return;

@@ -12,6 +12,7 @@
 struct hakr_fault_time {
     uint64_t seen;                /* the thread's minor faults when they were last looked at */
     uint64_t trapped;             /* memory calls of the thread so far */
+    uint64_t in_calls;            /* faults that populate calls made: their time is the calls' */
     uint64_t faults, ops, ns;     /* timed: faults, the ops they were in, the time of those */
     uint64_t quick_ops, quick_ns; /* the ops without: how many, and their time */
 };
@@ -22,6 +23,9 @@ struct hakr_fault_time {
 struct hakr_fault_start {
     uint64_t ns, trapped;
 };
+
+/* Minor faults of the calling thread so far. */
+uint64_t hakr_faults_of_thread(void);
 
 /* Before the thread's first op: the faults until now are not the stream's. */
 void hakr_fault_time_begin(struct hakr_fault_time *f);

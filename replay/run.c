@@ -522,6 +522,7 @@ static int collect(const struct hakr_task *task, struct hakr_ctl *c, int fd, str
         if (th->failed != 0 && r->first_failed[0] == '\0')
             say_place(task, c, t, th->failed_at, r->first_failed, sizeof r->first_failed);
         r->blocked += th->blocked;
+        r->call_faults += th->fault.in_calls;
         r->held_back += th->held_back;
         r->paced_waits += th->paced_waits;
     }

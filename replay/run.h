@@ -53,6 +53,7 @@ struct hakr_result {
     uint64_t minflt, majflt;
     uint64_t failed;        /* allocations that gave NULL */
     char first_failed[160]; /* where the first of them was in its thread, or "" */
+    uint64_t call_faults;   /* made by populate calls; account */
     double fault_ns;        /* price of a fault; account; -1 = not known */
     uint64_t blocked;       /* hand-overs that had to wait */
     uint64_t held_back;     /* waits for the drift limit */

@@ -26,8 +26,12 @@ static double account_figure(const struct hakr_result *r, enum hakr_figure f) {
         return r->counted ? releases : NAN;
     case HAKR_F_FAULT_NS:
         return r->fault_ns < 0 ? NAN : r->fault_ns;
+    case HAKR_F_CALL_FAULTS:
+        return r->counted ? (double)r->call_faults : NAN;
     case HAKR_F_KERNEL_NS:
-        return !r->counted || r->fault_ns < 0 ? NAN : ns + r->fault_ns * (double)r->minflt;
+        return !r->counted || r->fault_ns < 0
+                   ? NAN
+                   : ns + r->fault_ns * (double)(r->minflt - r->call_faults);
     case HAKR_F_PEAK:
         return (double)r->peak;
     case HAKR_F_MEAN:

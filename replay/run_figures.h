@@ -24,8 +24,9 @@ enum hakr_figure {
     HAKR_F_SYSCALLS, /* account pass from here on */
     HAKR_F_SYSCALL_NS,
     HAKR_F_RELEASES,
-    HAKR_F_FAULT_NS,  /* price of a page fault */
-    HAKR_F_KERNEL_NS, /* memory calls, and faults by their number and price */
+    HAKR_F_FAULT_NS,    /* price of a page fault */
+    HAKR_F_CALL_FAULTS, /* faults that populate calls made */
+    HAKR_F_KERNEL_NS,   /* memory calls, and faults by their number and price */
     HAKR_F_PEAK,
     HAKR_F_MEAN,
     HAKR_F_END,

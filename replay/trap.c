@@ -53,9 +53,12 @@ static void on_sigsys(int sig, siginfo_t *si, void *context) {
     int count = __atomic_load_n(&ctl->counting, __ATOMIC_ACQUIRE);
     if (count && hakr_sys_releases(c))
         hakr_resident_note(ctl);
+    uint64_t faults = c == HAKR_SYS_MADV_POPULATE_WRITE ? hakr_faults_of_thread() : 0;
     uint64_t t0 = hakr_now();
     long ret = hakr_raw(nr, (long)a[0], (long)a[1], (long)a[2], (long)a[3], (long)a[4], (long)a[5]);
     uint64_t t1 = hakr_now();
+    if (c == HAKR_SYS_MADV_POPULATE_WRITE && count && hakr_self != NULL)
+        hakr_self->fault.in_calls += hakr_faults_of_thread() - faults;
     r[REG_RAX] = ret;
     long booked = ret;
     if (nr == SYS_brk) { /* it answers with the break, not with an errno */
