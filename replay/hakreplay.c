@@ -15,6 +15,7 @@
 #include "replay/limits.h"
 #include "replay/load.h"
 #include "replay/proof.h"
+#include "replay/raw.h"
 #include "replay/report.h"
 #include "replay/save.h"
 
@@ -491,6 +492,15 @@ static unsigned drift_passes(const struct options *o) {
     return o->drift == HAKR_DRIFT_AUTO ? 1u << HAKR_PASS_ACCOUNT : (1u << HAKR_PASS_COUNT) - 1;
 }
 
+static int load_timed(const char *path, const struct hakr_load_options *load,
+                      struct hakr_plan *plan, struct hakt_reader **reader, uint64_t *ns,
+                      struct hakc_err *err) {
+    uint64_t start = hakr_now();
+    int rc = hakr_load(path, load, plan, reader, err);
+    *ns = hakr_now() - start;
+    return rc;
+}
+
 static int run_all(struct options *o, const char *args, struct hakc_err *err) {
     struct hakr_plan plan = {.fd = -1};
     struct hakt_reader *reader = NULL;
@@ -504,7 +514,7 @@ static int run_all(struct options *o, const char *args, struct hakc_err *err) {
     int code = 0, saving = 0;
     int rc = hakt_file_hash(o->trace, sha256, err);
     if (rc == 0)
-        rc = hakr_load(o->trace, &load, &plan, &reader, err);
+        rc = load_timed(o->trace, &load, &plan, &reader, &report.plan_ns, err);
     if (rc == 0 && plan.stats.ops == 0)
         rc = hakc_fail(err, HAKC_EREFUSED, "%s holds no op to replay", o->trace);
     if (rc != 0)

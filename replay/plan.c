@@ -8,6 +8,9 @@
 
 /* Words that one record may need at most: epoch, time, two waits, and the op (2). */
 #define WORDS_PER_RECORD 6
+#define IDS_LEAST        (UINT64_C(1) << 16)
+#define AHEAD            16u
+#define POPULATE_MOST    (UINT64_C(1) << 20)
 #define CLOCK_OPS        8                   /* between two times: 2 bytes an op */
 #define PLAN_SPACE       (UINT64_C(1) << 45) /* address space for all streams: 32 TiB */
 #define PAGE             UINT64_C(4096)
@@ -26,8 +29,11 @@ struct free_slots {
 };
 
 struct hakr_planner {
-    uint64_t stride;       /* bytes of address space a stream */
-    struct hakc_map ids;   /* live allocation id -> slot */
+    uint64_t stride; /* bytes of address space a stream */
+    /* By allocation id: the slot of a live object, plus 1; 0 = not live. An array, because ids are
+     * dense and ascend: 4 bytes an allocation, and most objects die while their entry is cached. */
+    uint32_t *slot_of;
+    uint64_t ids_cap;
     struct hakc_map known; /* (consumer, producer) -> the position already waited for */
     struct slot_info *slots;
     size_t slots_cap;
@@ -48,7 +54,7 @@ int hakr_plan_begin(struct hakr_plan *p, uint64_t records, uint64_t threads, str
     if (pl == NULL)
         return hakc_fail(err, HAKC_ENOMEM, "out of memory for the plan");
     p->planner = pl;
-    if (hakc_map_init(&pl->ids, 1 << 12) != 0 || hakc_map_init(&pl->known, 0) != 0) {
+    if (hakc_map_init(&pl->known, 0) != 0) {
         hakr_plan_free(p);
         return hakc_fail(err, HAKC_ENOMEM, "out of memory for the plan");
     }
@@ -118,7 +124,19 @@ static int open_stream(struct hakr_plan *p, uint32_t t, struct hakc_err *err) {
     return 0;
 }
 
-static int room(struct hakr_plan *p, const struct hakr_plan_thread *t, struct hakc_err *err) {
+/* Makes the stream's next pages present in one call: a fault each would cost more than planning. */
+static void populate(struct hakr_plan_thread *t, uint64_t stride) {
+    uint64_t used = t->n_words * 8, more = used < POPULATE_MOST ? used + PAGE : POPULATE_MOST;
+    uint64_t from = t->present, to = (used + more + PAGE) & ~(PAGE - 1);
+    to = to < stride ? to : stride;
+    t->present = to;
+    madvise((char *)t->words + from, to - from,
+            MADV_POPULATE_WRITE); /* fails: they fault one by one */
+}
+
+static int room(struct hakr_plan *p, struct hakr_plan_thread *t, struct hakc_err *err) {
+    if ((t->n_words + WORDS_PER_RECORD) * 8 > t->present)
+        populate(t, p->planner->stride);
     if ((t->n_words + WORDS_PER_RECORD + 1 + HAKR_TAIL_WORDS) * 8 <= p->planner->stride)
         return 0;
     return hakc_fail(err, HAKC_EINTERNAL, "the trace has more records than it says");
@@ -217,22 +235,44 @@ static int corrupt(const struct hakr_plan *p, struct hakc_err *err, const char *
 
 static int consume(struct hakr_plan *p, const struct hakt_rec *r, uint32_t *slot,
                    struct hakc_err *err) {
-    uint64_t s;
-    if (!hakc_map_take(&p->planner->ids, r->old_id, &s))
+    struct hakr_planner *pl = p->planner;
+    if (r->old_id >= pl->ids_cap || pl->slot_of[r->old_id] == 0)
         return corrupt(p, err, "it consumes an object that is not live", r->old_id);
-    *slot = (uint32_t)s;
-    p->planner->live -= p->planner->slots[s].size;
+    *slot = pl->slot_of[r->old_id] - 1;
+    pl->slot_of[r->old_id] = 0;
+    pl->live -= pl->slots[*slot].size;
     return hand_over(p, r->thread, *slot, err);
+}
+
+static int grow_ids(struct hakr_planner *pl, uint64_t id) {
+    uint64_t cap = pl->ids_cap != 0 ? pl->ids_cap : IDS_LEAST;
+    void *a;
+    while (cap <= id)
+        cap *= 2;
+    if (pl->slot_of == NULL)
+        a = mmap(NULL, cap * sizeof *pl->slot_of, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    else
+        a = mremap(pl->slot_of, pl->ids_cap * sizeof *pl->slot_of, cap * sizeof *pl->slot_of,
+                   MREMAP_MAYMOVE);
+    if (a == MAP_FAILED)
+        return -1;
+    pl->slot_of = a;
+    pl->ids_cap = cap;
+    return 0;
 }
 
 /* Notes the object that the op about to be emitted makes in slot. */
 static int produce(struct hakr_plan *p, const struct hakt_rec *r, uint32_t slot, int wide,
                    struct hakc_err *err) {
     struct hakr_planner *pl = p->planner;
-    if (r->id == 0 || hakc_map_find(&pl->ids, r->id) != NULL)
+    /* Every record makes one object at most. */
+    if (r->id == 0 || r->id > p->stats.records + 1 ||
+        (r->id < pl->ids_cap && pl->slot_of[r->id] != 0))
         return corrupt(p, err, "it makes an object without a new id", r->id);
-    if (hakc_map_put(&pl->ids, r->id, slot) != 0)
-        return hakc_fail(err, HAKC_ENOMEM, "out of memory for the plan");
+    if (r->id >= pl->ids_cap && grow_ids(pl, r->id) != 0)
+        return hakc_fail(err, HAKC_ENOMEM, "out of memory for the plan's ids");
+    pl->slot_of[r->id] = slot + 1;
     uint64_t at = p->threads[r->thread].n_words;
     pl->slots[slot] = (struct slot_info){
         .word = at, .end = at + 1 + (wide != 0), .size = r->size, .thread = r->thread};
@@ -405,12 +445,21 @@ static int plan_record(struct hakr_plan *p, const struct hakt_rec *r, struct hak
     return plan_alloc(p, r, kinds[r->op], err);
 }
 
+/* Fetches what the records to come will need: first the entry of an object, then its slot. */
+static inline void look_ahead(const struct hakr_planner *pl, const struct hakt_rec *r) {
+    uint64_t far = r[2 * AHEAD].old_id, near = r[AHEAD].old_id;
+    if (far < pl->ids_cap)
+        __builtin_prefetch(&pl->slot_of[far], 1);
+    if (near < pl->ids_cap && pl->slot_of[near] != 0)
+        __builtin_prefetch(&pl->slots[pl->slot_of[near] - 1]);
+}
+
 int hakr_plan_add(struct hakr_plan *p, const struct hakt_rec *recs, size_t n,
                   struct hakc_err *err) {
     struct hakr_planner *pl = p->planner;
     for (size_t i = 0; i < n; i++) {
-        if (i + 8 < n && recs[i + 8].old_id != 0)
-            hakc_map_prefetch(&pl->ids, recs[i + 8].old_id);
+        if (i + 2 * AHEAD < n)
+            look_ahead(pl, recs + i);
         uint64_t ops = p->stats.ops;
         int rc = plan_record(p, &recs[i], err);
         if (rc != 0)
@@ -426,7 +475,8 @@ static void free_planner(struct hakr_plan *p) {
     struct hakr_planner *pl = p->planner;
     if (pl == NULL)
         return;
-    hakc_map_fini(&pl->ids);
+    if (pl->slot_of != NULL)
+        munmap(pl->slot_of, pl->ids_cap * sizeof *pl->slot_of);
     hakc_map_fini(&pl->known);
     for (size_t t = 0; t < pl->threads_cap; t++)
         free(pl->free[t].at);

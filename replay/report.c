@@ -344,6 +344,7 @@ static void trace_section(struct hakc_out *o, const struct hakr_report *r) {
     hakc_out_uint(o, "waits", "", s->waits);
     hakc_out_uint(o, "turns", "", s->turns);
     hakc_out_uint(o, "plan_bytes", "", s->bytes);
+    hakc_out_duration(o, "plan_ns", "", r->plan_ns);
     if (r->experiment->plan->drift == HAKR_NO_DRIFT)
         hakc_out_null(o, "drift_limit", "");
     else

@@ -13,6 +13,7 @@
 struct hakr_report {
     const struct hakr_experiment *experiment;
     const char *trace_path, *sha256;
+    uint64_t plan_ns; /* reading and planning took so long */
     const struct hakt_info *info;
     const struct hakt_totals *totals;
     int rebuilt;                     /* the trace has no trailer */
