@@ -95,9 +95,7 @@ static void release(const struct hakr_drive *d, struct hakr_shm_thread *t, unsig
     if (p != NULL)
         verify(t, p, d->sizes[slot], d->seeds[slot], HAKR_WRONG_BEFORE);
     d->seeds[slot] = 0;
-    if (kind == HAKR_REALLOC_ZERO)
-        p = realloc(p, 0);
-    free(p);
+    free(kind == HAKR_REALLOC_ZERO ? realloc(p, 0) : p);
 }
 
 static void allocate(const struct hakr_drive *d, struct hakr_shm_thread *t, unsigned kind,
