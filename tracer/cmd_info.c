@@ -184,6 +184,8 @@ static void put_totals(struct hakc_out *o, const struct hakt_info *info,
     hakc_out_uint(o, "implied_frees", "implied frees", s->implied);
     hakc_out_uint(o, "unfinished", "unfinished reallocs", s->unfinished);
     put_count(o, "dropped", "ops lost in recording", t->dropped);
+    if (t->stamped != 0 && t->stamped != UINT64_MAX)
+        put_count(o, "stamped", "stamped by the clock", t->stamped);
     put_end(o, t);
     hakc_out_section_end(o);
 

@@ -156,7 +156,10 @@ static inline uint64_t time_of(const struct hakt_collect *c, struct ring *r) {
 
 /* Steps over the record at the cursor. */
 static inline void advance(struct hakt_collect *c, struct ring *r, uint64_t time) {
-    r->paced = record_at(c, r, r->cursor)->time == 0;
+    const struct hakt_shm_rec *rec = record_at(c, r, r->cursor);
+    unsigned op = rec->commit >> 32 & 0xff;
+    r->paced = rec->time == 0;
+    c->res.stats.stamped += !r->paced & (op < HAKT_SHM_REALLOC_BEGIN || op == HAKT_SHM_REALLOC_END);
     r->last = time;
     r->cursor++;
 }
@@ -429,6 +432,7 @@ void hakt_collect_rotate(struct hakt_collect *c, struct hakt_collect_sink sink) 
     r->id_base = r->next_id - 1;
     r->ns_base = r->last_ns;
     r->next_thread = 0;
+    r->stats.stamped = 0;
     for (uint32_t i = 0; i < c->active_count; i++)
         c->active[i]->origin.seen = 0;
 }

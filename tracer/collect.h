@@ -40,6 +40,7 @@ struct hakt_collect_sink {
 struct hakt_collect_stats {
     uint64_t records;      /* handed to the sink */
     uint64_t ops;          /* of these, without thread markers */
+    uint64_t stamped;      /* ops of the present trace whose time was read from the clock */
     uint64_t threads;      /* that made an op */
     uint64_t dropped;      /* ops lost: rings full, no ring, records left unfinished by handlers */
     uint64_t dropped_full; /* of these, because a ring was full */

@@ -81,12 +81,15 @@ int hakt_session_begin(struct hakt_session *s, struct hakt_target *target, const
 
 int hakt_session_rotate(struct hakt_session *s, struct hakc_err *err) {
     struct hakt_totals end = {.end_reason = HAKT_END_STOPPED, .exit_status = UINT32_MAX};
+    struct hakt_collect_stats st;
     struct hakt_writer *old = s->writer;
     char path[PATH_MAX];
 
     if (s->window != NULL)
         return hakt_session_write_window(s, HAKT_END_STOPPED, err);
     strcpy(path, s->path);
+    hakt_collect_get_stats(s->collect, &st);
+    end.stamped = s->shm->pace > 1 ? st.stamped : 0;
     hakt_collect_rotate(s->collect, sink_of(s));
     s->more = 1;
     s->fidelity &= ~(uint32_t)HAKT_WHOLE_LIFE;
@@ -285,6 +288,7 @@ int hakt_session_finish(struct hakt_session *s, enum hakt_session_outcome outcom
         rc = hakt_session_write_window(s, reason_of(s, outcome), err);
     } else if (s->writer != NULL) {
         end.dropped = st.dropped + st.discarded;
+        end.stamped = s->shm->pace > 1 ? st.stamped : 0;
         end.exit_status = s->target->status == -1 ? UINT32_MAX : (uint32_t)s->target->status;
         end.end_reason = reason_of(s, outcome);
         hakt_writer_set_drops(s->writer, st.drops, st.drops_count);

@@ -123,6 +123,8 @@ size_t hakt_text_from_totals(const struct hakt_totals *totals,
         text_number(&t, key, totals->ops_by_kind[op]);
     }
     text_number(&t, "events", totals->events);
+    if (totals->stamped > 0)
+        text_number(&t, "stamped", totals->stamped);
     for (size_t i = 0; i < ndrops && t.n < HAKT_TEXT_MAX / 2; i++) { /* `dropped` has them all */
         snprintf(key, sizeof(key), "dropped.%" PRIu32, drops[i].thread);
         text_number(&t, key, drops[i].dropped);
@@ -319,6 +321,8 @@ static int totals_line(struct hakt_totals *t, struct hakt_drop_list *drops, cons
     }
     if (strncmp(key, "dropped.", 8) == 0)
         return drops_line(drops, key + 8, value);
+    if (strcmp(key, "stamped") == 0)
+        return parse_number(value, UINT64_MAX, &t->stamped);
     if (strcmp(key, "events") == 0)
         return parse_number(value, UINT64_MAX, &t->events);
     if (strcmp(key, "end_reason") == 0) {

@@ -141,6 +141,7 @@ struct hakt_totals {
     uint64_t peak_live_objects;
     uint64_t live_at_end; /* objects never freed */
     uint64_t events;      /* that are no records */
+    uint64_t stamped; /* ops whose time was read from the clock, with HAKT_PACED_TIMES; else 0 */
     uint64_t ops_by_kind[HAKT_OP_COUNT];
     uint32_t end_reason;  /* enum hakt_end */
     uint32_t exit_status; /* as from waitpid, where the recorder knew it; else UINT32_MAX */
@@ -203,9 +204,10 @@ int hakt_writer_flush(struct hakt_writer *w, struct hakc_err *err);
 /* Bytes written to the file so far. */
 uint64_t hakt_writer_bytes(const struct hakt_writer *w);
 
-/* Writes the last chunk, the index and the trailer (only dropped, end_reason and exit_status are
- * taken from *end, which may be NULL; the writer counts the rest itself), fsyncs and closes. Always
- * frees w, also when it fails. *totals (may be NULL) receives the final totals. */
+/* Writes the last chunk, the index and the trailer (only dropped, stamped, end_reason and
+ * exit_status are taken from *end, which may be NULL; the writer counts the rest itself), fsyncs
+ * and closes. Always frees w, also when it fails. *totals (may be NULL) receives the final totals.
+ */
 int hakt_writer_close(struct hakt_writer *w, const struct hakt_totals *end,
                       struct hakt_totals *totals, struct hakc_err *err);
 

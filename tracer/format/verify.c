@@ -111,6 +111,7 @@ static int verify_totals(const struct hakt_reader *r, const struct walk *w,
                          const struct hakt_totals *counted, struct hakc_err *err) {
     struct hakt_totals said = r->totals;
     said.dropped = counted->dropped;
+    said.stamped = counted->stamped;
     said.end_reason = counted->end_reason;
     said.exit_status = counted->exit_status;
     if (memcmp(&said, counted, sizeof(said)) != 0)

@@ -195,6 +195,7 @@ int hakt_writer_close(struct hakt_writer *w, const struct hakt_totals *end,
     }
     if (end != NULL) {
         w->written.dropped = end->dropped;
+        w->written.stamped = end->stamped;
         w->written.end_reason = end->end_reason;
         w->written.exit_status = end->exit_status;
     }
