@@ -35,6 +35,7 @@ static void foreign(void) {
     char on_stack[64];
     p = on_stack + 16;
     free(p);
+    p = NULL;
 }
 
 static void near_null(void) {
