@@ -25,7 +25,7 @@ EXPORT void _ZdlPvSt11align_val_t(void *p, size_t a, size_t b);
 /* Our own, whoever else exports the names (hak_delete_entry: malloc_checked.c too). */
 #define OWN(entry, name)                                                                           \
     __asm__(".hidden " #entry "\n.globl " #entry "\n.set " #entry ", " #name);                     \
-    extern char entry[] __attribute__((visibility("hidden")))
+    extern char(entry)[] __attribute__((visibility("hidden")))
 OWN(hak_new_entry, _Znwm);
 OWN(hak_new_array_entry, _Znam);
 OWN(hak_new_aligned_entry, _ZnwmSt11align_val_t);
