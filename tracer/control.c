@@ -93,7 +93,7 @@ int hakt_control_find(pid_t pid, uint64_t *address, struct hakt_control *control
 }
 
 int hakt_control_offer(pid_t pid, const char *shm_path, struct hakc_err *err) {
-    struct hakt_control c;
+    struct hakt_control c = {0};
     uint64_t at;
     uint32_t one = 1;
     char path[HAKT_SHM_PATH] = "";
@@ -114,7 +114,7 @@ int hakt_control_offer(pid_t pid, const char *shm_path, struct hakc_err *err) {
 }
 
 void hakt_control_release(pid_t pid) {
-    struct hakt_control c;
+    struct hakt_control c = {0};
     uint64_t at, zero = 0;
     uint32_t none = 0;
     if (hakt_control_find(pid, &at, &c, NULL) != 0)
@@ -132,7 +132,7 @@ void hakt_control_release(pid_t pid) {
 }
 
 int hakt_control_open_shm(pid_t pid, struct hakt_shm **shm, struct hakc_err *err) {
-    struct hakt_control c;
+    struct hakt_control c = {0};
     struct stat st;
     uint64_t at;
     int rc = hakt_control_find(pid, &at, &c, err);
