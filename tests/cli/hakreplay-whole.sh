@@ -1,7 +1,7 @@
 #!/bin/sh
 # Above suspicion: every page of a block is touched, or none as asked; threads keep their drift limit;
 # recorded times are kept; memory after the run and in parts; counters or the word that there are none.
-# timeout: 200
+# timeout: 600
 set -eu
 TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
 BIN=${BIN:-${BUILD_BIN:-$TOP/build/bin}}
