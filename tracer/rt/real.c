@@ -285,6 +285,7 @@ void hakt_real_resolve(void) {
     *(void **)&r.brk = next("brk", (void *)(uintptr_t)no_memory_code);
     *(void **)&r.sbrk = next("sbrk", none);
     hakt_cxx_find(operators); /* what dlsym allocates for those that are not there: the arena's */
+    dlerror();                /* the failures are ours, not for the program to find */
     resolving = 0;
     /* free first: whoever sees a real malloc must not meet the stand-in's free. Each store is
      * atomic; the values are the same whoever stores them. */
