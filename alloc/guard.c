@@ -10,7 +10,8 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static void *queue[HAK_QUARANTINE];
-static unsigned at;
+static unsigned oldest, waiting; /* blocks in the queue */
+static size_t waiting_bytes;
 
 /* What the word says: in use (the size), or waiting. */
 static uintptr_t encode(const void *p, size_t size) {
@@ -78,6 +79,37 @@ static void leave(struct hak_heap *h, void *p) {
     hak_heap_free(h, p);
 }
 
+/* The oldest block leaves the queue; under the lock. */
+static void *pop_oldest(void) {
+    void *p = queue[oldest];
+    oldest = (oldest + 1) % HAK_QUARANTINE;
+    waiting--;
+    waiting_bytes -= hak_usable_size(p);
+    return p;
+}
+
+/* Puts p last in the queue. Returns the block that had to leave for it, or NULL. */
+static void *push_youngest(void *p) {
+    void *old = NULL;
+    pthread_mutex_lock(&lock);
+    if (waiting == HAK_QUARANTINE)
+        old = pop_oldest();
+    queue[(oldest + waiting++) % HAK_QUARANTINE] = p;
+    waiting_bytes += hak_usable_size(p);
+    pthread_mutex_unlock(&lock);
+    return old;
+}
+
+/* A block that has to leave because too many bytes wait, or NULL. */
+static void *pop_surplus(void) {
+    void *old = NULL;
+    pthread_mutex_lock(&lock);
+    if (waiting_bytes > HAK_QUARANTINE_BYTES)
+        old = pop_oldest();
+    pthread_mutex_unlock(&lock);
+    return old;
+}
+
 static bool fits(size_t size) {
     return size <= PTRDIFF_MAX - TRAILER;
 }
@@ -102,11 +134,10 @@ void hak_guard_free(struct hak_heap *h, void *p) {
     uintptr_t *word = word_of(p);
     memset(p, FREED, filled(word, p));
     *word = encode(p, WAITING);
-    pthread_mutex_lock(&lock);
-    void *old = queue[at % HAK_QUARANTINE];
-    queue[at++ % HAK_QUARANTINE] = p;
-    pthread_mutex_unlock(&lock);
-    if (old)
+    void *old = push_youngest(p);
+    if (!old)
+        old = pop_surplus();
+    for (; old; old = pop_surplus())
         leave(h, old);
 }
 
@@ -132,7 +163,11 @@ void hak_guard_fork_prepare(void) {
     pthread_mutex_lock(&lock);
 }
 
-void hak_guard_fork_done(void) {
+void hak_guard_fork_parent(void) {
+    pthread_mutex_unlock(&lock);
+}
+
+void hak_guard_fork_child(void) {
     pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
     lock = fresh;
 }

@@ -5,8 +5,8 @@
  * the bytes from that size to the word hold a pattern. Both are checked when the block is freed or
  * reallocated, so one byte past the end is seen, and so is what was written before the start of the
  * block behind it. A freed block is filled with another pattern and waits in a queue of
- * HAK_QUARANTINE blocks before it goes to its list; when it leaves, the pattern must still be
- * there.
+ * HAK_QUARANTINE blocks and HAK_QUARANTINE_BYTES bytes before it goes to its list; when it leaves,
+ * the pattern must still be there. A block larger than all that may wait leaves at once.
  *
  * malloc_usable_size is the size asked for. All sizes pass through here, large ones too.
  */
@@ -15,7 +15,8 @@
 
 #include "alloc/safe.h"
 
-#define HAK_QUARANTINE 1024u
+#define HAK_QUARANTINE       1024u
+#define HAK_QUARANTINE_BYTES ((size_t)16 << 20)
 
 /* The entry points; h as in heap.h. */
 void *hak_guard_alloc(struct hak_heap *h, size_t size);
@@ -27,6 +28,7 @@ size_t hak_guard_usable(const void *p);
 
 /* Around fork, as hak_core_fork_*: the quarantine has a lock. */
 void hak_guard_fork_prepare(void);
-void hak_guard_fork_done(void);
+void hak_guard_fork_parent(void);
+void hak_guard_fork_child(void);
 
 #endif

@@ -8,6 +8,7 @@
  */
 #include <dlfcn.h>
 #include <malloc.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include "alloc/fast.h"
 #include "alloc/malloc_thread.h"
@@ -41,22 +42,26 @@ static bool is(const void *found, const void *own) {
     return found == own;
 }
 
-__attribute__((constructor(101))) static void look_whose(void) {
-    all_ours = is((void *)_Znwm, hak_new_entry) && is((void *)_Znam, hak_new_array_entry) &&
-               is((void *)_ZnwmSt11align_val_t, hak_new_aligned_entry) &&
-               is((void *)_ZdlPv, hak_delete_entry) && is((void *)_ZdaPv, hak_delete_array_entry) &&
-               is((void *)_ZdlPvSt11align_val_t, hak_delete_aligned_entry);
-}
+/* An operator of the C++ library, looked up once. */
+struct form {
+    const char *name;
+    _Atomic(void *) f;
+};
 
-/* The C++ library's own operator of that name, also where only a plug-in has loaded the library;
- * NULL: there is none. */
-static void *next(const char *name) {
+/* The C++ library's own operator, also where only a plug-in has loaded the library; NULL: there is
+ * none. What dlerror() would say of the search is not for the program. */
+static void *next(struct form *form) {
     static const char *const libraries[] = {"libstdc++.so.6", "libc++.so.1", "libc++abi.so.1"};
-    void *f = dlsym(RTLD_NEXT, name);
+    void *f = atomic_load_explicit(&form->f, memory_order_relaxed);
+    if (f)
+        return f;
+    f = dlsym(RTLD_NEXT, form->name);
     for (size_t i = 0; !f && i < sizeof libraries / sizeof libraries[0]; i++) {
         void *library = dlopen(libraries[i], RTLD_LAZY | RTLD_NOLOAD);
-        f = library ? dlsym(library, name) : NULL;
+        f = library ? dlsym(library, form->name) : NULL;
     }
+    dlerror();
+    atomic_store_explicit(&form->f, f, memory_order_relaxed);
     return f;
 }
 
@@ -65,24 +70,28 @@ static void *next(const char *name) {
 /* size and what else the form has. */
 typedef void *new_function(size_t size, size_t a, size_t b);
 
-static __attribute__((noinline)) void *new_by_library(const char *name, bool may_be_null,
+static __attribute__((noinline)) void *new_by_library(struct form *form, bool may_be_null,
                                                       size_t size, size_t a, size_t b) {
-    new_function *f = (new_function *)next(name);
+    new_function *f = (new_function *)next(form);
     if (!f && !may_be_null)
         hak_os_die("operator new: no memory, and no C++ library to say so", NULL);
     return f ? f(size, a, b) : NULL;
 }
 
+static struct form form_Znwm = {.name = "_Znwm"};
+static struct form form_Znam = {.name = "_Znam"};
+static struct form form_ZnwmSt11align_val_t = {.name = "_ZnwmSt11align_val_t"};
+
 static __attribute__((noinline)) void *new_slow(size_t size, struct hak_heap *h) {
     (void)h;
     void *p = malloc(size);
-    return p ? p : new_by_library("_Znwm", false, size, 0, 0);
+    return p ? p : new_by_library(&form_Znwm, false, size, 0, 0);
 }
 
 static __attribute__((noinline)) void *new_array_slow(size_t size, struct hak_heap *h) {
     (void)h;
     void *p = all_ours ? malloc(size) : NULL;
-    return p ? p : new_by_library("_Znam", false, size, 0, 0);
+    return p ? p : new_by_library(&form_Znam, false, size, 0, 0);
 }
 
 void *_Znwm(size_t size) {
@@ -95,11 +104,12 @@ void *_Znam(size_t size) {
     return hak_fast_alloc(hak_my_heap, size, new_array_slow);
 }
 
-#define NEW_FORM(name, may_be_null, own)                                                           \
-    EXPORT void *name(size_t size, size_t a, size_t b);                                            \
-    void *name(size_t size, size_t a, size_t b) {                                                  \
+#define NEW_FORM(symbol, may_be_null, own)                                                         \
+    static struct form form##symbol = {.name = #symbol};                                           \
+    EXPORT void *symbol(size_t size, size_t a, size_t b);                                          \
+    void *symbol(size_t size, size_t a, size_t b) {                                                \
         void *p = likely(all_ours) ? (own) : NULL;                                                 \
-        return likely(p) ? p : new_by_library(#name, may_be_null, size, a, b);                     \
+        return likely(p) ? p : new_by_library(&form##symbol, may_be_null, size, a, b);             \
     }
 
 NEW_FORM(_ZnwmRKSt9nothrow_t, true, malloc(size))
@@ -110,14 +120,14 @@ NEW_FORM(_ZnamSt11align_val_tRKSt9nothrow_t, true, memalign(a, size))
 
 void *_ZnwmSt11align_val_t(size_t size, size_t align) {
     void *p = memalign(align, size);
-    return likely(p) ? p : new_by_library("_ZnwmSt11align_val_t", false, size, align, 0);
+    return likely(p) ? p : new_by_library(&form_ZnwmSt11align_val_t, false, size, align, 0);
 }
 
 /* ---- delete: size, alignment and nothrow, where they are passed, tell us nothing new ---- */
 
-static __attribute__((noinline)) void delete_by_library(const char *name, void *p, size_t a,
+static __attribute__((noinline)) void delete_by_library(struct form *form, void *p, size_t a,
                                                         size_t b) {
-    void (*f)(void *, size_t, size_t) = (void (*)(void *, size_t, size_t))next(name);
+    void (*f)(void *, size_t, size_t) = (void (*)(void *, size_t, size_t))next(form);
     if (f)
         f(p, a, b);
     else
@@ -134,13 +144,14 @@ void _ZdlPvSt11align_val_t(void *p, size_t a, size_t b) {
     hak_fast_free(hak_my_heap, p, hak_free_slow);
 }
 
-#define DELETE_FORM(name)                                                                          \
-    EXPORT void name(void *p, size_t a, size_t b);                                                 \
-    void name(void *p, size_t a, size_t b) {                                                       \
+#define DELETE_FORM(symbol)                                                                        \
+    static struct form form##symbol = {.name = #symbol};                                           \
+    EXPORT void symbol(void *p, size_t a, size_t b);                                               \
+    void symbol(void *p, size_t a, size_t b) {                                                     \
         if (likely(all_ours))                                                                      \
             hak_fast_free(hak_my_heap, p, hak_free_slow);                                          \
         else                                                                                       \
-            delete_by_library(#name, p, a, b);                                                     \
+            delete_by_library(&form##symbol, p, a, b);                                             \
     }
 
 DELETE_FORM(_ZdaPv)
@@ -153,3 +164,35 @@ DELETE_FORM(_ZdlPvmSt11align_val_t)
 DELETE_FORM(_ZdaPvmSt11align_val_t)
 DELETE_FORM(_ZdlPvSt11align_val_tRKSt9nothrow_t)
 DELETE_FORM(_ZdaPvSt11align_val_tRKSt9nothrow_t)
+
+/* ---- at start ---- */
+
+static struct form *const forms[] = {
+    &form_Znam,
+    &form_ZnwmRKSt9nothrow_t,
+    &form_ZnamRKSt9nothrow_t,
+    &form_ZnamSt11align_val_t,
+    &form_ZnwmSt11align_val_tRKSt9nothrow_t,
+    &form_ZnamSt11align_val_tRKSt9nothrow_t,
+    &form_ZdaPv,
+    &form_ZdlPvm,
+    &form_ZdaPvm,
+    &form_ZdlPvRKSt9nothrow_t,
+    &form_ZdaPvRKSt9nothrow_t,
+    &form_ZdaPvSt11align_val_t,
+    &form_ZdlPvmSt11align_val_t,
+    &form_ZdaPvmSt11align_val_t,
+    &form_ZdlPvSt11align_val_tRKSt9nothrow_t,
+    &form_ZdaPvSt11align_val_tRKSt9nothrow_t,
+};
+
+/* Where the program has its own, the library's forms are found now and not under an op: the
+ * loader's lock may then be held by one who waits for this thread. */
+__attribute__((constructor(101))) static void look_whose(void) {
+    all_ours = is((void *)_Znwm, hak_new_entry) && is((void *)_Znam, hak_new_array_entry) &&
+               is((void *)_ZnwmSt11align_val_t, hak_new_aligned_entry) &&
+               is((void *)_ZdlPv, hak_delete_entry) && is((void *)_ZdaPv, hak_delete_array_entry) &&
+               is((void *)_ZdlPvSt11align_val_t, hak_delete_aligned_entry);
+    for (size_t i = 0; !all_ours && i < sizeof forms / sizeof forms[0]; i++)
+        next(forms[i]);
+}

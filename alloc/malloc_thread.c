@@ -24,22 +24,23 @@ static void thread_end(void *heap) {
     hak_heap_retire(heap);
 }
 
+/* In the order in which they are taken elsewhere: a late thread frees while it holds its heap. */
 static void fork_prepare(void) {
-    hak_guard_fork_prepare();
     pthread_mutex_lock(&late_lock);
+    hak_guard_fork_prepare();
     hak_core_fork_prepare();
 }
 
 static void fork_parent(void) {
     hak_core_fork_parent();
+    hak_guard_fork_parent();
     pthread_mutex_unlock(&late_lock);
-    hak_guard_fork_done();
 }
 
 static void fork_child(void) {
     pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
     struct hak_heap *mine = hak_thread_own();
-    hak_guard_fork_done();
+    hak_guard_fork_child();
     hak_core_fork_child(mine == &hak_empty_heap ? NULL : mine);
     if (late_heap)
         late_heap->state = HAK_HEAP_LIVE; /* nobody was inside: fork holds its lock */

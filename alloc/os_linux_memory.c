@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "alloc/os.h"
 #include "alloc/os_linux_memory.h"
@@ -14,12 +15,14 @@
 #define TEXT                                                                                       \
     4096 /* of a file: memory.stat is the longest, and what is read of it stands in front */
 
+/* By the system's own calls: libc's are cancellation points, and a thread that is cancelled here,
+ * inside malloc, would leave the pool locked. */
 static size_t read_file(const char *path, char *buf, size_t len) {
-    ssize_t n = -1;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    long n = -1;
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
-        n = read(fd, buf, len - 1);
-        close(fd);
+        n = syscall(SYS_read, fd, buf, len - 1);
+        syscall(SYS_close, fd);
     }
     buf[n > 0 ? n : 0] = '\0';
     return n > 0 ? (size_t)n : 0;

@@ -215,7 +215,8 @@ static void *next(const char *name, void *absent) {
 struct range {
     uintptr_t start, end;
 };
-static struct range of_malloc, of_memalign, ours;
+static struct range of_malloc, of_memalign, of_cxx, ours;
+static void *cxx; /* a function of the library that the default operators new and delete lie in */
 
 static int holds(const struct range *r, const void *address) {
     return (uintptr_t)address - r->start < r->end - r->start;
@@ -223,6 +224,10 @@ static int holds(const struct range *r, const void *address) {
 
 int hakt_called_by_allocator(const void *address) {
     return holds(&of_malloc, address) || holds(&of_memalign, address) || holds(&ours, address);
+}
+
+int hakt_called_by_cxx(const void *address) {
+    return holds(&of_cxx, address);
 }
 
 int hakt_is_allocator(const void *function) {
@@ -252,6 +257,8 @@ static int note_range(struct dl_phdr_info *lib, size_t size, void *arg) {
             of_malloc = r;
         if (holds(&r, (void *)(uintptr_t)hakt_real.memalign))
             of_memalign = r;
+        if (cxx != NULL && holds(&r, cxx))
+            of_cxx = r;
         if (holds(&r, (void *)(uintptr_t)note_range))
             ours = r;
     }
@@ -284,6 +291,7 @@ void hakt_real_resolve(void) {
     *(void **)&r.libc_pvalloc = next("__libc_pvalloc", none);
     *(void **)&r.brk = next("brk", (void *)(uintptr_t)no_memory_code);
     *(void **)&r.sbrk = next("sbrk", none);
+    cxx = dlsym(RTLD_NEXT, "__cxa_throw");
     hakt_cxx_find(operators); /* what dlsym allocates for those that are not there: the arena's */
     dlerror();                /* the failures are ours, not for the program to find */
     resolving = 0;

@@ -55,6 +55,9 @@ HAKT_HIDDEN void hakt_cxx_use(void *const found[HAKT_CXX_OPERATORS]);
 /* Does this return address lie in the library of the real functions, or in ours? */
 HAKT_HIDDEN int hakt_called_by_allocator(const void *address);
 
+/* Does it lie in the C++ library, whose forms of new and delete call the plain ones? */
+HAKT_HIDDEN int hakt_called_by_cxx(const void *address);
+
 /* Does this function belong to the library of the real malloc? */
 HAKT_HIDDEN int hakt_is_allocator(const void *function);
 

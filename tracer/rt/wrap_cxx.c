@@ -135,13 +135,20 @@ static inline void *function(enum operator_number i) {
     return f;
 }
 
+/* An allocator may have the C++ library do one of its operators, and that calls another by its
+ * public name: no op of the program. What else that library calls in there, malloc for an
+ * exception, is one. */
+#define NESTED_OPERATOR()                                                                          \
+    (NESTED() ||                                                                                   \
+     (__builtin_expect(hakt_inside, 0) && hakt_called_by_cxx(__builtin_return_address(0))))
+
 #define DEFINE_NEW(symbol, number, op, align, ...)                                                 \
     EXPORT void *symbol(__VA_ARGS__);                                                              \
     EXPORT void *symbol(__VA_ARGS__) {                                                             \
         new_function *f = (new_function *)(uintptr_t)function(number);                             \
         if (__builtin_expect(f == NULL, 0))                                                        \
             return plain_new(number, size, second, nothrow);                                       \
-        if (!next[number].own || NESTED())                                                         \
+        if (!next[number].own || NESTED_OPERATOR())                                                \
             return f(size, second, nothrow);                                                       \
         return hakt_recorded(op, align, INSIDE(f(size, second, nothrow)), size);                   \
     }
@@ -150,7 +157,7 @@ static inline void *function(enum operator_number i) {
     EXPORT void symbol(void *p, size_t second, size_t third);                                      \
     EXPORT void symbol(void *p, size_t second, size_t third) {                                     \
         delete_function *f = (delete_function *)(uintptr_t)function(number);                       \
-        if (!next[number].own || NESTED()) {                                                       \
+        if (!next[number].own || NESTED_OPERATOR()) {                                              \
             f(p, second, third);                                                                   \
             return;                                                                                \
         }                                                                                          \
