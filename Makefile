@@ -62,23 +62,23 @@ SHLIBS := $(call have,$(SHLIBS))
 obj = $(patsubst %.c,$(B)/obj/$(1)/%.o,$($(1)_SRC))
 
 define archive_rules
-$(call keep,$(B)/$(1).list,objects: $(call obj,$(1)))
+$(call keep,$(B)/$(1).list,objects: $(call obj,$(1)) flags: $($(1)_CFLAGS))
 $(B)/$(1).a: $(call obj,$(1)) $(B)/$(1).list
 	@mkdir -p $$(@D)
 	@rm -f $$@
 	$$(AR) rcs $$@ $(call obj,$(1))
-$(B)/obj/$(1)/%.o: %.c $(B)/flags
+$(B)/obj/$(1)/%.o: %.c $(B)/flags $(B)/$(1).list
 	@mkdir -p $$(@D)
 	$$(CC) $$(HAK_CFLAGS) $$($(1)_CFLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
 ALL_OBJ += $(call obj,$(1))
 endef
 
 define tool_rules
-$(call keep,$(B)/$(1).list,objects: $(call obj,$(1)))
+$(call keep,$(B)/$(1).list,objects: $(call obj,$(1)) flags: $($(1)_CFLAGS))
 $(P)/bin/$(1): $(call obj,$(1)) $(B)/$(1).list $(foreach a,$($(1)_A),$(B)/$(a).a)
 	@mkdir -p $$(@D)
 	$$(CC) $$(HAK_LDFLAGS) $$(CFLAGS) $$(LDFLAGS) -o $$@ $(call obj,$(1)) $(foreach a,$($(1)_A),$(B)/$(a).a) $$($(1)_LD)
-$(B)/obj/$(1)/%.o: %.c $(B)/flags
+$(B)/obj/$(1)/%.o: %.c $(B)/flags $(B)/$(1).list
 	@mkdir -p $$(@D)
 	$$(CC) $$(HAK_CFLAGS) $$($(1)_CFLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
 ALL_OBJ += $(call obj,$(1))
@@ -89,7 +89,7 @@ $(call keep,$(B)/$(1).list,objects: $(call obj,$(1)) flags: $($(1)_LD))
 $(P)/lib/$(1).so: $(call obj,$(1)) $(B)/$(1).list $(foreach a,$($(1)_A),$(B)/$(a).a)
 	@mkdir -p $$(@D)
 	$$(CC) $$(HAK_LDFLAGS) $$(CFLAGS) $$(LDFLAGS) -shared -Wl,-z,defs -o $$@ $(call obj,$(1)) $(foreach a,$($(1)_A),$(B)/$(a).a) $$($(1)_LD)
-$(B)/obj/$(1)/%.o: %.c $(B)/flags
+$(B)/obj/$(1)/%.o: %.c $(B)/flags $(B)/$(1).list
 	@mkdir -p $$(@D)
 	$$(CC) $$(HAK_CFLAGS) -fPIC $$($(1)_CFLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
 ALL_OBJ += $(call obj,$(1))

@@ -1,0 +1,18 @@
+#!/bin/bash
+# Fork among threads and in signal handlers, cancelled threads, and a quarantine that fills: nothing
+# hangs, at the safety levels and under the policies that have locks of their own.
+# timeout: 600
+set -eu
+run() { # SETTING... CASE
+    echo "$*"
+    env LD_PRELOAD="$LIB/libhakmem.so" "${@:1:$#-1}" "$BIN/stress/alloc_fork" "${!#}"
+}
+for level in 0 3; do
+    for case in threads late; do
+        run HAKMEM_SAFE=$level $case
+    done
+done
+run HAKMEM_SAFE=3 quarantine
+run HAKMEM_SAFE=0 signal
+run HAKMEM_POLICY=eager signal
+run HAKMEM_POLICY=pressure:pct=80,ms=1us cancel

@@ -1,0 +1,177 @@
+/*
+ * Where an allocator's locks meet fork, signals and cancellation. alloc_fork CASE; exit code 0 if
+ * it comes to its end, SIGALRM if it hangs.
+ *
+ *   threads     forks while threads allocate
+ *   late        forks while threads reallocate in destructors of their thread-local data
+ *   signal      a signal handler that forks, in a program of one thread
+ *   cancel      cancels a thread that does nothing but malloc and free: neither is a cancellation
+ *               point, so it runs to its end
+ *   quarantine  frees much more than a quarantine may hold; its resident memory must stay small
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define HANGS_AFTER 100 /* s: also on a loaded machine */
+
+static volatile sig_atomic_t stop, forks;
+static pthread_key_t key;
+
+/* use: the child allocates, which no child of a signal handler may. */
+static void fork_once(int use) {
+    pid_t child = fork();
+    if (child == 0) {
+        if (use)
+            free(malloc(100));
+        _exit(0);
+    }
+    if (child > 0)
+        waitpid(child, NULL, 0);
+    forks++;
+}
+
+static void *allocate(void *arg) {
+    while (!stop)
+        free(malloc(100));
+    return arg;
+}
+
+static int fork_among_threads(void) {
+    pthread_t t[8];
+    for (int i = 0; i < 8; i++)
+        if (pthread_create(&t[i], NULL, allocate, NULL) != 0)
+            return 1;
+    for (int i = 0; i < 1000; i++)
+        fork_once(1);
+    stop = 1;
+    for (int i = 0; i < 8; i++)
+        pthread_join(t[i], NULL);
+    return 0;
+}
+
+static void reallocate(void *arg) {
+    void *p = malloc(20);
+    (void)arg;
+    for (size_t i = 0; i < 20000; i++) {
+        void *q = realloc(p, 20 + i % 100);
+        p = q ? q : p;
+    }
+    free(p);
+}
+
+static void *leave_value(void *arg) {
+    free(malloc(10)); /* the allocator's own destructor comes first */
+    pthread_setspecific(key, &key);
+    return arg;
+}
+
+static int fork_beside_late_threads(void) {
+    free(malloc(1));
+    if (pthread_key_create(&key, reallocate) != 0)
+        return 1;
+    for (int round = 0; round < 5; round++) {
+        pthread_t t[4];
+        for (int i = 0; i < 4; i++)
+            if (pthread_create(&t[i], NULL, leave_value, NULL) != 0)
+                return 1;
+        for (int i = 0; i < 100; i++)
+            fork_once(1);
+        for (int i = 0; i < 4; i++)
+            pthread_join(t[i], NULL);
+    }
+    return 0;
+}
+
+static void on_signal(int number) {
+    (void)number;
+    fork_once(0);
+}
+
+static int fork_in_handler(void) {
+    struct itimerval often = {{0, 1000}, {0, 1000}}, off = {{0, 0}, {0, 0}};
+    signal(SIGPROF, on_signal);
+    setitimer(ITIMER_PROF, &often, NULL);
+    while (forks < 400) {
+        char *p = malloc(300000);
+        if (p == NULL)
+            return 1;
+        memset(p, 1, 300000);
+        free(p);
+    }
+    setitimer(ITIMER_PROF, &off, NULL);
+    return 0;
+}
+
+static void *large_ones(void *arg) {
+    for (size_t i = 0; i < 2000; i++) {
+        char *p = malloc(100000 + i % 7 * 70000);
+        if (p != NULL)
+            *p = 1;
+        free(p);
+    }
+    return arg;
+}
+
+static int cancel_allocating_threads(void) {
+    for (int i = 0; i < 100; i++) {
+        pthread_t t;
+        void *result;
+        if (pthread_create(&t, NULL, large_ones, NULL) != 0)
+            return 1;
+        usleep(200);
+        pthread_cancel(t);
+        pthread_join(t, &result);
+        if (result == PTHREAD_CANCELED) {
+            fprintf(stderr, "cancelled inside malloc or free\n");
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static long resident_mib(void) {
+    long size = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f == NULL || fscanf(f, "%ld %ld", &size, &resident) != 2)
+        resident = -1;
+    if (f != NULL)
+        fclose(f);
+    return resident * (getpagesize() / 1024) / 1024;
+}
+
+static int fill_quarantine(void) {
+    for (int i = 0; i < 60; i++) {
+        char *p = malloc((size_t)16 << 20);
+        if (p == NULL)
+            return 1;
+        memset(p, 1, (size_t)16 << 20);
+        free(p);
+    }
+    long mib = resident_mib();
+    if (mib < 0 || mib > 64)
+        fprintf(stderr, "%ld MiB resident, nothing alive\n", mib);
+    return mib < 0 || mib > 64;
+}
+
+int main(int argc, char **argv) {
+    static const struct {
+        const char *name;
+        int (*run)(void);
+    } cases[] = {
+        {"threads", fork_among_threads}, {"late", fork_beside_late_threads},
+        {"signal", fork_in_handler},     {"cancel", cancel_allocating_threads},
+        {"quarantine", fill_quarantine},
+    };
+    alarm(HANGS_AFTER);
+    for (size_t i = 0; argc == 2 && i < sizeof cases / sizeof cases[0]; i++)
+        if (strcmp(argv[1], cases[i].name) == 0)
+            return cases[i].run();
+    fprintf(stderr, "usage: alloc_fork threads|late|signal|cancel|quarantine\n");
+    return 2;
+}
