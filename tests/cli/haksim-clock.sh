@@ -31,7 +31,7 @@ with open("t.ops", "wb") as out:
         out.write(struct.pack("<5Q", int(time), new, old, int(size or 0), what))
 END
 list=decay:ms=10 list+=,decay:ms=60,how=unmap,max=2MiB list+=,delay:ms=5 list+=,delay:ms=40,how=free
-list+=,demand:ms=20 list+=,bounce:n=2 list+=,eager list+=,pressure:rss=8MiB list+=,rest:ms=5,keep=1MiB list+=,adapt:ms=5,keep=1MiB list+=,partial:n=30
+list+=,demand:ms=20 list+=,bounce:n=2 list+=,eager list+=,pressure:rss=8MiB list+=,rest:ms=2,keep=1MiB list+=,adapt:ms=5,keep=1MiB list+=,partial:n=30
 haksim t.zst --no-db --json -p "$list" >sim.json
 haksim t.zst --no-db --json --mode=full -p report-2025 >full.json # it has a placement of its own
 python3 - >wanted.txt <<'END'
@@ -44,6 +44,6 @@ while read -r policy wanted; do
     got=$(HAKMEM_POLICY=$policy LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_clock" t.ops)
     echo "$policy: predicted $wanted, measured $got"
     [ "$got" = "$wanted" ] || exit 1
-    [ "${got%% *}" -gt 1 ] || exit 1 # else the comparison says nothing
+    [ "${got%% *}" -gt 0 ] || exit 1 # else the comparison says nothing
 done <wanted.txt
 echo "ok haksim-clock"
