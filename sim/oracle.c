@@ -215,6 +215,11 @@ int haks_oracle_peak_bound(const struct haks_oracle *o, uint64_t bytes, uint64_t
     return rc;
 }
 
+/* Of the prices that a page may have, the one that no schedule gets below. */
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
 /* ---- making it ------------------------------------------------------------------------------ */
 
 int haks_oracle_new(struct haks_oracle **out, const struct haks_stream *stream,
@@ -233,9 +238,9 @@ int haks_oracle_new(struct haks_oracle **out, const struct haks_stream *stream,
     o->costs = *costs;
     o->weight = weight;
     o->span_of_time = weight == HAKS_BY_TIME ? pass->end_time : pass->ops;
-    o->page_fault_ns = costs->fault_ns;
-    o->page_release_ns = costs->dontneed_page_ns < costs->unmap_page_ns ? costs->dontneed_page_ns
-                                                                        : costs->unmap_page_ns;
+    o->page_fault_ns = least(costs->fault_ns, costs->hot_fault_ns);
+    o->page_release_ns =
+        least(least(costs->dontneed_page_ns, costs->unmap_page_ns), costs->hot_page_ns);
     if ((rc = haks_oracle_find_gaps(o, err)) != 0 || (rc = rank_gaps(o, err)) != 0 ||
         (rc = find_least_peak(o, err)) != 0) {
         haks_oracle_free(o);

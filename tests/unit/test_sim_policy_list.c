@@ -63,10 +63,11 @@ static void test_factor_is_exact(void **state) {
     size_t n = 0;
     double v = 1;
     assert_int_equal(haks_policy_list("partial:1..100000*1.5", &list, &n, NULL), 0);
-    for (size_t i = 0; i < n; i++, v *= 1.5) {
+    for (size_t i = 0; i < n; i++) {
         while (i > 0 && (uint64_t)(v + 0.5) == list[i - 1].n)
             v *= 1.5;
         assert_in_range(list[i].n, (uint64_t)(v * 0.9999), (uint64_t)(v * 1.0001 + 1));
+        v *= 1.5;
     }
     assert_int_equal(n, 28); /* 1.5^28 = 85,223; 1.5 and 1.5^2 round to the same */
     free(list);
