@@ -9,11 +9,13 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "alloc/heap.h"
 #include "alloc/os.h"
+#include "alloc/spans.h"
 
 #define SUPER ((size_t)2 << 20)
 #define MIB   ((size_t)1 << 20)
@@ -191,6 +193,42 @@ static void without(void) {
     assert_int_equal(nasked, 0);
 }
 
+static void count_beyond(void *ctx, enum hak_span_event ev, const struct hak_span *span,
+                         uint32_t pages) {
+    (void)ev, (void)pages;
+    if (span && span->used_pages > ((uint64_t)span->units << HAK_UNIT_SHIFT) / hak_os_page_size())
+        ++*(unsigned *)ctx;
+}
+
+/* What a large object's span holds ends with the span: giving it back leaves the blocks behind it
+ * alone. Once a rounding up to huge pages did not. */
+static void neighbours(void) {
+    static unsigned beyond;
+    static unsigned char *small[1000];
+    const unsigned n = sizeof small / sizeof small[0];
+    hak_core_observe(count_beyond, &beyond);
+    begin("eager:huge=1B");
+    struct hak_heap *h = hak_heap_new();
+    for (size_t size = MIB; size <= 16 * MIB; size += MIB / 4) {
+        void *large = hak_heap_alloc(h, size);
+        assert_non_null(large);
+        for (unsigned i = 0; i < n; i++) {
+            small[i] = hak_heap_alloc(h, 1000);
+            assert_non_null(small[i]);
+            memset(small[i], (int)(i % 255 + 1), 1000);
+        }
+        hak_heap_free(h, large);
+        for (unsigned i = 0; i < n; i++)
+            assert_true(small[i][0] == i % 255 + 1 && small[i][999] == i % 255 + 1);
+    }
+    assert_int_equal(beyond, 0);
+}
+
+static void test_neighbours(void **state) {
+    (void)state;
+    apart(neighbours);
+}
+
 static void test_slabs(void **state) {
     (void)state;
     apart(slabs);
@@ -213,10 +251,9 @@ static void test_without(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slabs),
-        cmocka_unit_test(test_objects),
-        cmocka_unit_test(test_counted),
-        cmocka_unit_test(test_without),
+        cmocka_unit_test(test_slabs),      cmocka_unit_test(test_objects),
+        cmocka_unit_test(test_counted),    cmocka_unit_test(test_without),
+        cmocka_unit_test(test_neighbours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
