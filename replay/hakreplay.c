@@ -226,13 +226,12 @@ static double parse_percent(struct argp_state *state, const char *name, const ch
 
 static void parse_speed(struct argp_state *state, struct options *o, const char *text) {
     char *end;
-    o->speed = 0;
-    if (strcmp(text, "max") == 0)
+    o->speed = strcmp(text, "recorded") == 0 ? 1 : 0;
+    if (o->speed > 0 || strcmp(text, "max") == 0)
         return;
-    o->speed = strcmp(text, "recorded") == 0 ? 1 : strtod(text, &end);
-    if (strcmp(text, "recorded") != 0 &&
-        (text[0] < '0' || text[0] > '9' || (*end != '\0' && strcmp(end, "x") != 0) ||
-         !(o->speed >= 1e-3 && o->speed <= 1e6)))
+    o->speed = strtod(text, &end);
+    if (text[0] < '0' || text[0] > '9' || (*end != '\0' && strcmp(end, "x") != 0) ||
+        !(o->speed >= 1e-3 && o->speed <= 1e6))
         argp_error(state,
                    "--speed: '%s' is none of max, recorded, and a number from 0.001 to 1000000",
                    text);

@@ -383,7 +383,7 @@ static void explain_wrong(const struct hakr_task *task, struct hakr_ctl *c, stru
                               (unsigned long long)first->wrong_where,
                               (unsigned long long)first->wrong_got,
                               (unsigned long long)first->wrong_want);
-    n += (size_t)snprintf(e + n, len - n, ", found by ");
+    snprintf(e + n, len - n, ", found by ");
     say_place(task, c, at, first->wrong_at, e, len);
     n = strlen(e);
     snprintf(e + n, len - n, "; %llu such findings", (unsigned long long)wrong);

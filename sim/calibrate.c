@@ -187,7 +187,8 @@ static void measure_call(struct bench *b, call_fn *call, uint32_t *call_ns, uint
 static uint32_t fault(struct bench *b, char *p, unsigned pages, unsigned steps) {
     uint64_t *ns = malloc(pages * sizeof *ns), sum = 0;
     unsigned kept = pages - pages / 100;
-    if (ns == NULL) {
+    if (ns == NULL || kept == 0) {
+        free(ns);
         b->failed = ENOMEM;
         return 0;
     }
