@@ -1,6 +1,9 @@
 /* See bench_process.h. */
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +15,36 @@ uint64_t bench_now_ns(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t bench_parse_count(struct argp_state *state, const char *name, const char *text,
+                           uint64_t min, uint64_t max) {
+    char *end;
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno || v < min || v > max)
+        argp_error(state, "%s: '%s' is not a whole number from %" PRIu64 " to %" PRIu64, name, text,
+                   min, max);
+    return v;
+}
+
+int bench_run_threads(uint64_t n, void *(*work)(void *), void *workers, size_t size) {
+    static pthread_t handles[BENCH_MAX_THREADS];
+    if (n == 1) {
+        work(workers);
+        return 0;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        int e = pthread_create(&handles[i], NULL, work, (char *)workers + i * size);
+        if (e) {
+            fprintf(stderr, "%s: thread %" PRIu64 ": %s\n", program_invocation_short_name, i,
+                    strerror(e));
+            return -1;
+        }
+    }
+    for (uint64_t i = 0; i < n; i++)
+        pthread_join(handles[i], NULL);
+    return 0;
 }
 
 bool bench_peak_kib(uint64_t *kib) {

@@ -22,8 +22,6 @@
 #include <sys/resource.h>
 #include "tests/bench/bench_process.h"
 
-#define MAX_THREADS 1024
-
 struct options {
     uint64_t iterations, ws, seed, threads, warmup;
     unsigned given;
@@ -33,7 +31,6 @@ struct options {
 struct worker {
     const struct options *opt;
     pthread_barrier_t *start;
-    pthread_t handle;
     void **slots;
     uint32_t state;
     uint64_t begin_ns, end_ns;
@@ -134,24 +131,13 @@ static int report(const struct options *opt, const struct worker *w, const char 
     return 0;
 }
 
-static uint64_t parse_count(struct argp_state *state, const char *name, const char *text,
-                            uint64_t min, uint64_t max) {
-    char *end;
-    errno = 0;
-    unsigned long long v = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || errno || v < min || v > max)
-        argp_error(state, "%s: '%s' is not a whole number from %" PRIu64 " to %" PRIu64, name, text,
-                   min, max);
-    return v;
-}
-
 enum { KEY_WARMUP = 256, KEY_JSON };
 
 static error_t parse_option(int key, char *arg, struct argp_state *state) {
     struct options *opt = state->input;
     switch (key) {
     case KEY_WARMUP:
-        opt->warmup = parse_count(state, "--warmup", arg, 0, UINT64_MAX / MAX_THREADS);
+        opt->warmup = bench_parse_count(state, "--warmup", arg, 0, UINT64_MAX / BENCH_MAX_THREADS);
         return 0;
     case KEY_JSON:
         opt->json = true;
@@ -159,13 +145,14 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
     case ARGP_KEY_ARG:
         opt->given = state->arg_num + 1;
         if (state->arg_num == 0)
-            opt->iterations = parse_count(state, "ITERATIONS", arg, 1, UINT64_MAX / MAX_THREADS);
+            opt->iterations =
+                bench_parse_count(state, "ITERATIONS", arg, 1, UINT64_MAX / BENCH_MAX_THREADS);
         else if (state->arg_num == 1)
-            opt->ws = parse_count(state, "WS", arg, 1, UINT32_MAX);
+            opt->ws = bench_parse_count(state, "WS", arg, 1, UINT32_MAX);
         else if (state->arg_num == 2)
-            opt->seed = parse_count(state, "SEED", arg, 0, UINT32_MAX);
+            opt->seed = bench_parse_count(state, "SEED", arg, 0, UINT32_MAX);
         else if (state->arg_num == 3)
-            opt->threads = parse_count(state, "THREADS", arg, 1, MAX_THREADS);
+            opt->threads = bench_parse_count(state, "THREADS", arg, 1, BENCH_MAX_THREADS);
         else
             return ARGP_ERR_UNKNOWN;
         return 0;
@@ -196,28 +183,9 @@ static const struct argp parser = {
            "of the loop alone, peak RSS of the whole process, slots included.",
 };
 
-/* One thread runs in main itself: a second thread would cost allocators their single-thread
- * path. */
-static int run_threads(const struct options *opt, struct worker *w) {
-    if (opt->threads == 1) {
-        work(&w[0]);
-        return 0;
-    }
-    for (uint64_t t = 0; t < opt->threads; t++) {
-        int e = pthread_create(&w[t].handle, NULL, work, &w[t]);
-        if (e) {
-            fprintf(stderr, "bench_random_mixed: thread %" PRIu64 ": %s\n", t, strerror(e));
-            return 1; /* those waiting at the barrier end with the process */
-        }
-    }
-    for (uint64_t t = 0; t < opt->threads; t++)
-        pthread_join(w[t].handle, NULL);
-    return 0;
-}
-
 int main(int argc, char **argv) {
     struct options opt = {.threads = 1};
-    static struct worker workers[MAX_THREADS];
+    static struct worker workers[BENCH_MAX_THREADS];
     pthread_barrier_t start;
 
     argp_err_exit_status = 2;
@@ -238,7 +206,7 @@ int main(int argc, char **argv) {
         workers[t] =
             (struct worker){.opt = &opt, .start = &start, .slots = slots, .state = seed ? seed : 1};
     }
-    if (run_threads(&opt, workers) != 0)
+    if (bench_run_threads(opt.threads, work, workers, sizeof workers[0]) != 0)
         return 1;
     return report(&opt, workers, library);
 }

@@ -27,7 +27,6 @@ struct worker {
     struct workload_thread t;
     const struct workload *what;
     pthread_barrier_t *start;
-    pthread_t handle;
     uint64_t begin_ns, end_ns, calls;
 };
 
@@ -76,17 +75,6 @@ static int report(const struct options *o, const struct worker *w) {
     return 0;
 }
 
-static uint64_t parse_count(struct argp_state *state, const char *name, const char *text,
-                            uint64_t min, uint64_t max) {
-    char *end;
-    errno = 0;
-    unsigned long long v = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || errno || v < min || v > max)
-        argp_error(state, "%s: '%s' is not a whole number from %" PRIu64 " to %" PRIu64, name, text,
-                   min, max);
-    return v;
-}
-
 static void find_workload(struct argp_state *state, struct options *o, const char *name) {
     const struct workload *w;
     for (unsigned i = 0; (w = workload_at(i)); i++)
@@ -102,13 +90,13 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
     struct options *o = state->input;
     switch (key) {
     case 't':
-        o->threads = parse_count(state, "--threads", arg, 1, MAX_THREADS);
+        o->threads = bench_parse_count(state, "--threads", arg, 1, MAX_THREADS);
         return 0;
     case 'n':
-        o->rounds = parse_count(state, "--rounds", arg, 1, 1000000000);
+        o->rounds = bench_parse_count(state, "--rounds", arg, 1, 1000000000);
         return 0;
     case KEY_SEED:
-        o->seed = parse_count(state, "--seed", arg, 0, UINT32_MAX);
+        o->seed = bench_parse_count(state, "--seed", arg, 0, UINT32_MAX);
         return 0;
     case KEY_LIST:
         o->list = true;
@@ -152,23 +140,6 @@ static const struct argp parser = {
            "the last one's end; CPU, faults and peak RSS are of the whole process.",
 };
 
-static int run_threads(const struct options *o, struct worker *w) {
-    if (o->threads == 1) { /* in main itself: allocators keep their single-thread path */
-        work(&w[0]);
-        return 0;
-    }
-    for (uint64_t i = 0; i < o->threads; i++) {
-        int e = pthread_create(&w[i].handle, NULL, work, &w[i]);
-        if (e) {
-            fprintf(stderr, "bench_workloads: thread %" PRIu64 ": %s\n", i, strerror(e));
-            return 1;
-        }
-    }
-    for (uint64_t i = 0; i < o->threads; i++)
-        pthread_join(w[i].handle, NULL);
-    return 0;
-}
-
 int main(int argc, char **argv) {
     struct options o = {.threads = 2, .rounds = 50, .seed = 1};
     static struct worker workers[MAX_THREADS];
@@ -199,5 +170,7 @@ int main(int argc, char **argv) {
             .what = o.what,
             .start = &start,
         };
-    return run_threads(&o, workers) ? 1 : report(&o, workers);
+    if (bench_run_threads(o.threads, work, workers, sizeof workers[0]) != 0)
+        return 1;
+    return report(&o, workers);
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "alloc/heap.h"
 #include "alloc/os.h"
+#include "tests/unit/os_fake.h"
 
 static long calls, fail_at = -1;
 static unsigned failed_allocs;
@@ -27,12 +28,7 @@ static int fault(void) {
 int hak_os_reserve(size_t bytes, size_t align, void **out) {
     if (fault())
         return ENOMEM;
-    char *p =
-        mmap(NULL, bytes + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED)
-        return errno;
-    *out = (void *)(((uintptr_t)p + align - 1) & ~(align - 1));
-    return 0;
+    return os_fake_reserve(bytes, align, out);
 }
 
 int hak_os_commit(void *p, size_t bytes) {
@@ -82,38 +78,8 @@ int hak_os_move(void *from, void *to, size_t bytes) {
     return q == MAP_FAILED ? errno : 0;
 }
 
-void hak_os_memory(struct hakp_memory *out) {
-    *out = (struct hakp_memory){0};
-}
-
-void hak_os_wait(const _Atomic(uint32_t) *word, uint32_t value, uint64_t timeout_ns) {
-    (void)word, (void)value, (void)timeout_ns;
-}
-
-void hak_os_wake(const _Atomic(uint32_t) *word) {
-    (void)word;
-}
-
 uint64_t hak_os_now(void) {
     return (uint64_t)calls;
-}
-
-size_t hak_os_page_size(void) {
-    return 4096;
-}
-
-void hak_os_random(uintptr_t out[2]) {
-    out[0] = out[1] = 4711;
-}
-
-const char *hak_os_env(const char *name) {
-    (void)name;
-    return NULL;
-}
-
-_Noreturn void hak_os_die(const char *msg, const void *p) {
-    fprintf(stderr, "die: %s %p\n", msg, p);
-    abort();
 }
 
 /* ---- the scenario ---------------------------------------------------------------------------- */

@@ -16,6 +16,7 @@
 #include "alloc/heap.h"
 #include "alloc/os.h"
 #include "alloc/spans.h"
+#include "tests/unit/os_fake.h"
 
 #define SUPER ((size_t)2 << 20)
 #define MIB   ((size_t)1 << 20)
@@ -37,12 +38,7 @@ int hak_os_huge(void *p, size_t bytes) {
 }
 
 int hak_os_reserve(size_t bytes, size_t align, void **out) {
-    char *p =
-        mmap(NULL, bytes + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED)
-        return errno;
-    *out = (void *)(((uintptr_t)p + align - 1) & ~(align - 1));
-    return 0;
+    return os_fake_reserve(bytes, align, out);
 }
 
 int hak_os_commit(void *p, size_t bytes) {
@@ -77,38 +73,8 @@ int hak_os_move(void *from, void *to, size_t bytes) {
     return ENOTSUP;
 }
 
-void hak_os_memory(struct hakp_memory *out) {
-    *out = (struct hakp_memory){0};
-}
-
-void hak_os_wait(const _Atomic(uint32_t) *word, uint32_t value, uint64_t timeout_ns) {
-    (void)word, (void)value, (void)timeout_ns;
-}
-
-void hak_os_wake(const _Atomic(uint32_t) *word) {
-    (void)word;
-}
-
 uint64_t hak_os_now(void) {
     return 0;
-}
-
-size_t hak_os_page_size(void) {
-    return 4096;
-}
-
-void hak_os_random(uintptr_t out[2]) {
-    out[0] = out[1] = 4711;
-}
-
-const char *hak_os_env(const char *name) {
-    (void)name;
-    return NULL;
-}
-
-_Noreturn void hak_os_die(const char *msg, const void *p) {
-    (void)msg, (void)p;
-    abort();
 }
 
 static void begin(const char *policy) {
