@@ -33,7 +33,7 @@ void hakr_report_latency(struct hakc_out *o, const struct hakr_experiment *e, in
 void hakr_report_why(struct hakc_out *o, const struct hakr_experiment *e, uint32_t most, int table);
 
 /* What stands beside the comparison: memory in parts and after the run, counters; in data threads
- * and samples too; notes on recorded times and on the check. */
+ * and samples too. */
 void hakr_report_extra(struct hakc_out *o, const struct hakr_experiment *e, int table);
 
 #endif

@@ -1,34 +1,11 @@
 /*
  * What stands beside the comparison: memory in parts and after the run, the processor's counters,
- * threads, recorded times, the check.
+ * threads, samples.
  */
 #include <errno.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-#include "common/stats.h"
-#include "common/units.h"
-#include "replay/report.h"
-#include "replay/run_figures.h"
-
-#define SPREAD 1.25 /* of the slowest run to the median: told from there on */
-
-static const struct hakr_run *first_ok(const struct hakr_experiment *e, size_t v,
-                                       enum hakr_pass pass) {
-    if (hakr_experiment_failure(e, v, pass) != NULL)
-        return NULL;
-    for (size_t i = 0; i < e->n_runs; i++)
-        if (e->runs[i].variant == v && e->runs[i].pass == pass)
-            return &e->runs[i];
-    return NULL;
-}
-
-static void cell_bytes(struct hakc_out *o, double v) {
-    if (isnan(v))
-        hakc_out_cell_null(o);
-    else
-        hakc_out_cell_uint(o, (uint64_t)(v + 0.5));
-}
+#include "replay/report_int.h"
 
 /* ---- memory -----------------------------------------------------------------------------------
  */
@@ -53,12 +30,12 @@ static void memory(struct hakc_out *o, const struct hakr_experiment *e, int tabl
     hakc_out_list(o, "memory", "Resident memory at the end of the run, after it, and in parts",
                   cols, n + 1);
     for (size_t v = 0; v < e->variants->n; v++) {
-        if (first_ok(e, v, HAKR_PASS_ACCOUNT) == NULL)
+        if (hakr_first_ok(e, v, HAKR_PASS_ACCOUNT) == NULL)
             continue;
         hakc_out_row(o);
         hakc_out_cell_str(o, e->variants->at[v].label);
         for (unsigned i = 0; i < n; i++)
-            cell_bytes(o, hakr_figure_median(e, v, HAKR_PASS_ACCOUNT, figures[i]));
+            hakr_cell_whole(o, hakr_figure_median(e, v, HAKR_PASS_ACCOUNT, figures[i]));
     }
     hakc_out_list_end(o);
 }
@@ -77,7 +54,7 @@ static void counters(struct hakc_out *o, const struct hakr_experiment *e) {
         cols[i + 1] = (struct hakc_col){hakr_counter_name(i), titles[i], HAKC_COL_FLOAT, 3};
     hakc_out_list(o, "counters_per_op", "Processor's counters, per op", cols, HAKR_C_COUNT + 1);
     for (size_t v = 0; v < e->variants->n; v++) {
-        const struct hakr_run *r = first_ok(e, v, HAKR_PASS_COUNTERS);
+        const struct hakr_run *r = hakr_first_ok(e, v, HAKR_PASS_COUNTERS);
         if (r == NULL)
             continue;
         hakc_out_row(o);
@@ -108,7 +85,7 @@ static void counters(struct hakc_out *o, const struct hakr_experiment *e) {
 
 static void threads(struct hakc_out *o, const struct hakr_experiment *e, enum hakr_pass pass) {
     for (size_t v = 0; v < e->variants->n; v++) {
-        const struct hakr_run *r = first_ok(e, v, pass);
+        const struct hakr_run *r = hakr_first_ok(e, v, pass);
         for (uint32_t t = 0; r != NULL && t < r->result.n_threads; t++) {
             const struct hakr_thread_result *x = &r->result.threads[t];
             hakc_out_row(o);
@@ -137,7 +114,7 @@ static void samples(struct hakc_out *o, const struct hakr_experiment *e) {
     };
     hakc_out_list(o, "samples", NULL, cols, sizeof cols / sizeof *cols);
     for (size_t v = 0; v < e->variants->n; v++) {
-        const struct hakr_run *r = first_ok(e, v, HAKR_PASS_ACCOUNT);
+        const struct hakr_run *r = hakr_first_ok(e, v, HAKR_PASS_ACCOUNT);
         for (uint32_t i = 0; r != NULL && i < r->result.n_samples; i++) {
             const struct hakr_sample *s = &r->result.samples[i];
             hakc_out_row(o);
@@ -147,76 +124,11 @@ static void samples(struct hakc_out *o, const struct hakr_experiment *e) {
             hakc_out_cell_uint(o, s->recorded_ns);
             hakc_out_cell_uint(o, s->resident);
             hakc_out_cell_uint(o, s->live);
-            cell_bytes(o, s->lazy == UINT64_MAX ? NAN : (double)s->lazy);
-            cell_bytes(o, s->huge == UINT64_MAX ? NAN : (double)s->huge);
+            hakr_cell_whole(o, s->lazy == UINT64_MAX ? NAN : (double)s->lazy);
+            hakr_cell_whole(o, s->huge == UINT64_MAX ? NAN : (double)s->huge);
         }
     }
     hakc_out_list_end(o);
-}
-
-/* ---- notes ------------------------------------------------------------------------------------
- */
-
-static void lag_note(struct hakc_out *o, const struct hakr_experiment *e, size_t v) {
-    char median[HAKC_UNIT_LEN], p99[HAKC_UNIT_LEN], most[HAKC_UNIT_LEN];
-    double x[4];
-    static const enum hakr_figure f[4] = {HAKR_F_PACED, HAKR_F_LAG_MEDIAN, HAKR_F_LAG_P99,
-                                          HAKR_F_LAG_MAX};
-    for (unsigned i = 0; i < 4; i++)
-        x[i] = hakr_figure_median(e, v, HAKR_PASS_TIME, f[i]);
-    if (isnan(x[0]))
-        return;
-    hakc_out_note(
-        o,
-        "%s: %.1f %% of the ops came before their recorded time and waited; ops ran late "
-        "by %s (median), %s (p99), %s (most).",
-        e->variants->at[v].label, 100 * x[0], hakc_format_duration(median, (uint64_t)x[1]),
-        hakc_format_duration(p99, (uint64_t)x[2]), hakc_format_duration(most, (uint64_t)x[3]));
-}
-
-/* Short experiments say nothing: the kernel counts in ticks. */
-#define NOISE_LEAST_NS UINT64_C(500000000)
-
-static void noise_notes(struct hakc_out *o, const struct hakr_experiment *e) {
-    const struct hakr_noise *n = &e->noise;
-    double others = hakr_noise_neighbours(n), stolen = hakr_noise_stolen(n);
-    if (n->wall_ns >= NOISE_LEAST_NS && others >= 0.05)
-        hakc_out_note(o,
-                      "Noise: other programs used %.0f %% of the processors' time meanwhile: times "
-                      "are of a shared machine.",
-                      100 * others);
-    if (n->wall_ns >= NOISE_LEAST_NS && stolen >= 0.01)
-        hakc_out_note(o, "Noise: the hypervisor took %.0f %% of the processors' time.",
-                      100 * stolen);
-    if (n->throttled != 0 && n->throttled != UINT64_MAX)
-        hakc_out_note(o, "Noise: processors were throttled %llu times.",
-                      (unsigned long long)n->throttled);
-    for (size_t v = 0; v < e->variants->n; v++) {
-        size_t k;
-        double *x = hakr_figures(e, v, HAKR_PASS_TIME, HAKR_F_NS_PER_OP, &k);
-        if (k >= 3) {
-            hakc_sort(x, k);
-            if (x[k - 1] > SPREAD * hakc_median(x, k))
-                hakc_out_note(
-                    o,
-                    "Noise: the slowest of %zu runs of %s took %.2f times its median; it is "
-                    "kept.",
-                    k, e->variants->at[v].label, x[k - 1] / hakc_median(x, k));
-        }
-        free(x);
-    }
-    if (e->too_wide)
-        hakc_out_note(o, "--until=%g%%: not reached after %u runs of each variant.", 100 * e->until,
-                      e->time_rounds);
-}
-
-static void check_note(struct hakc_out *o, const struct hakr_experiment *e, size_t v) {
-    char bytes[HAKC_UNIT_LEN];
-    const struct hakr_run *r = first_ok(e, v, HAKR_PASS_CHECK);
-    if (r != NULL)
-        hakc_out_note(o, "%s: check: %llu times a block's bytes were looked at (%s): none changed.",
-                      e->variants->at[v].label, (unsigned long long)r->result.checked_blocks,
-                      hakc_format_bytes(bytes, r->result.checked_bytes));
 }
 
 void hakr_report_extra(struct hakc_out *o, const struct hakr_experiment *e, int table) {
@@ -238,9 +150,4 @@ void hakr_report_extra(struct hakc_out *o, const struct hakr_experiment *e, int 
         hakc_out_list_end(o);
         samples(o, e);
     }
-    for (size_t v = 0; v < e->variants->n; v++)
-        lag_note(o, e, v);
-    noise_notes(o, e);
-    for (size_t v = 0; v < e->variants->n && e->repeats[HAKR_PASS_CHECK] != 0; v++)
-        check_note(o, e, v);
 }
