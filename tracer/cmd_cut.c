@@ -76,15 +76,22 @@ static const struct argp argp = {
 
 int hakt_cmd_cut(int argc, char **argv) {
     struct hakt_cut_args a = {.count = UINT64_MAX, .to_time = UINT64_MAX, .level = CUT_LEVEL};
-    struct hakt_totals t;
+    struct hakt_cut_result r;
     struct hakc_err err;
     argp_parse(&argp, argc, argv, 0, NULL, &a);
-    if (hakt_cut(&a, &t, &err) != 0)
+    if (hakt_cut(&a, &r, &err) != 0)
         return hakt_cmd_fail(&err);
-    fprintf(stderr, "haktrace: %s: %" PRIu64 " records of %" PRIu64 " threads", a.output, t.records,
-            t.threads);
-    if (t.foreign > 0)
-        fprintf(stderr, ", %" PRIu64 " foreign", t.foreign);
+    fprintf(stderr, "haktrace: %s: %" PRIu64 " records of %" PRIu64 " threads", a.output,
+            r.totals.records, r.totals.threads);
+    if (r.totals.foreign > 0)
+        fprintf(stderr, ", %" PRIu64 " foreign", r.totals.foreign);
+    if (r.totals.records == 0)
+        fprintf(stderr, ": nothing in %s is what was asked for", a.input);
     fputc('\n', stderr);
+    if (r.rebuilt)
+        fprintf(stderr,
+                "haktrace: %s: no trailer (the recorder was killed, or the file is cut): taken "
+                "from its whole chunks; what it lost is not known\n",
+                a.input);
     return 0;
 }

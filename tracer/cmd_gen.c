@@ -5,6 +5,7 @@
 #include <string.h>
 #include "tracer/commands.h"
 #include "tracer/format/trace.h"
+#include "tracer/outfile.h"
 
 #define WS_MAX       (1u << 26)
 #define THREADS_MAX  4096
@@ -172,6 +173,7 @@ static int handover(struct gen *g, uint64_t iterations, uint32_t threads) {
 int hakt_cmd_gen(int argc, char **argv) {
     struct gen_args a = {0};
     struct gen g = {0};
+    struct hakt_outfile out;
     char source[128];
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     snprintf(source, sizeof(source), "%s %" PRIu64 " %" PRIu64 " %" PRIu64, a.kind, a.iterations,
@@ -183,10 +185,12 @@ int hakt_cmd_gen(int argc, char **argv) {
                              .source = source};
     struct hakt_totals end = {.end_reason = HAKT_END_EXIT, .exit_status = UINT32_MAX};
     g.random = a.seed != 0 ? (uint32_t)a.seed : 1;
-    if (hakt_writer_open(&g.w, a.output, &info, GEN_LEVEL, &g.err) != 0)
+    if (hakt_outfile_init(&out, a.output, &g.err) != 0 ||
+        hakt_writer_open(&g.w, hakt_outfile_name(&out), &info, GEN_LEVEL, &g.err) != 0)
         return hakt_cmd_fail(&g.err);
     int rc = strcmp(a.kind, "random_mixed") == 0 ? random_mixed(&g, a.iterations, a.second)
                                                  : handover(&g, a.iterations, (uint32_t)a.second);
     int closed = hakt_writer_close(g.w, &end, NULL, rc == 0 ? &g.err : NULL);
-    return rc != 0 || closed != 0 ? hakt_cmd_fail(&g.err) : 0;
+    rc = hakt_outfile_end(&out, rc != 0 ? rc : closed, &g.err);
+    return rc != 0 ? hakt_cmd_fail(&g.err) : 0;
 }

@@ -1,12 +1,11 @@
 /* haktrace import: other tools' recordings as traces. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include "tracer/commands.h"
 #include "tracer/import.h"
+#include "tracer/outfile.h"
 
 #define IMPORT_LEVEL 12 /* nobody waits for it as for a recording */
 
@@ -22,7 +21,8 @@ enum { OPT_LEVEL = 256 };
 
 static const struct argp_option options[] = {
     {"format", 'f', "FORMAT", 0,
-     "What the file is: android, rep, mtrace or heaptrack (by default, what its first line shows)",
+     "What the file is: android, rep, mtrace, heaptrack or heaptrack-raw (by default, what its "
+     "first lines show)",
      0},
     {"output", 'o', "FILE", 0, "The trace to write (\"-\" = standard output)", 0},
     {"level", OPT_LEVEL, "1..22", 0, "Compression level of zstd (12)", 0},
@@ -117,11 +117,14 @@ static int import(const struct import_args *a, struct hakt_import_result *result
         rc = hakt_import_detect(a->input, &f, err);
     if (rc != 0)
         return rc;
-    rc = f->import(a->input, a->output, a->level, rereadable, result, err);
+    struct hakt_outfile out;
+    if ((rc = hakt_outfile_init(&out, a->output, err)) != 0)
+        return rc;
+    rc = f->import(a->input, hakt_outfile_name(&out), a->level, rereadable, result, err);
     /* The header, written first, claims exact ids; say it again without the claim. */
     if (rc == 0 && rereadable && result->implied > 0)
-        rc = f->import(a->input, a->output, a->level, 0, result, err);
-    return rc;
+        rc = f->import(a->input, hakt_outfile_name(&out), a->level, 0, result, err);
+    return hakt_outfile_end(&out, rc, err);
 }
 
 int hakt_cmd_import(int argc, char **argv) {

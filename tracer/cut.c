@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "common/map.h"
+#include "tracer/outfile.h"
 
 #define THREAD_LIMIT (1u << 20) /* of the format */
 
@@ -164,7 +165,7 @@ static int take_all(struct cut *c, struct hakc_err *err) {
 
 /* What the header says before the first record is known: the start is that of the time asked for,
  * or of the first record taken. */
-static int open_output(struct cut *c, struct hakc_err *err) {
+static int open_output(struct cut *c, const char *output, struct hakc_err *err) {
     struct hakt_info info = *hakt_reader_info(c->r);
     char source[600];
     snprintf(source, sizeof(source), "haktrace cut: %s", c->args->input);
@@ -174,27 +175,29 @@ static int open_output(struct cut *c, struct hakc_err *err) {
     }
     info.source = source;
     info.tool = "haktrace " HAK_VERSION;
-    return hakt_writer_open(&c->w, c->args->output, &info, c->args->level, err);
+    return hakt_writer_open(&c->w, output, &info, c->args->level, err);
 }
 
-static int cut_opened(struct cut *c, struct hakt_totals *totals, struct hakc_err *err) {
-    const struct hakt_totals *source = hakt_reader_totals(c->r, NULL);
+static int cut_opened(struct cut *c, struct hakt_cut_result *result, struct hakc_err *err) {
+    const struct hakt_totals *source = hakt_reader_totals(c->r, &result->rebuilt);
+    struct hakt_outfile out;
     if (c->args->by_time && !(hakt_reader_info(c->r)->fidelity & HAKT_HAS_TIMES))
         return hakc_fail(err, HAKC_EUSAGE, "%s has no times: cut it by --from and --count",
                          c->args->input);
-    int rc = open_output(c, err);
+    int rc = hakt_outfile_init(&out, c->args->output, err);
+    if (rc == 0)
+        rc = open_output(c, hakt_outfile_name(&out), err);
     if (rc != 0)
         return rc;
     rc = take_all(c, err);
-    struct hakt_totals end = {.dropped = source->dropped != UINT64_MAX ? source->dropped : 0,
-                              .end_reason = HAKT_END_STOPPED,
-                              .exit_status = UINT32_MAX};
+    struct hakt_totals end = {
+        .dropped = source->dropped, .end_reason = HAKT_END_STOPPED, .exit_status = UINT32_MAX};
     if (c->to_the_end) {
         end.end_reason = source->end_reason;
         end.exit_status = source->exit_status;
     }
-    int closed = hakt_writer_close(c->w, &end, totals, rc == 0 ? err : NULL);
-    return rc != 0 ? rc : closed;
+    int closed = hakt_writer_close(c->w, &end, &result->totals, rc == 0 ? err : NULL);
+    return hakt_outfile_end(&out, rc != 0 ? rc : closed, err);
 }
 
 static int same_file(const char *a, const char *b) {
@@ -202,7 +205,7 @@ static int same_file(const char *a, const char *b) {
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-int hakt_cut(const struct hakt_cut_args *a, struct hakt_totals *totals, struct hakc_err *err) {
+int hakt_cut(const struct hakt_cut_args *a, struct hakt_cut_result *result, struct hakc_err *err) {
     struct cut c = {.args = a, .more_events = 1};
     int rc = a->threads != NULL ? parse_threads(&c, a->threads, err) : 0;
     if (rc == 0 && same_file(a->input, a->output))
@@ -212,7 +215,7 @@ int hakt_cut(const struct hakt_cut_args *a, struct hakt_totals *totals, struct h
     if (rc == 0)
         rc = hakt_reader_open(&c.r, a->input, err);
     if (rc == 0)
-        rc = cut_opened(&c, totals, err);
+        rc = cut_opened(&c, result, err);
     if (c.r != NULL)
         hakt_reader_close(c.r);
     hakc_map_fini(&c.ids);

@@ -18,8 +18,13 @@ struct hakt_cut_args {
     int level;   /* as for hakt_writer_open */
 };
 
-/* Ids and threads are numbered anew, times count from the first record or event taken. *totals
- * receives those of the new trace. */
-int hakt_cut(const struct hakt_cut_args *a, struct hakt_totals *totals, struct hakc_err *err);
+struct hakt_cut_result {
+    struct hakt_totals totals; /* of the new trace */
+    int rebuilt;               /* the source has no trailer: nobody knows what it lost */
+};
+
+/* Ids and threads are numbered anew, times count from the first record or event taken. Where it
+ * fails, what stood at `output` before is still there. */
+int hakt_cut(const struct hakt_cut_args *a, struct hakt_cut_result *result, struct hakc_err *err);
 
 #endif

@@ -60,9 +60,10 @@ extern const struct hakt_import_format hakt_import_formats[]; /* ends with name 
 /* By name, or NULL. */
 const struct hakt_import_format *hakt_import_by_name(const char *name);
 
-/* Closes the trace of an import that ended with rc. One that failed leaves no file: half a
- * recording would pass for a whole one. rc, or where that is 0 what closing gives. */
-int hakt_import_close(struct hakt_writer *w, const char *output, int rc, struct hakt_totals *totals,
+/* Closes the trace of an import that ended with rc. What a failed one leaves is the caller's to
+ * remove: half a recording would pass for a whole one. rc, or where that is 0 what closing gives.
+ */
+int hakt_import_close(struct hakt_writer *w, int rc, struct hakt_totals *totals,
                       struct hakc_err *err);
 
 /* The format that the first lines of the file `path` show. HAKC_EUSAGE: none of them. */

@@ -247,7 +247,7 @@ static int import(struct android *a, const char *input, const char *output, int 
         return rc;
     rc = put_lines(a, &l, more);
     result->implied = a->implied;
-    return hakt_import_close(a->w, output, rc, &result->totals, a->err);
+    return hakt_import_close(a->w, rc, &result->totals, a->err);
 }
 
 int hakt_import_android(const char *input, const char *output, int level, int exact_ids,

@@ -1,6 +1,4 @@
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "tracer/import.h"
 #include "tracer/import_android.h"
 #include "tracer/import_plain.h"
@@ -21,13 +19,10 @@ const struct hakt_import_format *hakt_import_by_name(const char *name) {
     return NULL;
 }
 
-int hakt_import_close(struct hakt_writer *w, const char *output, int rc, struct hakt_totals *totals,
+int hakt_import_close(struct hakt_writer *w, int rc, struct hakt_totals *totals,
                       struct hakc_err *err) {
     struct hakt_totals end = {.exit_status = UINT32_MAX};
-    struct stat st;
     int closed = hakt_writer_close(w, &end, totals, rc == 0 ? err : NULL);
-    if (rc != 0 && strcmp(output, "-") != 0 && stat(output, &st) == 0 && S_ISREG(st.st_mode))
-        unlink(output);
     return rc != 0 ? rc : closed;
 }
 

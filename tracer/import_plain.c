@@ -118,7 +118,7 @@ static int import(struct hakt_plain *p, const char *format, const char *input, c
         return rc;
     rc = run(p);
     result->implied = p->implied;
-    return hakt_import_close(p->w, output, rc, &result->totals, p->err);
+    return hakt_import_close(p->w, rc, &result->totals, p->err);
 }
 
 int hakt_plain_import(const char *format, const char *input, const char *output, int level,

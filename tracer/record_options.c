@@ -243,11 +243,14 @@ int hakt_output_name(char path[PATH_MAX], const char *template, pid_t pid, const
         part[0] = *c;
         part[1] = '\0';
         has_pid |= *c == '%' && c[1] == 'p';
+        if (*c == '%' && c[1] == '\0')
+            return hakc_fail(err, HAKC_EUSAGE, "%s: a single %% at the end; %%%% stands for one",
+                             template);
         if (*c == '%' && expand(part, sizeof(part), *++c, pid, program, start_unix_ns) != 0)
             return hakc_fail(err, HAKC_EUSAGE,
                              "%s: %%%c has no meaning in a file's name (%%h, %%p, "
                              "%%t, %%n, %%%%)",
-                             template, *c != '\0' ? *c : ' ');
+                             template, *c);
         fits = at + strlen(part) < PATH_MAX - 1;
         if (fits) {
             strcpy(path + at, part);

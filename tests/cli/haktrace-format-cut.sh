@@ -88,3 +88,32 @@ haktrace cut -o tail.zst --from 100 rec.zst
 haktrace verify -q head.zst tail.zst
 haktrace info head.zst | grep -q 'first op on  *yes'
 haktrace info tail.zst | grep -q 'first op on  *no'
+
+# A source that turns out to be damaged: what stood at the output's place stays, nothing else does.
+haktrace gen -o long.zst random_mixed 400000 1000 1
+cp long.zst bad.zst
+printf XXXXXXXX | dd of=bad.zst bs=1 seek=$(($(stat -c %s bad.zst) / 2)) conv=notrunc 2>/dev/null
+cp all.zst kept.zst
+code 4 haktrace cut -o kept.zst bad.zst
+cmp all.zst kept.zst
+code 4 haktrace cut -o new.zst bad.zst
+code 2 haktrace cut -o '' all.zst
+[ ! -e new.zst ] && [ -z "$(ls ./*.part 2>/dev/null)" ]
+
+# One without a trailer: said, and nothing is claimed that nobody knows.
+head -c $(($(stat -c %s long.zst) * 2 / 3)) long.zst >headless.zst
+code 0 haktrace cut -o part.zst headless.zst
+grep -q 'headless.zst: no trailer' err
+haktrace verify -q part.zst
+haktrace info part.zst >out
+grep -q 'ops lost in recording  *–' out
+grep -q 'ended by  *unknown' out
+haktrace cut -o again.zst --count 1000 part.zst 2>/dev/null
+haktrace info again.zst | grep -q 'ops lost in recording  *–'
+
+# Through a link, the file behind it is written.
+ln -s part.zst link.zst
+haktrace cut -o link.zst --count 10 all.zst 2>/dev/null
+[ -L link.zst ] && haktrace verify part.zst | grep -q '10 records'
+code 0 haktrace cut -o none.zst --from 999999 all.zst
+grep -q 'nothing in all.zst is what was asked for' err

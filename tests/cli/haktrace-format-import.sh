@@ -53,3 +53,10 @@ expect 2 'must be given' haktrace import -o t.zst -
 printf '@ x + 0x10 0x20\n@ x + 0x10 0x30\n' >twice.log
 expect 0 'were added' haktrace import -o t.zst twice.log
 haktrace info t.zst | grep -q 'frees matched exactly  *no'
+
+# An import that fails leaves what stood at the output's place, and nothing beside it.
+cp t.zst kept.zst
+expect 4 'line 6' haktrace import -o kept.zst bad.rep
+cmp t.zst kept.zst
+expect 4 'line 6' haktrace import -o new.zst bad.rep
+[ ! -e new.zst ] && [ -z "$(ls ./*.part 2>/dev/null)" ]

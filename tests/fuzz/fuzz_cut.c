@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static int in = -1, out = -1;
     static char in_path[64], out_path[64];
     static const char *const threads[] = {NULL, "0", "1,3-70", "0-1048575"};
-    struct hakt_totals totals;
+    struct hakt_cut_result result;
     struct hakc_err err;
     if (size < HEAD || size > 1 << 20)
         return 0;
@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                  .level = 1};
     args.by_time = (data[2] & 12) != 0;
     fuzz_put_trace(in, data + HEAD, size - HEAD, data[0] & 1);
-    int rc = hakt_cut(&args, &totals, &err);
+    int rc = hakt_cut(&args, &result, &err);
     if (rc == HAKC_EINTERNAL || (rc == 0 && hakt_verify(out_path, NULL, &err) != 0)) {
         fprintf(stderr, "%s\n", err.msg);
         abort();

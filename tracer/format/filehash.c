@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <nettle/sha2.h>
 #include "tracer/format/trace.h"
@@ -15,10 +16,13 @@ int hakt_file_hash(const char *path, char hex[65], struct hakc_err *err) {
     uint8_t *buf = malloc(HASH_BUFFER);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     int rc = 0;
+    struct stat st;
     if (buf == NULL)
         rc = hakc_fail(err, HAKC_ENOMEM, "no memory for reading %s", path);
     else if (fd < 0)
         rc = hakc_fail_errno(err, errno == ENOENT ? HAKC_ENOENT : HAKC_EIO, "cannot open %s", path);
+    else if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
+        rc = hakc_fail(err, HAKC_EUSAGE, "%s is not a regular file", path);
     if (rc != 0)
         goto out;
     sha256_init(&ctx);

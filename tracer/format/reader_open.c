@@ -33,6 +33,9 @@ void hakt_reader_close(struct hakt_reader *r) {
 static int reader_file(struct hakt_reader *r, const char *path, struct hakc_err *err) {
     struct stat st;
     r->file.fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (r->file.fd < 0 && errno == ENOENT && strcmp(path, "-") == 0)
+        return hakc_fail(err, HAKC_EUSAGE,
+                         "a trace is read by position, so not from standard input: give a file");
     if (r->file.fd < 0)
         return hakc_fail_errno(err, errno == ENOENT ? HAKC_ENOENT : HAKC_EIO, "cannot open %s",
                                path);

@@ -14,8 +14,8 @@
  *   chunk         up to HAKT_CHUNK_MAX consecutive records: the unit of compression, checksum,
  *                 seeking and memory. Readers and writers hold one chunk, whatever the length.
  *   event         what else a recorder saw: a memory call of the program, a fork. Events stand
- * beside the records, each with the number of records before it. fidelity flag something the source
- * of the trace did not know (enum hakt_fidelity).
+ *                 beside the records, each with the number of records before it.
+ *   fidelity flag what the source of the trace knew, or did not know (enum hakt_fidelity).
  *
  * Threads: a reader or writer belongs to one thread at a time; different ones are independent.
  * Errors: 0 or a negative enum hakc_code; struct hakc_err says the file and the byte offset.
@@ -135,7 +135,7 @@ struct hakt_totals {
     uint64_t threads;
     uint64_t chunks;
     uint64_t end_time;        /* ns, of the last record */
-    uint64_t dropped;         /* ops the recorder lost (--on-full=drop) */
+    uint64_t dropped;         /* ops the recorder lost (--on-full=drop); UINT64_MAX = unknown */
     uint64_t foreign;         /* records with HAKT_REC_FOREIGN */
     uint64_t peak_live_bytes; /* of bytes asked for, in the trace's order */
     uint64_t peak_live_objects;
@@ -154,7 +154,8 @@ struct hakt_thread_drops {
 };
 
 enum hakt_end {
-    HAKT_END_UNKNOWN = 0, /* no trailer: the recorder died too, or the file is cut */
+    HAKT_END_UNKNOWN = 0, /* no trailer (the recorder died too, or the file is cut), or made of
+                             such a file */
     HAKT_END_EXIT = 1,    /* the program exited */
     HAKT_END_KILLED = 2,  /* the program was killed by a signal */
     HAKT_END_STOPPED = 3, /* the recording was stopped while the program went on */

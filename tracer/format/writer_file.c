@@ -199,7 +199,8 @@ int hakt_writer_close(struct hakt_writer *w, const struct hakt_totals *end,
         w->written.end_reason = end->end_reason;
         w->written.exit_status = end->exit_status;
     }
-    w->written.dropped += lost;
+    if (w->written.dropped != UINT64_MAX)
+        w->written.dropped += lost;
     if (rc != 0) {
         w->written.end_reason = HAKT_END_LIMIT;
         if (w->regular)
