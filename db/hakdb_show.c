@@ -200,12 +200,40 @@ static int put_syscalls(struct hakdb *h, const char *run) {
     return rc ? rc : hakdb_put_list(h, st, "syscalls", "Memory system calls", cols, 6, NULL);
 }
 
+static int put_slowest(struct hakdb *h, const char *run) {
+    static const struct hakc_col cols[] = {
+        {"thread", NULL, HAKC_COL_INT, 0},
+        {"op", NULL, HAKC_COL_INT, 0},
+        {"kind", NULL, HAKC_COL_STR, 0},
+        {"size_bytes", "size", HAKC_COL_BYTES, 0},
+        {"latency_ns", "took", HAKC_COL_DURATION, 0},
+        {"minor_faults", "faults", HAKC_COL_INT, 0},
+        {"inside", "calls inside", HAKC_COL_STR, 0},
+    };
+    sqlite3_stmt *st;
+    int64_t n;
+    char sql[96];
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM slow_op WHERE run_id = %s", run);
+    int rc = hakd_query_int(h->db, sql, &n, h->err);
+    if (rc || n == 0)
+        return rc;
+    rc =
+        hakdb_prepare(h,
+                      "SELECT thread, op, kind, size_bytes, latency_ns, minor_faults, inside"
+                      " FROM v_slow_op WHERE run_id = CAST(?1 AS INTEGER) ORDER BY latency_ns DESC",
+                      &run, 1, &st);
+    return rc ? rc : hakdb_put_list(h, st, "slowest", "Slowest ops", cols, 7, NULL);
+}
+
 /* A terminal gets the count; a program gets the curve. */
 static int put_samples(struct hakdb *h, const char *run) {
     static const struct hakc_col cols[] = {{"op", NULL, HAKC_COL_INT, 0},
                                            {"time_ns", NULL, HAKC_COL_DURATION, 0},
                                            {"resident_bytes", NULL, HAKC_COL_BYTES, 0},
-                                           {"live_bytes", NULL, HAKC_COL_BYTES, 0}};
+                                           {"live_bytes", NULL, HAKC_COL_BYTES, 0},
+                                           {"recorded_ns", NULL, HAKC_COL_DURATION, 0},
+                                           {"lazy_free_bytes", NULL, HAKC_COL_BYTES, 0},
+                                           {"huge_bytes", NULL, HAKC_COL_BYTES, 0}};
     sqlite3_stmt *st;
     int rc;
     if (h->opt->format == HAKC_OUT_TABLE) {
@@ -220,11 +248,12 @@ static int put_samples(struct hakdb *h, const char *run) {
                           n, run);
         return rc;
     }
-    rc = hakdb_prepare(h,
-                       "SELECT op, time_ns, resident_bytes, live_bytes FROM sample WHERE run_id ="
-                       " CAST(?1 AS INTEGER) ORDER BY seq",
-                       &run, 1, &st);
-    return rc ? rc : hakdb_put_list(h, st, "samples", NULL, cols, 4, NULL);
+    rc = hakdb_prepare(
+        h,
+        "SELECT op, time_ns, resident_bytes, live_bytes, recorded_ns,"
+        " lazy_free_bytes, huge_bytes FROM sample WHERE run_id = CAST(?1 AS INTEGER) ORDER BY seq",
+        &run, 1, &st);
+    return rc ? rc : hakdb_put_list(h, st, "samples", NULL, cols, 7, NULL);
 }
 
 int hakdb_show(struct hakdb *h) {
@@ -239,7 +268,7 @@ int hakdb_show(struct hakdb *h) {
         return rc;
     if (!found)
         return hakc_fail(h->err, HAKC_ENOENT, "there is no run %s; see 'hakdb runs'", run);
-    if ((rc = put_metrics(h, run)) || (rc = put_syscalls(h, run)) ||
+    if ((rc = put_metrics(h, run)) || (rc = put_syscalls(h, run)) || (rc = put_slowest(h, run)) ||
         (rc = put_section(h, run, experiment_sql, "experiment", "Experiment", experiment_fields,
                           &found)) ||
         (rc = put_section(h, run, trace_sql, "trace", "Trace", trace_fields, &found)) ||

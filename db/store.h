@@ -116,14 +116,60 @@ struct hakd_syscall {
 int hakd_put_syscall(struct hakd *db, int64_t run, const struct hakd_syscall *s,
                      struct hakc_err *err);
 
+/* UINT64_MAX = not known, in all but op and resident_bytes. */
 struct hakd_sample {
-    uint64_t op;             /* ops done in all threads */
-    uint64_t time_ns;        /* since the start of the run; UINT64_MAX = not known */
-    uint64_t resident_bytes; /* anonymous memory of the allocator alone */
-    uint64_t live_bytes;     /* asked for and not freed; UINT64_MAX = not known */
+    uint64_t op;                          /* ops done in all threads */
+    uint64_t time_ns;                     /* since the start of the run */
+    uint64_t resident_bytes;              /* anonymous memory of the allocator alone */
+    uint64_t live_bytes;                  /* asked for and not freed */
+    uint64_t recorded_ns;                 /* the trace's time at that place */
+    uint64_t lazy_free_bytes, huge_bytes; /* of resident: given to MADV_FREE; in huge pages */
 };
 int hakd_put_sample(struct hakd *db, int64_t run, const struct hakd_sample *s,
                     struct hakc_err *err);
+
+/* One thread of a run. */
+struct hakd_thread {
+    int64_t thread;
+    uint64_t ops, minor_faults, major_faults;
+    uint64_t syscalls; /* UINT64_MAX = not counted */
+    uint64_t blocked_waits;
+    uint64_t end_ns; /* of its stream, after the start of the run */
+};
+int hakd_put_thread(struct hakd *db, int64_t run, const struct hakd_thread *t,
+                    struct hakc_err *err);
+
+/* Latencies of one kind of op and size class. */
+struct hakd_latency {
+    const char *op;
+    uint64_t size_max_bytes, ops;
+    double p50_ns, p90_ns, p99_ns, p999_ns, max_ns, mean_ns;
+};
+int hakd_put_latency(struct hakd *db, int64_t run, const struct hakd_latency *l,
+                     struct hakc_err *err);
+
+/* The system calls of one class that ops of one kind and size made. */
+struct hakd_cause {
+    const char *op;
+    uint64_t size_max_bytes; /* 0 = an op without a size */
+    struct hakd_syscall call;
+    uint64_t first_thread, first_op; /* of the first of them; UINT64_MAX = not in an op */
+};
+int hakd_put_cause(struct hakd *db, int64_t run, const struct hakd_cause *c, struct hakc_err *err);
+
+/* One of the slowest ops, and what a run that looked into it (the one it is stored with) found. */
+struct hakd_slow_op {
+    int64_t thread;
+    uint64_t op; /* counted from 0 in its thread */
+    const char *kind;
+    uint64_t size_bytes;
+    double latency_ns;
+    uint64_t minor_faults, major_faults, syscalls, syscall_ns; /* UINT64_MAX = not known */
+};
+int hakd_put_slow_op(struct hakd *db, int64_t run, const struct hakd_slow_op *s,
+                     struct hakc_err *err);
+int hakd_put_slow_call(struct hakd *db, int64_t run, const struct hakd_slow_op *s,
+                       const struct hakd_syscall *call, struct hakc_err *err);
 
 /* What the oracle says of a trace for one memory bound (sim/oracle.h). */
 struct hakd_oracle {

@@ -183,33 +183,3 @@ int hakd_put_metric(struct hakd *db, int64_t run, const char *name, double value
     hakd_bind_text(&b, unit);
     return hakd_run_bound(db, &b, "storing a metric", NULL, err);
 }
-
-int hakd_put_syscall(struct hakd *db, int64_t run, const struct hakd_syscall *s,
-                     struct hakc_err *err) {
-    struct hakd_bind b = {0};
-    int rc = hakd_prepared(db, HAKD_ST_SYSCALL, &b.st, err);
-    if (rc)
-        return rc;
-    hakd_bind_id(&b, run);
-    hakd_bind_text(&b, s->call);
-    hakd_bind_text(&b, s->detail ? s->detail : "");
-    hakd_bind_uint(&b, "calls", s->calls);
-    hakd_bind_uint(&b, "errors", s->errors);
-    hakd_bind_uint(&b, "bytes", s->bytes);
-    hakd_bind_known(&b, "kernel_ns", s->kernel_ns);
-    return hakd_run_bound(db, &b, "storing a system call count", NULL, err);
-}
-
-int hakd_put_sample(struct hakd *db, int64_t run, const struct hakd_sample *s,
-                    struct hakc_err *err) {
-    struct hakd_bind b = {0};
-    int rc = hakd_prepared(db, HAKD_ST_SAMPLE, &b.st, err);
-    if (rc)
-        return rc;
-    hakd_bind_id(&b, run);
-    hakd_bind_uint(&b, "op", s->op);
-    hakd_bind_known(&b, "time_ns", s->time_ns);
-    hakd_bind_uint(&b, "resident_bytes", s->resident_bytes);
-    hakd_bind_known(&b, "live_bytes", s->live_bytes);
-    return hakd_run_bound(db, &b, "storing a memory sample", NULL, err);
-}

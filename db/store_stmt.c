@@ -40,8 +40,24 @@ static const char *const statement_sql[HAKD_ST_COUNT] = {
     [HAKD_ST_SYSCALL] = "INSERT INTO syscall (run_id, call, detail, calls, errors, bytes, "
                         "kernel_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [HAKD_ST_SAMPLE] =
-        "INSERT INTO sample (run_id, seq, op, time_ns, resident_bytes, live_bytes) VALUES (?1, "
-        "(SELECT coalesce(max(seq) + 1, 0) FROM sample WHERE run_id = ?1), ?2, ?3, ?4, ?5)",
+        "INSERT INTO sample (run_id, seq, op, time_ns, resident_bytes, live_bytes, recorded_ns, "
+        "lazy_free_bytes, huge_bytes) VALUES (?1, (SELECT coalesce(max(seq) + 1, 0) FROM sample "
+        "WHERE run_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [HAKD_ST_THREAD] =
+        "INSERT INTO run_thread (run_id, thread, ops, minor_faults, major_faults, syscalls, "
+        "blocked_waits, end_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [HAKD_ST_LATENCY] =
+        "INSERT INTO latency (run_id, op, size_max_bytes, ops, p50_ns, p90_ns, p99_ns, p999_ns, "
+        "max_ns, mean_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [HAKD_ST_CAUSE] =
+        "INSERT INTO cause (run_id, op, size_max_bytes, call, detail, calls, errors, bytes, "
+        "kernel_ns, first_thread, first_op) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    [HAKD_ST_SLOW_OP] =
+        "INSERT INTO slow_op (run_id, thread, op, kind, size_bytes, latency_ns, minor_faults, "
+        "major_faults, syscalls, syscall_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [HAKD_ST_SLOW_CALL] =
+        "INSERT INTO slow_call (run_id, thread, op, call, detail, calls, errors, bytes, "
+        "kernel_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [HAKD_ST_NEWEST] =
         "SELECT e.started_unix_ns, k.name, k.value FROM metric k JOIN run r ON r.id = k.run_id "
         "JOIN experiment e ON e.id = r.experiment_id WHERE r.id = (SELECT r.id FROM run r "

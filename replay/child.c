@@ -248,12 +248,12 @@ static void look_on(void) {
 
 static void run_region(void) {
     struct rusage before, after;
-    int account = ctl->pass == HAKR_PASS_ACCOUNT;
-    if (account && ctl->traced) {
+    int account = ctl->pass == HAKR_PASS_ACCOUNT, counts = hakr_pass_counts(ctl->pass);
+    if (counts && ctl->traced) {
         ctl->sizes_addr = (uint64_t)(uintptr_t)drive.sizes;
         ctl->brk_now = (uint64_t)hakr_raw(SYS_brk, 0, 0, 0, 0, 0, 0);
         ctl->counted = 1;
-    } else if (account) {
+    } else if (counts) {
         int rc = hakr_trap_on(ctl, drive.sizes);
         if (rc != 0)
             snprintf(ctl->message, sizeof ctl->message,
@@ -272,7 +272,7 @@ static void run_region(void) {
     if (ctl->marks)
         hakr_raw(SYS_close, HAKR_CLOSE_START, 0, 0, 0, 0, 0);
     drive.start_ns = hakr_now();
-    if (account)
+    if (counts)
         __atomic_store_n(&ctl->counting, 1, __ATOMIC_RELEASE);
     if (ctl->pass == HAKR_PASS_COUNTERS)
         hakr_counters_start();
@@ -281,7 +281,7 @@ static void run_region(void) {
     finish_threads();
     if (ctl->pass == HAKR_PASS_COUNTERS)
         hakr_counters_stop(ctl->counters);
-    if (account)
+    if (counts)
         __atomic_store_n(&ctl->counting, 0, __ATOMIC_RELEASE);
     ctl->wall_ns = hakr_now() - drive.start_ns;
     if (ctl->marks)

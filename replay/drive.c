@@ -153,7 +153,7 @@ const uint64_t *hakr_run_other(const struct hakr_drive *d, struct hakr_shm_threa
 void hakr_drive(const struct hakr_drive *d, struct hakr_shm_thread *t, const uint64_t *words) {
     uint32_t touch = d->ctl->touch, pass = d->ctl->pass;
     int timed = pass == HAKR_PASS_TIME || pass == HAKR_PASS_COUNTERS;
-    if (pass == HAKR_PASS_LATENCY)
+    if (pass == HAKR_PASS_LATENCY || pass == HAKR_PASS_INSIDE)
         hakr_drive_latency(d, t, words);
     else if (pass == HAKR_PASS_CHECK)
         hakr_drive_check(d, t, words);

@@ -36,7 +36,11 @@ static __attribute__((noinline)) void note_slow(const struct hakr_drive *d,
 }
 
 always_inline void note(const struct hakr_drive *d, struct hakr_shm_thread *t, const struct op *op,
-                        uint64_t size, uint64_t t0, uint64_t t1) {
+                        uint64_t size, uint64_t t0, uint64_t t1, const int inside) {
+    if (inside) {
+        t->ops++;
+        return;
+    }
     unsigned cell = hakr_latency_cell(lat_of[op->kind], hakr_size_class(size));
     struct hakc_hist *h = hakr_hist(d->ctl, (uint32_t)(t - hakr_threads(d->ctl)), cell);
     uint64_t ticks = t1 - t0;
@@ -54,32 +58,38 @@ always_inline void note(const struct hakr_drive *d, struct hakr_shm_thread *t, c
     t->ops++;
 }
 
+/* Inside pass: the call is looked into if it is one of the ops that were asked for, not timed. */
 #define TIMED(call)                                                                                \
     do {                                                                                           \
-        t0 = hakr_tick(tsc);                                                                       \
+        int look = inside && unlikely(t->ops == t->inside_at);                                     \
+        if (look)                                                                                  \
+            hakr_inside_begin(d->ctl, t);                                                          \
+        t0 = inside ? 0 : hakr_tick(tsc);                                                          \
         call;                                                                                      \
-        t1 = hakr_tick(tsc);                                                                       \
+        t1 = inside ? 0 : hakr_tick(tsc);                                                          \
+        if (look)                                                                                  \
+            hakr_inside_end(d->ctl, t);                                                            \
     } while (0)
 
 /* Runs one op; returns whether it makes an object, with its block in *made. */
 always_inline int run_op(const struct hakr_drive *d, struct hakr_shm_thread *t, const struct op *op,
-                         const int tsc, void **made) {
+                         const int tsc, const int inside, void **made) {
     void **at = &d->slots[op->slot], *p = NULL;
     uint64_t t0, t1, size = op->size, *old = &d->sizes[op->slot];
     switch (op->kind) {
     case HAKR_FREE:
         p = *at;
         TIMED(free(p));
-        note(d, t, op, *old, t0, t1);
+        note(d, t, op, *old, t0, t1, inside);
         return 0;
     case HAKR_FREE_NULL:
         TIMED(free(NULL));
-        note(d, t, op, 0, t0, t1);
+        note(d, t, op, 0, t0, t1, inside);
         return 0;
     case HAKR_REALLOC_ZERO:
         p = *at;
         TIMED(p = realloc(p, 0));
-        note(d, t, op, *old, t0, t1);
+        note(d, t, op, *old, t0, t1, inside);
         free(p);
         return 0;
     case HAKR_REALLOC:
@@ -109,13 +119,13 @@ always_inline int run_op(const struct hakr_drive *d, struct hakr_shm_thread *t, 
         *at = p;
     }
     *old = size;
-    note(d, t, op, size, t0, t1);
+    note(d, t, op, size, t0, t1, inside);
     *made = p;
     return 1;
 }
 
 always_inline void run(const struct hakr_drive *d, struct hakr_shm_thread *t, const uint64_t *words,
-                       const int tsc) {
+                       const int tsc, const int inside) {
     int touch = (int)d->ctl->touch;
     for (const uint64_t *w = words;;) {
         uint64_t x = *w++;
@@ -133,7 +143,7 @@ always_inline void run(const struct hakr_drive *d, struct hakr_shm_thread *t, co
             op.size = hakr_wide_size(*w);
             op.align = hakr_wide_align(*w++);
         }
-        int makes = run_op(d, t, &op, tsc, &p);
+        int makes = run_op(d, t, &op, tsc, inside, &p);
         if (makes && likely(p != NULL)) /* outside the timed region */
             touch_block(p, op.size, touch, op.kind == HAKR_CALLOC);
         else if (makes)
@@ -145,8 +155,10 @@ always_inline void run(const struct hakr_drive *d, struct hakr_shm_thread *t, co
 
 void hakr_drive_latency(const struct hakr_drive *d, struct hakr_shm_thread *t,
                         const uint64_t *words) {
-    if (d->ctl->tsc)
-        run(d, t, words, 1);
+    if (d->ctl->pass == HAKR_PASS_INSIDE)
+        run(d, t, words, 0, 1);
+    else if (d->ctl->tsc)
+        run(d, t, words, 1, 0);
     else
-        run(d, t, words, 0);
+        run(d, t, words, 0, 0);
 }

@@ -13,6 +13,7 @@ struct turn {
     enum hakr_pass pass;
     uint32_t repeat;
     int kept;
+    const struct hakr_latency *slow; /* inside pass: what to look into */
 };
 
 /* SplitMix64 (Steele, Lea, Flood 2014): enough to shuffle with. */
@@ -55,7 +56,7 @@ static struct turn *draw(const struct hakr_experiment *e, uint64_t *state, size_
         for (unsigned p = 0; p < HAKR_PASS_COUNT; p++)
             for (size_t v = 0; r < e->repeats[p] && v < nv; v++)
                 if (!(e->variants->at[v].control && p != HAKR_PASS_TIME))
-                    t[at++] = (struct turn){v, p, r, 1};
+                    t[at++] = (struct turn){v, p, r, 1, NULL};
         shuffle(t + from, at - from, state);
     }
     *n = at;
@@ -101,10 +102,12 @@ static int take_turn(struct hakr_experiment *e, const struct turn *t, uint32_t p
         .traced = e->counting == HAKR_BY_PTRACE || (e->counting == 0 && e->seccomp_forbidden),
         .rest_ns = e->rest_ns,
         .slowest = e->slowest,
+        .slow = t->slow != NULL ? t->slow->slowest : NULL,
+        .n_slow = t->slow != NULL ? t->slow->n_slowest : 0,
     };
     struct hakr_result res;
     int rc = hakr_run(&task, e->stop, &res, err);
-    if (rc == 0 && t->pass == HAKR_PASS_ACCOUNT && res.status == HAKR_OK && res.counted == 0 &&
+    if (rc == 0 && hakr_pass_counts(t->pass) && res.status == HAKR_OK && res.counted == 0 &&
         e->counting == 0) {
         e->seccomp_forbidden = task.traced = 1;
         hakr_result_free(&res);
@@ -156,12 +159,26 @@ static int go_on(struct hakr_experiment *e, uint64_t *state, uint32_t *position,
     int rc = t == NULL ? hakc_fail(err, HAKC_ENOMEM, "out of memory for the order of runs") : 0;
     while (rc == 0 && !*e->stop && (e->too_wide = too_wide(e)) && e->time_rounds < e->max_repeats) {
         for (size_t v = 0; v < nv; v++)
-            t[v] = (struct turn){v, HAKR_PASS_TIME, e->time_rounds, 1};
+            t[v] = (struct turn){v, HAKR_PASS_TIME, e->time_rounds, 1, NULL};
         shuffle(t, nv, state);
         rc = take_turns(e, t, nv, position, progress, err);
         e->time_rounds++;
     }
     free(t);
+    return rc;
+}
+
+/* Each variant's slowest ops are known: what happens inside them is told by one more run. */
+static int look_inside(struct hakr_experiment *e, uint32_t *position,
+                       struct hakc_progress *progress, struct hakc_err *err) {
+    int rc = 0;
+    for (size_t v = 0; rc == 0 && v < e->variants->n; v++) {
+        struct hakr_latency *l = hakr_latency_of(e, v);
+        struct turn t = {.variant = v, .pass = HAKR_PASS_INSIDE, .kept = 1, .slow = l};
+        if (l != NULL && l->n_slowest != 0)
+            rc = take_turns(e, &t, 1, position, progress, err);
+        hakr_latency_free(l);
+    }
     return rc;
 }
 
@@ -174,11 +191,14 @@ int hakr_experiment_run(struct hakr_experiment *e, struct hakc_err *err) {
     if (turns == NULL)
         return hakc_fail(err, HAKC_ENOMEM, "out of memory for the order of runs");
     hakr_noise_begin(&e->noise);
-    hakc_progress_start(&progress, "replaying", n, "runs");
+    size_t after = e->repeats[HAKR_PASS_LATENCY] != 0 && e->slowest != 0 ? e->variants->n : 0;
+    hakc_progress_start(&progress, "replaying", n + after, "runs");
     int rc = take_turns(e, turns, n, &position, &progress, err);
     e->time_rounds = e->repeats[HAKR_PASS_TIME];
     if (rc == 0 && e->until > 0 && e->time_rounds != 0)
         rc = go_on(e, &state, &position, &progress, err);
+    if (rc == 0 && e->repeats[HAKR_PASS_LATENCY] != 0)
+        rc = look_inside(e, &position, &progress, err);
     hakc_progress_end(&progress);
     hakr_noise_end(&e->noise);
     e->interrupted = *e->stop != 0;

@@ -36,7 +36,6 @@ static void table_row(struct hakc_out *o, const struct hakr_experiment *e, const
                       const struct hakr_why *w) {
     char text[64], size[HAKC_UNIT_LEN];
     uint64_t op, max = hakr_size_class_max(w->size_class);
-    const char *detail = hakr_sys_detail(w->class_);
     hakc_out_row(o);
     hakc_out_cell_str(o, label);
     hakc_out_cell_str(o, hakr_why_name(w->kind));
@@ -44,11 +43,7 @@ static void table_row(struct hakc_out *o, const struct hakr_experiment *e, const
         hakc_out_cell_null(o);
     else
         hakc_out_cell_str(o, max == UINT64_MAX ? "more" : hakc_format_bytes(size, max));
-    if (strncmp(detail, "MADV_", 5) == 0) /* says madvise already */
-        snprintf(text, sizeof text, "%s", detail);
-    else
-        snprintf(text, sizeof text, "%s %s", hakr_sys_call(w->class_), detail);
-    hakc_out_cell_str(o, text);
+    hakc_out_cell_str(o, hakr_sys_name(text, w->class_));
     hakc_out_cell_uint(o, w->sum.calls);
     hakc_out_cell_uint(o, w->sum.bytes);
     hakc_out_cell_uint(o, w->sum.kernel_ns);

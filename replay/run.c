@@ -30,7 +30,8 @@ const char *hakr_status_name(enum hakr_status s) {
 }
 
 const char *hakr_pass_name(enum hakr_pass pass) {
-    static const char *const names[] = {"time", "account", "latency", "check", "counters"};
+    static const char *const names[] = {"time",  "account",  "latency",
+                                        "check", "counters", "inside"};
     return names[pass];
 }
 
@@ -77,7 +78,7 @@ static void fill_ctl(struct hakr_ctl *c, const struct hakr_task *task) {
     snprintf(c->want_policy, sizeof c->want_policy, "%s", task->policy != NULL ? task->policy : "");
     c->marks = (uint32_t)task->marks;
     c->recorded = (uint32_t)task->recorded;
-    c->traced = (uint32_t)(task->traced && task->pass == HAKR_PASS_ACCOUNT);
+    c->traced = (uint32_t)(task->traced && hakr_pass_counts(task->pass));
     c->rest_ns = task->rest_ns;
     for (unsigned i = 0; i < HAKR_RESTS; i++)
         c->rest[i] = (struct hakr_rest){UINT64_MAX, UINT64_MAX};
@@ -100,13 +101,15 @@ static void fill_ctl(struct hakr_ctl *c, const struct hakr_task *task) {
         th->first_sample = c->sample_every - before % c->sample_every;
         before += p->threads[t].ops;
     }
+    if (task->pass == HAKR_PASS_INSIDE)
+        hakr_inside_plan(c, task->slow, task->n_slow);
 }
 
 /* Makes the control block of a task: *fd is its memfd. */
 static int make_ctl(const struct hakr_task *task, struct hakr_ctl **out, int *fd,
                     struct hakc_err *err) {
     uint64_t n = task->plan->n_threads, at = sizeof(struct hakr_ctl);
-    uint64_t causes = task->pass == HAKR_PASS_ACCOUNT ? HAKR_CAUSE_CELLS : 0;
+    uint64_t causes = hakr_pass_counts(task->pass) ? HAKR_CAUSE_CELLS : 0;
     uint64_t samples = SAMPLES + n + 8;
     struct hakr_ctl head = {.max_samples = (uint32_t)samples};
     head.off_threads = reserve(&at, n * sizeof(struct hakr_shm_thread));
@@ -118,6 +121,7 @@ static int make_ctl(const struct hakr_task *task, struct hakr_ctl **out, int *fd
     head.off_slowest = reserve(&at, n * head.slowest * sizeof(struct hakr_slow));
     head.off_epochs =
         reserve(&at, (uint64_t)task->keep_drift * task->plan->n_epochs * sizeof(struct hakr_epoch));
+    head.off_inside = reserve(&at, task->n_slow * sizeof(struct hakr_inside));
     head.off_lags = reserve(&at, task->pace > 0 ? n * sizeof(struct hakc_hist) : 0);
     at = head.off_hists = (at + 4095) & ~UINT64_C(4095);
     if (task->pass == HAKR_PASS_LATENCY)
@@ -196,7 +200,7 @@ static int spawn(const struct hakr_task *task, int ctl_fd, const sigset_t *mask,
     *pid = fork();
     if (*pid == 0)
         become_child(ctl_fd, task->plan->fd, env, fd_text, mask,
-                     task->traced && task->pass == HAKR_PASS_ACCOUNT);
+                     task->traced && hakr_pass_counts(task->pass));
     free(preload);
     free(env);
     if (*pid < 0)

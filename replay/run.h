@@ -39,10 +39,12 @@ struct hakr_task {
     uint64_t timeout_ns;   /* 0 = none */
     uint64_t memory_limit; /* bytes, RLIMIT_DATA; 0 = none */
     int marks;             /* see child.h */
-    int traced;            /* account pass: calls are counted by ptrace, not by seccomp */
+    int traced;            /* system calls are counted by ptrace, not by seccomp */
     int recorded;          /* run in this very process, which is being recorded: see proof.h */
     uint64_t rest_ns;      /* account pass: how long to look on after the run */
     uint32_t slowest;      /* latency pass: ops to list */
+    const struct hakr_slow *slow; /* inside pass: the ops to look into */
+    uint32_t n_slow;
 };
 
 struct hakr_result {
@@ -72,7 +74,9 @@ struct hakr_result {
     } * threads;
     uint32_t n_threads;
     struct hakr_latency *latency; /* latency pass alone; owned */
-    struct hakr_why *why;         /* owned; dearest first */
+    struct hakr_inside *inside;   /* inside pass alone; owned; by thread and op */
+    uint32_t n_inside;
+    struct hakr_why *why; /* owned; dearest first */
     size_t n_why;
     uint64_t baseline, peak, at_end, lazy_free;
     uint64_t huge;                 /* of at_end; UINT64_MAX = not known */
@@ -100,7 +104,7 @@ const char *hakr_status_name(enum hakr_status s);
 /* "seccomp", "ptrace", or NULL. */
 const char *hakr_counting_name(int counting);
 
-/* "time", "account", "latency". */
+/* "time", "account", "latency", ... */
 const char *hakr_pass_name(enum hakr_pass pass);
 
 /* Whether a variable of the environment configures an allocator: such ones are not passed on to the

@@ -137,3 +137,19 @@ double hakr_figure_median(const struct hakr_experiment *e, size_t variant, enum 
     free(v);
     return m;
 }
+
+struct hakr_latency *hakr_latency_of(const struct hakr_experiment *e, size_t variant) {
+    struct hakr_latency *l = NULL;
+    if (hakr_experiment_failure(e, variant, HAKR_PASS_LATENCY) != NULL)
+        return NULL;
+    for (size_t i = 0; i < e->n_runs; i++) {
+        const struct hakr_latency *from = e->runs[i].result.latency;
+        if (e->runs[i].variant != variant || from == NULL)
+            continue;
+        if (l == NULL)
+            l = hakr_latency_new(e->slowest);
+        if (l == NULL || hakr_latency_add(l, from, NULL) != 0)
+            break;
+    }
+    return l;
+}

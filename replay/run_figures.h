@@ -59,4 +59,8 @@ double *hakr_figures(const struct hakr_experiment *e, size_t variant, enum hakr_
 double hakr_figure_median(const struct hakr_experiment *e, size_t variant, enum hakr_pass pass,
                           enum hakr_figure f);
 
+/* The latencies of a variant's runs, added up; the caller's to free. NULL if there are none or one
+ * failed, or out of memory. */
+struct hakr_latency *hakr_latency_of(const struct hakr_experiment *e, size_t variant);
+
 #endif

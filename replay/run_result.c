@@ -104,7 +104,7 @@ void hakr_explain(const struct hakr_task *task, struct hakr_ctl *c, int wstatus,
 static void prove_whole(const struct hakr_task *task, struct hakr_ctl *c, struct hakr_result *r) {
     for (uint32_t t = 0; t < c->n_threads && r->status == HAKR_OK; t++) {
         const struct hakr_shm_thread *th = &hakr_threads(c)[t];
-        int counts = c->pass == HAKR_PASS_ACCOUNT || c->pass == HAKR_PASS_LATENCY;
+        int counts = hakr_pass_counts(c->pass) || c->pass == HAKR_PASS_LATENCY;
         if (th->cursor == th->base + th->plan_words * 8 && (!counts || th->ops == th->plan_ops))
             continue;
         r->status = HAKR_FAILED;
@@ -235,6 +235,15 @@ static int copy_samples(struct hakr_ctl *c, struct hakr_result *r, struct hakc_e
     return 0;
 }
 
+static int copy_inside(struct hakr_ctl *c, struct hakr_result *r, struct hakc_err *err) {
+    r->inside = calloc(c->n_inside + 1, sizeof *r->inside);
+    if (r->inside == NULL)
+        return hakc_fail(err, HAKC_ENOMEM, "out of memory for the slowest ops");
+    memcpy(r->inside, hakr_insides(c), c->n_inside * sizeof *r->inside);
+    r->n_inside = c->n_inside;
+    return 0;
+}
+
 static int copy_lag(struct hakr_ctl *c, struct hakr_result *r, struct hakc_err *err) {
     r->lag = malloc(sizeof *r->lag);
     if (r->lag == NULL)
@@ -304,6 +313,8 @@ int hakr_collect(const struct hakr_task *task, struct hakr_ctl *c, int fd, struc
         return rc;
     if (c->pass == HAKR_PASS_ACCOUNT)
         rc = hakr_why_collect(hakr_causes(c), &r->why, &r->n_why, err);
+    if (c->pass == HAKR_PASS_INSIDE)
+        rc = copy_inside(c, r, err);
     if (c->pass == HAKR_PASS_LATENCY)
         rc = hakr_latency_collect(c, fd, &r->latency, err);
     return rc != 0 ? rc : copy_samples(c, r, err);
@@ -314,6 +325,9 @@ void hakr_result_free(struct hakr_result *r) {
     free(r->why);
     free(r->lag);
     free(r->threads);
+    free(r->inside);
+    r->inside = NULL;
+    r->n_inside = 0;
     r->threads = NULL;
     r->lag = NULL;
     hakr_latency_free(r->latency);

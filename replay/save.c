@@ -132,24 +132,6 @@ static int put_metrics(struct hakr_save *s, int64_t id, const struct hakr_run *r
     return rc;
 }
 
-static int put_accounts(struct hakr_save *s, int64_t id, const struct hakr_result *r,
-                        struct hakc_err *err) {
-    int rc = 0;
-    for (unsigned k = 0; rc == 0 && r->counted && k < HAKR_SYS_COUNT; k++) {
-        const struct hakr_sys_total *t = &r->totals[k];
-        struct hakd_syscall row = {hakr_sys_call(k), hakr_sys_detail(k), t->calls,
-                                   t->errors,        t->bytes,           t->kernel_ns};
-        if (t->calls != 0)
-            rc = hakd_put_syscall(s->db, id, &row, err);
-    }
-    for (uint32_t i = 0; rc == 0 && i < r->n_samples; i++) {
-        const struct hakr_sample *x = &r->samples[i];
-        struct hakd_sample row = {x->op, x->time_ns, x->resident, x->live};
-        rc = hakd_put_sample(s->db, id, &row, err);
-    }
-    return rc;
-}
-
 /* Quantiles over all ops, as "latency_p99_ns", and of each kind, as "latency_free_p99_ns". */
 static int put_quantiles(struct hakr_save *s, int64_t id, const char *op, const struct hakc_hist *h,
                          struct hakc_err *err) {
@@ -190,7 +172,9 @@ static int put_latency(struct hakr_save *s, int64_t id, const struct hakr_latenc
 static int put_extra(struct hakr_save *s, int64_t id, const struct hakr_run *run,
                      struct hakc_err *err) {
     const struct hakr_result *r = &run->result;
-    int rc = 0;
+    int rc = hakd_put_metric(s->db, id, HAKD_M_OPS, (double)s->plan->stats.ops, HAKD_UNIT_OPS, err);
+    if (rc != 0)
+        return rc;
     if (run->pass == HAKR_PASS_CHECK) {
         rc = hakd_put_metric(s->db, id, "checked_blocks", (double)r->checked_blocks, HAKD_UNIT_OPS,
                              err);
@@ -199,7 +183,7 @@ static int put_extra(struct hakr_save *s, int64_t id, const struct hakr_run *run
                                  HAKD_UNIT_BYTES, err);
         return rc;
     }
-    for (unsigned i = 0; rc == 0 && i < HAKR_C_COUNT; i++)
+    for (unsigned i = 0; rc == 0 && run->pass == HAKR_PASS_COUNTERS && i < HAKR_C_COUNT; i++)
         if (r->counters[i].error == 0)
             rc = hakd_put_metric(s->db, id, hakr_counter_name(i), (double)r->counters[i].value,
                                  "events", err);
@@ -212,8 +196,9 @@ int hakr_save_run(void *save, const struct hakr_run *run, struct hakc_err *err) 
     const struct hakr_result *r = &run->result;
     int64_t id;
     int ok = r->status == HAKR_OK;
-    /* Passes beside the three: a time run in a mode of its own, which gives no times. */
-    int extra = run->pass == HAKR_PASS_CHECK || run->pass == HAKR_PASS_COUNTERS;
+    /* Passes beside the three: of the pass that they belong to, in a mode of its own, which gives
+     * no times. */
+    int extra = run->pass > HAKR_PASS_LATENCY;
     int rc = hakd_begin(s->db, err);
     if (rc == 0)
         rc = put_library(s, run, err);
@@ -226,9 +211,10 @@ int hakr_save_run(void *save, const struct hakr_run *run, struct hakc_err *err) 
                   : r->policy[0] != '\0' ? r->policy
                                          : NULL,
         .env = v->env_text,
-        .pass = v->control ? "control"
-                : extra    ? "time"
-                           : hakr_pass_name(run->pass),
+        .pass = v->control                      ? "control"
+                : run->pass == HAKR_PASS_INSIDE ? "latency"
+                : extra                         ? "time"
+                                                : hakr_pass_name(run->pass),
         .mode = extra ? hakr_pass_name(run->pass) : s->mode,
         .repeat = run->repeat,
         .position = run->position,
@@ -242,10 +228,10 @@ int hakr_save_run(void *save, const struct hakr_run *run, struct hakc_err *err) 
         rc = put_extra(s, id, run, err);
     if (rc == 0 && ok && !extra)
         rc = put_metrics(s, id, run, err);
-    if (rc == 0 && ok && run->pass == HAKR_PASS_ACCOUNT)
-        rc = put_accounts(s, id, r, err);
     if (rc == 0 && ok && r->latency != NULL)
         rc = put_latency(s, id, r->latency, err);
+    if (rc == 0 && ok)
+        rc = hakr_save_detail(s, id, run, err);
     if (rc == 0)
         rc = hakd_commit(s->db, err);
     return rc;

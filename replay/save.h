@@ -27,6 +27,11 @@ int hakr_save_begin(struct hakr_save *s, const char *db_path, const char *trace_
 /* Puts one run, whole or not at all: fits hakr_experiment.on_run. */
 int hakr_save_run(void *save, const struct hakr_run *run, struct hakc_err *err);
 
+/* Its part beside run and figures: system calls and their causes, samples, threads, latencies by
+ * size, slowest ops. */
+int hakr_save_detail(struct hakr_save *s, int64_t id, const struct hakr_run *run,
+                     struct hakc_err *err);
+
 /* Marks the experiment "done", "interrupted" or "failed" and closes. Also after a failure. */
 int hakr_save_end(struct hakr_save *s, const char *state, struct hakc_err *err);
 

@@ -14,6 +14,7 @@
 #include "common/hist.h"
 #include "replay/counters.h"
 #include "replay/fault_time.h"
+#include "replay/inside.h"
 #include "replay/latency.h"
 #include "replay/sysclass.h"
 #include "replay/why.h"
@@ -26,6 +27,7 @@ enum hakr_pass {
     HAKR_PASS_LATENCY = 2,
     HAKR_PASS_CHECK = 3,    /* patterns in all blocks */
     HAKR_PASS_COUNTERS = 4, /* the time pass under the processor's counters */
+    HAKR_PASS_INSIDE = 5,   /* the latency pass's slowest ops, looked into: inside.h */
     HAKR_PASS_COUNT
 };
 
@@ -34,6 +36,11 @@ enum hakr_touch {
     HAKR_TOUCH_NONE = 1,
     HAKR_TOUCH_ALL = 2, /* every byte of each new block, calloc's too */
 };
+
+/* Whether memory system calls are counted in this pass. */
+static inline int hakr_pass_counts(unsigned pass) {
+    return pass == HAKR_PASS_ACCOUNT || pass == HAKR_PASS_INSIDE;
+}
 
 /* What the check pass found wrong. */
 enum hakr_wrong {
@@ -84,6 +91,9 @@ struct hakr_shm_thread {
     uint64_t end_ns;              /* the stream's end, after the start of the region */
     uint64_t backwards;           /* latency: ops whose second time stamp lay before the first */
     uint64_t slow_least;          /* latency: what an op must exceed to be among the slowest */
+    uint64_t inside_at;           /* inside: the op (of this thread) to look into next */
+    uint32_t inside_next;         /* its entry */
+    uint32_t inside;              /* the entry of the op that is running, plus 1; 0 = none */
     uint64_t hists_used[(HAKR_LATENCY_CELLS + 63) / 64]; /* latency: a bit for each histogram */
     /* The task. */
     uint64_t plan_offset, plan_words;
@@ -111,10 +121,6 @@ struct hakr_rest {
     uint64_t resident, lazy; /* UINT64_MAX = not measured */
 };
 
-struct hakr_sys_total {
-    uint64_t calls, errors, bytes, kernel_ns;
-};
-
 struct hakr_ctl {
     uint64_t magic;
     uint64_t bytes; /* of the whole memfd */
@@ -133,16 +139,17 @@ struct hakr_ctl {
     char want_policy[256]; /* hakmem must have this one in force; "" = any */
     uint32_t marks;        /* enclose the region in recognisable calls, for strace */
     uint32_t recorded;     /* the run is in the parent's process, for a recorder to record */
-    uint32_t traced;       /* account: the parent counts, by ptrace */
+    uint32_t traced;       /* the parent counts system calls, by ptrace */
     uint64_t rest_ns;      /* account: how long to look on afterwards */
     uint32_t libc;         /* the C library's own malloc is asked for */
     uint64_t lib_dev, lib_ino;
     uint64_t stack_bytes;  /* of each thread but the first, which runs on the process's own */
     uint64_t sample_every; /* ops of a thread between two samples */
     uint32_t max_samples;
-    uint32_t slowest; /* latency: entries of each thread's list of slowest ops */
+    uint32_t slowest;  /* latency: entries of each thread's list of slowest ops */
+    uint32_t n_inside; /* inside: ops to look into, by thread and op */
     uint64_t off_threads, off_samples, off_totals, off_causes, off_slowest;
-    uint64_t off_epochs, off_lags;
+    uint64_t off_epochs, off_lags, off_inside;
     uint64_t off_hists; /* on a page; nothing before it needs faults, nothing behind is populated */
 
     /* Results. */
@@ -160,7 +167,7 @@ struct hakr_ctl {
     struct hakr_rest rest[HAKR_RESTS];
     struct hakr_counted counters[HAKR_C_COUNT];
     uint64_t shared;         /* bytes of the driver's own mappings, which are in none of these */
-    uint32_t counting;       /* account: calls count now */
+    uint32_t counting;       /* system calls count now */
     uint64_t sizes_addr;     /* in the child, of its table of sizes by slot */
     uint64_t counted;        /* 1 = system calls were counted */
     uint64_t brk_now;        /* the trap's own book */
@@ -190,6 +197,9 @@ static inline struct hakr_sys_total *hakr_totals(struct hakr_ctl *c, uint32_t t)
 /* Latency pass: the slowest ops of thread t, in no order; entries of 0 ticks are empty. */
 static inline struct hakr_slow *hakr_slowest(struct hakr_ctl *c, uint32_t t) {
     return (struct hakr_slow *)((char *)c + c->off_slowest) + (size_t)t * c->slowest;
+}
+static inline struct hakr_inside *hakr_insides(struct hakr_ctl *c) {
+    return (struct hakr_inside *)((char *)c + c->off_inside);
 }
 static inline struct hakr_epoch *hakr_epochs(struct hakr_ctl *c) {
     return (struct hakr_epoch *)((char *)c + c->off_epochs);

@@ -1,5 +1,7 @@
 #include "replay/sysclass.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -179,4 +181,16 @@ const char *hakr_sys_call(unsigned c) {
 
 const char *hakr_sys_detail(unsigned c) {
     return c < HAKR_SYS_COUNT ? names[c].detail : "?";
+}
+
+const char *hakr_sys_short_name(unsigned c) {
+    const char *detail = hakr_sys_detail(c);
+    return strncmp(detail, "MADV_", 5) == 0 ? detail : hakr_sys_call(c);
+}
+
+const char *hakr_sys_name(char buf[HAKR_SYS_NAME_LEN], unsigned c) {
+    const char *name = hakr_sys_short_name(c), *detail = hakr_sys_detail(c);
+    int rest = detail[0] != '\0' && name != detail;
+    snprintf(buf, HAKR_SYS_NAME_LEN, "%s%s%s", name, rest ? " " : "", rest ? detail : "");
+    return buf;
 }

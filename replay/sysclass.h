@@ -49,6 +49,11 @@ enum hakr_sysclass {
     HAKR_SYS_COUNT
 };
 
+/* What was booked of a class. */
+struct hakr_sys_total {
+    uint64_t calls, errors, bytes, kernel_ns;
+};
+
 /* The class of call `nr` with arguments a (brk_now: the program break before it, for brk), and the
  * bytes it is about. */
 enum hakr_sysclass hakr_sys_classify(long nr, const uint64_t a[6], uint64_t brk_now,
@@ -62,5 +67,12 @@ extern const int hakr_sys_numbers[];
 
 const char *hakr_sys_call(unsigned c);   /* "madvise" */
 const char *hakr_sys_detail(unsigned c); /* "MADV_DONTNEED", or "" */
+
+/* "MADV_DONTNEED", "mmap": several classes may have one. */
+const char *hakr_sys_short_name(unsigned c);
+
+/* Both in one: "MADV_DONTNEED", "mmap ANON RW". */
+#define HAKR_SYS_NAME_LEN 64
+const char *hakr_sys_name(char buf[HAKR_SYS_NAME_LEN], unsigned c);
 
 #endif

@@ -51,6 +51,6 @@ for repeat in range(5):
                     1048576 + repeat)
                 put("INSERT INTO syscall VALUES (?, 'madvise', 'MADV_DONTNEED', 3, 0, 65536, NULL)",
                     run)
-                put("INSERT INTO sample VALUES (?, 0, 10, 20, 4096, 2048)", run)
+                put("INSERT INTO sample VALUES (?, 0, 10, 20, 4096, 2048, NULL, 0, NULL)", run)
 db.commit()
 db.close()

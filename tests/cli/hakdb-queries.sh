@@ -68,7 +68,8 @@ assert d["schema_version"] == 1
 assert d["run"]["allocator"] == "hakmem" and d["library"]["name"] == "hakmem"
 assert d["machine"]["governor"] is None and d["trace"]["sha256"] == "abc123"
 assert d["metrics"] == [{"name": "peak_resident_bytes", "value": 1048576, "unit": "bytes"}]
-assert d["samples"] == [{"op": 10, "time_ns": 20, "resident_bytes": 4096, "live_bytes": 2048}]
+assert d["samples"] == [{"op": 10, "time_ns": 20, "resident_bytes": 4096, "live_bytes": 2048,
+                         "recorded_ns": None, "lazy_free_bytes": 0, "huge_bytes": None}]
 assert d["syscalls"][0]["kernel_ns"] is None
 PY
 expect 1 "$hakdb" show 999

@@ -93,6 +93,9 @@ found() { # KIND PATTERN
     grep -q '^libc,.*,variant,ok,' out || fail "$1: libc: $(cat out)"
     ratios=$(sqlite3 "$1.db" "SELECT count(time_to_libc) FROM v_compare WHERE allocator LIKE 'bad%'" 2>/dev/null) || ratios=0
     [ "$ratios" = 0 ] || fail "$1: a ratio in the database"
+    [ "$(python3 -c "import sqlite3; print(sqlite3.connect('$1.db').execute(
+        \"SELECT time_runs FROM v_compare WHERE allocator = 'libc'\").fetchone()[0])")" = 4 ] ||
+        fail "$1: a check counts as a timed run"
 }
 found BEFORE "a block .*has changed: byte 50 is 0x.*, not 0x.*, found by thread 0 "
 found COPY 'realloc did not keep the bytes: byte 99 is '

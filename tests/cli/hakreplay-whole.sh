@@ -104,7 +104,7 @@ rc=0
 [ $rc = 1 ] && grep -q 'has no times' err || fail "a trace without times: $rc $(cat err)"
 
 # memory after the run: what a release policy gives back while nothing happens
-"$BIN/hakreplay" pair.zst -a libc,hakmem --passes=account --rest=1s --counters --no-db --json >out.json
+"$BIN/hakreplay" pair.zst -a libc,hakmem --passes=account --rest=1s --counters --db whole.db --json >out.json
 python3 - <<'END' || fail "rest: $(cat out.json)"
 import json
 d = json.load(open("out.json"))
@@ -123,6 +123,21 @@ ops = sum(t["ops"] for t in d["threads"] if t["allocator"] == "libc" and t["pass
 assert ops == 80000, ops
 calls = sum(t["syscalls"] for t in d["threads"] if t["allocator"] == "libc")
 assert calls == d["results"][0]["syscalls"], calls
-assert len([s for s in d["samples"] if s["allocator"] == "libc"]) >= 250
+curve = [s for s in d["samples"] if s["allocator"] == "libc"]
+assert len(curve) >= 250
+# the database has the same curve, and the threads
+import sqlite3
+db = sqlite3.connect("whole.db")
+of = "run_id = (SELECT id FROM run WHERE allocator = 'libc' AND pass = 'account')"
+stored = db.execute("SELECT op, time_ns, recorded_ns, resident_bytes, live_bytes, lazy_free_bytes, huge_bytes"
+                    f" FROM sample WHERE {of} ORDER BY seq").fetchall()
+want = [(s["op"], s["time_ns"], s["recorded_ns"] or None, s["resident_bytes"], s["live_bytes"], s["lazy_free_bytes"],
+         s["huge_bytes"]) for s in curve]
+assert stored == want, (stored[:3], want[:3])
+assert sum(s[5] is not None and s[6] is not None for s in stored) >= len(stored) // 16
+stored = db.execute(f"SELECT thread, ops, minor_faults, major_faults, syscalls, end_ns FROM run_thread WHERE {of}").fetchall()
+assert stored == [(t["thread"], t["ops"], t["minor_faults"], t["major_faults"], t["syscalls"], t["end_ns"])
+                  for t in d["threads"] if t["allocator"] == "libc" and t["pass"] == "account"], stored
+assert db.execute("SELECT count(*) FROM run WHERE mode = 'counters' AND status = 'ok'").fetchone()[0] == 2
 END
 echo "ok hakreplay-whole"

@@ -44,9 +44,9 @@ gcc -O1 -fno-builtin -shared -fPIC -o calls.so calls.c
 "$BIN/haktrace" gen -o four.zst handover 8000 4 7
 for t in t four; do
     "$BIN/haktrace" dump $t.zst >$t.dump
-    "$BIN/hakreplay" $t.zst -a "calls=$PWD/calls.so" --passes=account --no-db --json --why=1000 >$t.json
+    "$BIN/hakreplay" $t.zst -a "calls=$PWD/calls.so" --passes=account --db $t.db --json --why=1000 >$t.json
     python3 - $t <<'END_P' || fail "$t: see above"
-import json, re, sys, collections
+import json, re, sqlite3, sys, collections
 d = json.load(open(sys.argv[1] + ".json"))
 if d["results"][0]["counting"] is None:
     print("hakreplay could not count system calls here")
@@ -89,6 +89,13 @@ counted = {(s["call"], s["detail"]): s["calls"] for s in d["syscalls"]}
 assert total == counted, (total, counted)
 for key in ("kernel_ns", "bytes", "errors"):
     assert sum(w[key] for w in why) == sum(s[key] for s in d["syscalls"]), key
+# the database has the same
+def row(w):
+    return (w["op"], w["size_max_bytes"] or (0 if w["op"] in ("thread's exit", "own thread") else 2**63 - 1), w["call"],
+            w["detail"], w["calls"], w["errors"], w["bytes"], w["kernel_ns"], w["first_thread"], w["first_op"])
+stored = sqlite3.connect(sys.argv[1] + ".db").execute("SELECT op, size_max_bytes, call, detail, calls, errors, bytes,"
+    " kernel_ns, first_thread, first_op FROM cause").fetchall()
+assert sorted(stored, key=str) == sorted(map(row, why), key=str), (stored, why)
 END_P
 done
 "$BIN/hakreplay" t.zst -a libc --passes=account --no-db --why >table

@@ -229,7 +229,8 @@ static void test_samples_keep_order(void **state) {
     struct hakd_run ra = new_run(e, 0, "a", 0), rb = new_run(e, 0, "b", 1);
     int64_t a = put_run(db, &ra), b = put_run(db, &rb);
     for (unsigned i = 0; i < 10; i++) {
-        struct hakd_sample s = {100 - i, i ? i : UINT64_MAX, 4096 * i, i % 2 ? UINT64_MAX : 4096};
+        struct hakd_sample s = {100 - i, i ? i : UINT64_MAX, 4096 * i, i % 2 ? UINT64_MAX : 4096, i,
+                                i,       UINT64_MAX};
         ok(hakd_put_sample(db, i % 3 ? a : b, &s, &err)); /* two runs in turns */
     }
     assert_answer(db, "SELECT sum(seq) FROM sample WHERE run_id = 1", 0 + 1 + 2 + 3 + 4 + 5);

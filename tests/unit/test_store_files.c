@@ -95,7 +95,7 @@ static int fill(struct hakd *db, unsigned runs, unsigned samples) {
             (rc = hakd_put_syscall(db, id, &s, &err)))
             return rc;
         for (unsigned k = 0; k < samples; k++) {
-            struct hakd_sample sample = {k, k, k, k};
+            struct hakd_sample sample = {k, k, k, k, k, k, k};
             if ((rc = hakd_put_sample(db, id, &sample, &err)))
                 return rc;
         }
