@@ -34,6 +34,12 @@ struct hakr_drive {
     int spins;         /* how often to look before a wait sleeps; 0 on one processor */
 };
 
+/* Before the first hakr_drive of a time pass, by one thread: puts the driver's code within reach of
+ * the allocator. Returns the bytes of the copy; 0 = it runs where it is, and calls cost a jump
+ * more.
+ */
+size_t hakr_time_place(const struct hakr_drive *d);
+
 /* Runs the stream at `words` as thread t, in the pass and with the touching that ctl names. */
 void hakr_drive(const struct hakr_drive *d, struct hakr_shm_thread *t, const uint64_t *words);
 

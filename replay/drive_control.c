@@ -134,6 +134,9 @@ __attribute__((noinline)) void hakr_control(const struct hakr_drive *d, struct h
         if (d->ctl->keep_drift)
             enter_epoch(d, t, value);
         break;
+    case HAKR_TIME_FAR:
+        value <<= HAKR_FAR_SHIFT;
+        /* fall through */
     case HAKR_TIME:
         __atomic_store_n(&t->recorded_ns, value, __ATOMIC_RELAXED);
         if (d->ctl->pace > 0)

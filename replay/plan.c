@@ -354,7 +354,7 @@ static int plan_free(struct hakr_plan *p, const struct hakt_rec *r, struct hakc_
 static void tell_time(struct hakr_plan *p, struct hakr_plan_thread *th, uint64_t time) {
     if (time < th->clock_due || (!p->every_time && th->ops < th->clock_due_ops))
         return;
-    put_word(th, hakr_control_word(HAKR_TIME, time < HAKR_CONTROL_MAX ? time : HAKR_CONTROL_MAX));
+    put_word(th, hakr_time_word(time));
     p->stats.times++;
     th->clock_due = time + (p->every_time ? 1 : p->clock_every_ns);
     th->clock_due_ops = th->ops + CLOCK_OPS;

@@ -1,21 +1,22 @@
 /*
  * The words of a stream, 64 bits each.
  *
- * An op:       bits 0-3 kind, bit 4 HAKR_PUBLISH, bit 5 HAKR_WIDE, bits 6-24 size, bits 25-31
- *              bundle, bits 32-63 slot. With HAKR_WIDE a second word follows: bits 0-55 size, bits
+ * An op:       bits 0-3 kind, bit 4 HAKR_PUBLISH, bit 5 HAKR_WIDE, bits 6-15 bundle, bits 16-31
+ *              size, bits 32-63 slot. With HAKR_WIDE a second word follows: bits 0-55 size, bits
  *              56-63 log2 of the alignment. So an op costs 8 bytes; 16 with an alignment, or with
- *              512 KiB and more.
- * HAKR_CONTROL is no call. Its bits 4-5 say what it is, and its value (51 bits) stands in bits
- * 6-24 (the lower part) and 32-63:
+ *              64 KiB and more.
+ * HAKR_CONTROL is no call. Its bits 4-5 say what it is, and its value stands in bits 16-63:
  *   HAKR_WAIT   a hand-over: the producer's thread (14 bits) and the position to wait for
  *   HAKR_EPOCH  the epoch that the thread enters
- *   HAKR_TIME   the recorded time, in ns (up to 26 days): told to an allocator that takes it,
- *               waited for in a replay at recorded times
+ *   HAKR_TIME   the recorded time, in ns: told to an allocator that takes it, waited for in a
+ *               replay at recorded times
+ *   HAKR_TIME_FAR  the same from 3 days on, in units of 256 ns
  *
  * A bundle is up to HAKR_BUNDLE_MAX ops in a row that are simple: a malloc of 1 to HAKR_SIMPLE_MAX
  * bytes or a free, nothing published. Its first word says which they are: the bundle field is a 1
  * bit followed by one bit an op, the first one highest: 1 = malloc, 0 = free. In all other words
- * the field is 0. So the driver takes one unpredictable branch a bundle, not one an op.
+ * the field is 0. So the driver takes one unpredictable branch a bundle, not one an op
+ * (drive_time.c).
  */
 #ifndef REPLAY_PLAN_WORDS_H
 #define REPLAY_PLAN_WORDS_H
@@ -44,11 +45,11 @@ enum hakr_kind {
 #define HAKR_KIND_MASK    15u
 #define HAKR_PUBLISH      16u
 #define HAKR_WIDE         32u
-#define HAKR_SIZE_SHIFT   6
-#define HAKR_SIZE_MAX     ((1u << 19) - 1) /* in the word itself */
+#define HAKR_SIZE_SHIFT   16
+#define HAKR_SIZE_MAX     ((1u << 16) - 1) /* in the word itself */
 #define HAKR_WIDE_MAX     ((UINT64_C(1) << 56) - 1)
-#define HAKR_BUNDLE_SHIFT 25
-#define HAKR_BUNDLE_MAX   4u  /* measured: with more, the code outgrows the branch predictor */
+#define HAKR_BUNDLE_SHIFT 6
+#define HAKR_BUNDLE_MAX   9u
 #define HAKR_TAIL_WORDS   32u /* that may be read behind a stream: of no meaning */
 #define HAKR_SIMPLE_MAX   4096u
 
@@ -56,10 +57,11 @@ enum hakr_kind {
 #define HAKR_WAIT         0u
 #define HAKR_EPOCH        HAKR_PUBLISH
 #define HAKR_TIME         HAKR_WIDE
-#define HAKR_CONTROL_LOW  19 /* bits of a value below the bundle field */
-#define HAKR_CONTROL_MAX  ((UINT64_C(1) << 51) - 1)
+#define HAKR_TIME_FAR     (HAKR_PUBLISH | HAKR_WIDE)
+#define HAKR_CONTROL_MAX  ((UINT64_C(1) << 48) - 1)
+#define HAKR_FAR_SHIFT    8 /* of HAKR_TIME_FAR */
 #define HAKR_THREAD_BITS  14
-#define HAKR_POSITION_MAX ((UINT64_C(1) << 37) - 1)
+#define HAKR_POSITION_MAX ((UINT64_C(1) << 34) - 1)
 
 static inline unsigned hakr_word_kind(uint64_t w) {
     return (unsigned)w & HAKR_KIND_MASK;
@@ -68,10 +70,10 @@ static inline uint32_t hakr_word_slot(uint64_t w) {
     return (uint32_t)(w >> 32);
 }
 static inline uint64_t hakr_word_size(uint64_t w) {
-    return (uint32_t)w >> HAKR_SIZE_SHIFT & HAKR_SIZE_MAX;
+    return (uint32_t)w >> HAKR_SIZE_SHIFT;
 }
 static inline unsigned hakr_word_bundle(uint64_t w) {
-    return (uint32_t)w >> HAKR_BUNDLE_SHIFT;
+    return (uint16_t)w >> HAKR_BUNDLE_SHIFT;
 }
 static inline uint64_t hakr_wide_size(uint64_t w) {
     return w & HAKR_WIDE_MAX;
@@ -85,11 +87,16 @@ static inline unsigned hakr_control_sort(uint64_t w) {
     return (unsigned)w & HAKR_CONTROL_MASK;
 }
 static inline uint64_t hakr_control_value(uint64_t w) {
-    return hakr_word_size(w) | w >> 32 << HAKR_CONTROL_LOW;
+    return w >> HAKR_SIZE_SHIFT;
 }
 static inline uint64_t hakr_control_word(unsigned sort, uint64_t value) {
-    return HAKR_CONTROL | sort | (value & HAKR_SIZE_MAX) << HAKR_SIZE_SHIFT |
-           value >> HAKR_CONTROL_LOW << 32;
+    return HAKR_CONTROL | sort | value << HAKR_SIZE_SHIFT;
+}
+static inline uint64_t hakr_time_word(uint64_t ns) {
+    if (ns <= HAKR_CONTROL_MAX)
+        return hakr_control_word(HAKR_TIME, ns);
+    ns >>= HAKR_FAR_SHIFT;
+    return hakr_control_word(HAKR_TIME_FAR, ns < HAKR_CONTROL_MAX ? ns : HAKR_CONTROL_MAX);
 }
 static inline uint64_t hakr_wait_word(uint32_t thread, uint64_t position) {
     return hakr_control_word(HAKR_WAIT, thread | position << HAKR_THREAD_BITS);

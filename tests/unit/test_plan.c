@@ -76,7 +76,7 @@ static void test_kinds(void **state) {
 
 static void test_wide(void **state) {
     (void)state;
-    uint64_t big = UINT64_C(1) << 19, huge = UINT64_C(3) << 40;
+    uint64_t big = UINT64_C(1) << 16, huge = UINT64_C(3) << 40;
     struct hakt_rec r[] = {
         rec(HAKT_MALLOC, 0, 1, 0, big - 1), rec(HAKT_MALLOC, 0, 2, 0, big),
         rec(HAKT_MALLOC, 0, 3, 0, huge),    rec(HAKT_MEMALIGN, 0, 4, 0, 64),
@@ -451,6 +451,13 @@ static void test_times(void **state) {
     assert_int_equal(words[w], HAKR_END);
     assert_int_equal(p.stats.waits, 0);
     hakr_plan_free(&p);
+    /* years fit too, in coarser steps */
+    uint64_t near = HAKR_CONTROL_MAX, far = near + 1, year = UINT64_C(31536000000000000);
+    assert_int_equal(hakr_control_sort(hakr_time_word(near)), HAKR_TIME);
+    assert_int_equal(hakr_control_value(hakr_time_word(near)), near);
+    assert_int_equal(hakr_control_sort(hakr_time_word(far)), HAKR_TIME_FAR);
+    assert_int_equal(hakr_control_value(hakr_time_word(far)) << HAKR_FAR_SHIFT, far);
+    assert_int_equal(hakr_control_value(hakr_time_word(year)), year >> HAKR_FAR_SHIFT);
 }
 
 /* A thread that ends before others go on exits in the replay as well, in its place of the order;
