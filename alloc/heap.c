@@ -1,6 +1,7 @@
 /* Heaps: bins, and the entry points behind the hot paths of fast.h. */
 #include <string.h>
 #include "alloc/fast.h"
+#include "alloc/remote.h"
 #include "alloc/safe.h"
 
 const struct hak_heap hak_empty_heap;
@@ -50,6 +51,7 @@ void hak_bin_overflow(struct hak_heap *h, struct hak_bin *bin) {
 }
 
 void hak_heap_flush(struct hak_heap *h) {
+    hak_remote_send(h);
     for (unsigned c = 1; c < HAK_CLASSES; c++) {
         struct hak_bin *bin = &h->bin[c];
         void *list = bin->list, *spare = bin->spare;
@@ -60,7 +62,7 @@ void hak_heap_flush(struct hak_heap *h) {
         hak_slab_return(h, list);
         hak_slab_return(h, spare);
     }
-    hak_slab_collect(h);
+    hak_remote_collect(h);
 }
 
 void *hak_heap_alloc_slow(size_t size, struct hak_heap *h) {
@@ -113,16 +115,17 @@ void *hak_heap_alloc_aligned(struct hak_heap *h, size_t align, size_t size) {
 }
 
 void hak_heap_free_slow(void *p, struct hak_heap *h) {
-    if (!p)
-        return;
-    struct hak_slab *s = hak_slab_lookup(p);
-    if (unlikely(!s))
-        hak_os_die("free(): pointer was not allocated here", p);
+    uintptr_t unit = ((uintptr_t)p - hak_hot.base) >> HAK_UNIT_SHIFT;
+    struct hak_slab *s = &hak_hot.meta[unit];
+    if (unlikely(unit >= HAK_RELAXED(uintptr_t, hak_hot.units))) {
+        if (!p)
+            return;
+        s = hak_slab_lookup(p);
+        if (unlikely(!s))
+            hak_os_die("free(): pointer was not allocated here", p);
+    }
     switch (s->use) {
     case HAK_UNIT_SLAB:
-        if (unlikely(hak_slab_abandoned(s)) && h != &hak_empty_heap &&
-            hak_slab_free_abandoned(h, s - s->back, p))
-            return;
         if (hak_slab_owner(s) == h) {
             struct hak_bin *bin = (struct hak_bin *)((char *)h + s->bin_off);
             hak_set_link(p, bin->list);
@@ -130,7 +133,7 @@ void hak_heap_free_slow(void *p, struct hak_heap *h) {
             if (--bin->room < 0)
                 hak_bin_overflow(h, bin);
         } else {
-            hak_slab_remote_free(s - s->back, p);
+            hak_remote_free(h, s, p);
         }
         return;
     case HAK_UNIT_LARGE:

@@ -10,8 +10,9 @@
  *   heap       one thread's blocks: a bin per size class, and the slabs it owns.
  *   bin        LIFO list of free blocks of one class, taken from any slab of its heap, with a
  *              spare list behind it; at most two magazines long.
- *   remote     freed by a thread whose heap does not own the slab: pushed onto the slab with one
- *              CAS; the owner takes the whole list when it next runs out.
+ *   remote     freed by a thread whose heap does not own the slab.
+ *   parcel     remote frees of one slab that travel together (alloc/remote.h); the owner takes them
+ *              in when it next runs out.
  *
  * Threads: a heap is used by one thread at a time; different heaps concurrently. hak_heap_free
  * takes any block of any heap. The core changes errno nowhere.

@@ -45,7 +45,7 @@ struct hak_slab {
     struct hak_slab *next, *prev; /* in the heap's list of available slabs */
     uint32_t block_size;
     uint32_t maps; /* head, large: mappings that moves have cut its span into; 0 = none */
-    _Alignas(64) _Atomic(uintptr_t) remote; /* blocks freed by others; 0 = not in a pending list */
+    _Alignas(64) _Atomic(uintptr_t) remote; /* parcels from others; 0 = not in a pending list */
     struct hak_slab *pending_next;
     struct hak_span span;
 };
@@ -70,16 +70,32 @@ enum hak_heap_state {
     HAK_HEAP_DEAD,    /* of a thread that fork left behind */
 };
 
+/* Blocks of one slab that a heap's thread has freed and not sent to its owner yet (remote.h). */
+#define HAK_PARCELS       16
+#define HAK_PARCEL_BLOCKS 26
+#define HAK_PARCEL_BYTES  ((size_t)8 << 10)
+struct hak_parcel {
+    struct hak_slab *head;
+    uint16_t n, most;
+    uint16_t low[HAK_PARCEL_BLOCKS]; /* of their addresses */
+};
+_Static_assert(sizeof(struct hak_parcel) == 64, "one line of memory");
+
+/* Each part of the tail has lines of its own: others read `state` at every free of a block of this
+ * heap's, and write `pending`. */
 struct hak_heap {
     struct hak_bin bin[HAK_CLASSES]; /* first: hak_slab.bin_off counts from here */
     struct hak_slab *avail[HAK_CLASSES];
-    _Atomic(struct hak_slab *) pending; /* slabs with remote frees */
-    struct hak_heap *next;              /* all heaps */
+    uint32_t units;   /* of the slabs it owns */
+    uint32_t refills; /* since the pool looked at the clock last */
+    uint16_t singles; /* remote frees before it packs parcels */
+    bool packs;
+    _Alignas(64) _Atomic(enum hak_heap_state) state; /* changes under the pool lock */
+    uint32_t number;                                 /* of the heap, from 0 */
+    struct hak_heap *next;                           /* all heaps */
     struct hak_heap *next_retired, *prev_retired;
-    _Atomic(enum hak_heap_state) state; /* changes under the pool lock */
-    uint32_t units;                     /* of the slabs it owns */
-    uint32_t refills;                   /* since the pool looked at the clock last */
-    uint32_t number;                    /* of the heap, from 0 */
+    _Alignas(64) _Atomic(struct hak_slab *) pending; /* slabs with remote frees */
+    _Alignas(64) struct hak_parcel parcel[HAK_PARCELS];
 };
 
 struct hak_arena {
@@ -164,16 +180,11 @@ void hak_bin_overflow(struct hak_heap *h, struct hak_bin *bin);
 void *hak_slab_refill(struct hak_heap *h, unsigned c, uint32_t most, uint32_t *n);
 /* Gives a list of blocks back to their slabs, which h owns, and empty slabs to the pool. */
 void hak_slab_return(struct hak_heap *h, void *list);
-/* A block of a slab that another heap owns. */
-void hak_slab_remote_free(struct hak_slab *head, void *p);
-/* h, a thread's own heap, frees a block of a slab whose owner has retired: nobody else would look
- * after what is freed there. True: it went back to the slab, and the slab, if that was its last, to
- * the pool. A slab without a free block becomes h's instead, for what is freed there next; other
- * slabs stay, as the next thread's allocations will want their blocks. False: p is still to be
- * freed. */
-bool hak_slab_free_abandoned(struct hak_heap *h, struct hak_slab *head, void *p);
-/* Takes in what others have freed. */
-void hak_slab_collect(struct hak_heap *h);
+/* n blocks, first to last, back onto their slab, which h owns; if they are its last, the slab goes
+ * to the pool. */
+void hak_slab_put_back(struct hak_heap *h, struct hak_slab *s, void *first, void *last, uint32_t n);
+/* The slab becomes h's; it is in no list of available ones, and its owner may not use it now. */
+void hak_slab_adopt(struct hak_heap *h, struct hak_slab *s);
 
 /* Empties h's bins into its slabs. (heap.c) */
 void hak_heap_flush(struct hak_heap *h);

@@ -66,7 +66,7 @@ __attribute__((noinline)) void *hak_malloc_slow(size_t size, struct hak_heap *h)
 
 void hak_free_slow(void *p, struct hak_heap *h) {
     if (likely(!hak_safe.level))
-        hak_heap_free_slow(p, h);
+        hak_heap_free_slow(p, likely(h != &hak_empty_heap) ? h : hak_thread_frees(p));
     else if (likely(hak_safe.level < 3))
         hak_safe_free(hak_checked_heap, p);
     else

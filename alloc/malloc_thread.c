@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <pthread.h>
 #include <unistd.h>
 #include "alloc/malloc_background.h"
@@ -90,6 +91,21 @@ struct hak_heap *hak_thread_heap(bool *late) {
 
 void hak_thread_late_done(void) {
     pthread_mutex_unlock(&late_lock);
+}
+
+/* A thread that frees and never allocates: a consumer. */
+struct hak_heap *hak_thread_frees(const void *p) {
+    enum { OFTEN = 64 };
+    static __thread unsigned frees;
+    struct hak_heap *none = (struct hak_heap *)&hak_empty_heap;
+    if (!p || ended || ++frees < OFTEN)
+        return none;
+    frees = 0; /* again later, if there is no memory now */
+    int saved = errno;
+    bool late;
+    struct hak_heap *h = hak_thread_heap(&late);
+    errno = saved;
+    return h ? h : none;
 }
 
 /* The first constructor of the process (module.mk: initfirst), so that our fork handlers run after

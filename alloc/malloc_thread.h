@@ -30,4 +30,8 @@ void hak_thread_init(void);
 struct hak_heap *hak_thread_heap(bool *late);
 void hak_thread_late_done(void);
 
+/* The calling thread has no heap and frees p: the heap it gets for that, once it has freed often
+ * enough to pack its frees (remote.h), else &hak_empty_heap. */
+struct hak_heap *hak_thread_frees(const void *p);
+
 #endif

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sys/single_threaded.h>
 #include "alloc/internal.h"
+#include "alloc/remote.h"
 
 bool hak_supers;
 
@@ -318,7 +319,7 @@ static void collect_retired(void) {
         struct hak_heap *r = hak_pool_pop_retired();
         if (!r)
             break;
-        hak_slab_collect(r);
+        hak_remote_collect(r);
         hak_pool_push_retired(r);
     }
 }

@@ -1,4 +1,5 @@
-/* A heap's slabs: carving, refilling bins, taking blocks back, remote frees. */
+/* A heap's slabs: carving, refilling bins, taking blocks back. */
+#include "alloc/remote.h"
 #include "alloc/safe.h"
 
 /* How many retired heaps a thread looks through for a slab before it asks the pool. */
@@ -115,6 +116,12 @@ static void *slab_pop(struct hak_slab *s, uint32_t most, uint32_t *n) {
     return list;
 }
 
+void hak_slab_adopt(struct hak_heap *h, struct hak_slab *s) {
+    hak_slab_owner(s)->units -= s->span.units;
+    h->units += s->span.units;
+    set_owner(s, h);
+}
+
 /* A slab with free blocks of class c that a retired heap left behind becomes h's. */
 static struct hak_slab *steal(struct hak_heap *h, unsigned c) {
     struct hak_slab *s = NULL;
@@ -122,13 +129,11 @@ static struct hak_slab *steal(struct hak_heap *h, unsigned c) {
         struct hak_heap *r = hak_pool_pop_retired();
         if (!r)
             break;
-        hak_slab_collect(r);
+        hak_remote_collect(r);
         s = r->avail[c];
         if (s) {
             avail_unlink(r, c, s);
-            set_owner(s, h);
-            r->units -= s->span.units;
-            h->units += s->span.units;
+            hak_slab_adopt(h, s);
             avail_link(h, c, s);
         }
         hak_pool_push_retired(r);
@@ -139,11 +144,15 @@ static struct hak_slab *steal(struct hak_heap *h, unsigned c) {
 void *hak_slab_refill(struct hak_heap *h, unsigned c, uint32_t most, uint32_t *n) {
     if (unlikely(++h->refills == LOOK_REFILLS)) {
         h->refills = 0;
+        hak_remote_send(h);
+        hak_remote_collect(h);
         hak_pool_look();
     }
-    if (atomic_load_explicit(&h->pending, memory_order_relaxed))
-        hak_slab_collect(h);
     struct hak_slab *s = h->avail[c];
+    if ((!s || !s->nfree) && hak_remote_pending(h)) {
+        hak_remote_collect(h);
+        s = h->avail[c];
+    }
     if (!s)
         s = steal(h, c);
     if (!s)
@@ -163,8 +172,8 @@ static struct hak_slab *head_of(void *p) {
     return s - s->back;
 }
 
-/* n blocks, first to last, back onto their slab. */
-static void slab_push(struct hak_heap *h, struct hak_slab *s, void *first, void *last, uint32_t n) {
+void hak_slab_put_back(struct hak_heap *h, struct hak_slab *s, void *first, void *last,
+                       uint32_t n) {
     hak_set_link(last, s->free);
     s->free = first;
     s->nfree += n;
@@ -185,66 +194,6 @@ void hak_slab_return(struct hak_heap *h, void *list) {
             last = list;
             n++;
         }
-        slab_push(h, s, first, last, n);
+        hak_slab_put_back(h, s, first, last, n);
     }
-}
-
-static void pending_push(struct hak_heap *owner, struct hak_slab *s) {
-    struct hak_slab *old = atomic_load_explicit(&owner->pending, memory_order_relaxed);
-    do {
-        s->pending_next = old;
-    } while (!atomic_compare_exchange_weak_explicit(&owner->pending, &old, s, memory_order_release,
-                                                    memory_order_relaxed));
-}
-
-void hak_slab_remote_free(struct hak_slab *head, void *p) {
-    uintptr_t old = atomic_load_explicit(&head->remote, memory_order_relaxed);
-    do {
-        hak_set_link(p, (void *)old);
-    } while (!atomic_compare_exchange_weak_explicit(&head->remote, &old, (uintptr_t)p,
-                                                    memory_order_acq_rel, memory_order_relaxed));
-    /* Whoever makes the list non-empty tells the owner. The slab cannot go away before that: the
-     * owner learns of this block only through its pending list. Should the slab change hands in
-     * between, the former owner passes it on (hak_slab_collect). */
-    if (!old)
-        pending_push(hak_slab_owner(head), head);
-}
-
-void hak_slab_collect(struct hak_heap *h) {
-    struct hak_slab *s = atomic_exchange_explicit(&h->pending, NULL, memory_order_acquire);
-    while (s) {
-        struct hak_slab *next = s->pending_next;
-        struct hak_heap *owner = hak_slab_owner(s);
-        if (owner != h) {
-            pending_push(owner, s);
-        } else {
-            void *first = (void *)atomic_exchange_explicit(&s->remote, 0, memory_order_acq_rel);
-            void *last = first;
-            uint32_t n = 1;
-            for (void *p; (p = hak_link(last)); last = p)
-                n++;
-            slab_push(h, s, first, last, n);
-        }
-        s = next;
-    }
-}
-
-bool hak_slab_free_abandoned(struct hak_heap *h, struct hak_slab *head, void *p) {
-    struct hak_heap *r = hak_slab_owner(head);
-    if (!hak_pool_take_retired(r))
-        return false;
-    hak_slab_collect(r);
-    bool back = false;
-    if (hak_slab_owner(head) == r) { /* p is in use, so it was not released */
-        back = head->available;
-        if (back) {
-            slab_push(r, head, p, p, 1);
-        } else {
-            set_owner(head, h);
-            r->units -= head->span.units;
-            h->units += head->span.units;
-        }
-    }
-    hak_pool_push_retired(r);
-    return back;
 }
