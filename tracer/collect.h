@@ -32,6 +32,8 @@ struct hakt_collect_sink {
      * hakt_write_sized wants it. A negative code ends the recording: from then on the rings are
      * only emptied, so that the program goes on. */
     int (*put)(void *ctx, const struct hakt_rec *rec, uint64_t old_size, struct hakc_err *err);
+    /* The same for n plain records, as hakt_write_plain; may be NULL: then put gets them. */
+    int (*put_plain)(void *ctx, const struct hakt_plain_rec *recs, size_t n, struct hakc_err *err);
     /* The same for the program's own memory calls; may be NULL: they are passed over. */
     int (*event)(void *ctx, const struct hakt_event *event, struct hakc_err *err);
     void *ctx;
@@ -50,18 +52,25 @@ struct hakt_collect_stats {
     uint64_t clamped;                      /* time stamps raised to keep the order */
     const struct hakt_thread_drops *drops; /* dropped_full by thread, of threads that have ended; */
     size_t drops_count;                    /* valid until the collector's next call */
+    uint64_t backlog, backlog_peak;        /* bytes that the backlog holds, and held at the most */
     uint64_t discarded;                    /* records read after the sink failed */
 };
 
-/* Starts on `shm` (the collector's own mapping; stays the caller's). clock converts the stamps, is
+/* backlog: bytes of memory for records that are out of the rings and not handled yet. Starts on
+ * `shm` (the collector's own mapping; stays the caller's). clock converts the stamps, is
  * updated by the caller between rounds and must outlive the collector. HAKC_ENOMEM. */
 int hakt_collect_open(struct hakt_collect **c, struct hakt_shm *shm, const struct hakt_clock *clock,
-                      struct hakt_collect_sink sink, struct hakc_err *err);
+                      struct hakt_collect_sink sink, uint64_t backlog, struct hakc_err *err);
 void hakt_collect_close(struct hakt_collect *c);
 
-/* One round. Returns how many ring records it handled; *more (may be NULL) = 1 if another round
- * should follow at once, because records are held or a ring is filling. */
+/* One round, or as much of one as is done in a few milliseconds: the next call goes on with it.
+ * Returns how many ring records it handled; *more (may be NULL) = 1 if another call should follow
+ * at once, because the round is not finished, records are held or a ring is filling. */
 uint64_t hakt_collect_round(struct hakt_collect *c, int *more);
+
+/* Takes records out of rings that are filling up, into the backlog: for a sink that is busy for
+ * long (hakt_writer_set_pause). collect is a struct hakt_collect. */
+void hakt_collect_relieve(void *collect);
 
 /* From here on records go to another sink, as a trace of its own: ids, threads and times start
  * anew, and what is alive is unknown to it (its frees are FOREIGN). */

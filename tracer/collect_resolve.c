@@ -25,15 +25,70 @@ void hakt_resolver_fini(struct hakt_resolver *r) {
     hakt_live_fini(&r->live);
 }
 
-void hakt_emit_start(struct hakt_resolver *r, struct hakt_origin *o, uint64_t ns) {
+/* ---- handing on --------------------------------------------------------------------------- */
+
+static void fail(struct hakt_resolver *r, int rc) {
+    r->err.code = rc;
+}
+
+/* To a sink that takes records one by one. */
+static int put_each(struct hakt_resolver *r) {
+    for (size_t i = 0; i < r->batched; i++) {
+        const struct hakt_plain_rec *p = &r->batch[i];
+        struct hakt_rec rec = {.time = p->time,
+                               .id = p->is_free ? 0 : p->id,
+                               .old_id = p->is_free ? p->id : 0,
+                               .size = p->is_free ? 0 : p->size,
+                               .thread = p->thread,
+                               .op = p->is_free ? HAKT_FREE : HAKT_MALLOC};
+        int rc = r->sink.put(r->sink.ctx, &rec, p->is_free ? p->size : 0, &r->err);
+        if (rc != 0) {
+            r->stats.discarded += r->batched - i - 1;
+            return rc;
+        }
+        r->stats.records++;
+    }
+    return 0;
+}
+
+void hakt_resolve_flush(struct hakt_resolver *r) {
+    int rc = 0;
+    if (r->batched == 0)
+        return;
+    if (r->err.code != 0) {
+        r->stats.discarded += r->batched;
+    } else if (r->sink.put_plain == NULL) {
+        rc = put_each(r);
+    } else if ((rc = r->sink.put_plain(r->sink.ctx, r->batch, r->batched, &r->err)) == 0) {
+        r->stats.records += r->batched;
+    }
+    if (rc != 0)
+        fail(r, rc);
+    r->batched = 0;
+}
+
+static void put(struct hakt_resolver *r, const struct hakt_rec *rec, uint64_t old_size) {
+    hakt_resolve_flush(r);
+    if (r->err.code != 0)
+        return;
+    int rc = r->sink.put(r->sink.ctx, rec, old_size, &r->err);
+    if (rc != 0)
+        fail(r, rc);
+    else
+        r->stats.records++;
+}
+
+/* The first record of a thread. */
+static void emit_start(struct hakt_resolver *r, struct hakt_origin *o, uint64_t ns) {
     struct hakt_rec start = {.time = ns, .op = HAKT_THREAD_START};
     o->seen = 1;
     o->number = start.thread = r->next_thread++;
     r->stats.threads++;
-    hakt_emit_put(r, &start, 0);
+    put(r, &start, 0);
 }
 
-int hakt_emit_rebase(struct hakt_resolver *r, struct hakt_rec *rec, uint64_t *old_size) {
+/* Of a trace that is not the first: ids as it knows them. 0: the record says nothing in it. */
+static int rebase(struct hakt_resolver *r, struct hakt_rec *rec, uint64_t *old_size) {
     if (rec->id != 0)
         rec->id -= r->id_base;
     if (rec->old_id > r->id_base) {
@@ -47,11 +102,28 @@ int hakt_emit_rebase(struct hakt_resolver *r, struct hakt_rec *rec, uint64_t *ol
     return 1;
 }
 
+/* Completes a record by its time, raised where the stamps contradict the order of causes, and its
+ * thread, and hands it on. */
 static void emit(struct hakt_resolver *r, struct hakt_origin *o, struct hakt_rec *rec,
                  uint64_t old_size, uint64_t raw) {
+    uint64_t ns = hakt_clock_ns(r->clock, raw);
     r->stats.foreign += (rec->flags & HAKT_REC_FOREIGN) != 0;
-    hakt_emit(r, o, rec, old_size, raw);
+    if (ns < r->last_ns) {
+        r->stats.clamped++;
+        ns = r->last_ns;
+    }
+    r->last_ns = ns;
+    rec->time = ns - r->ns_base;
+    if (!o->seen)
+        emit_start(r, o, rec->time);
+    rec->thread = o->number;
+    if (r->id_base != 0 && !rebase(r, rec, &old_size))
+        return;
+    r->stats.ops++;
+    put(r, rec, old_size);
 }
+
+/* ---- the ops ------------------------------------------------------------------------------ */
 
 /* The program got an address that counts as live. */
 static void imply_free(struct hakt_resolver *r, struct hakt_origin *o, uint64_t addr,
@@ -63,7 +135,7 @@ static void imply_free(struct hakt_resolver *r, struct hakt_origin *o, uint64_t 
     emit(r, o, &rec, size, raw);
 }
 
-void hakt_live_failed(struct hakt_resolver *r, int rc) {
+static void live_failed(struct hakt_resolver *r, int rc) {
     if (rc == HAKC_EUNSUPPORTED && r->err.code == 0)
         hakc_fail(&r->err, rc, "more than %llu allocations in one recording",
                   (unsigned long long)HAKT_LIVE_ID_LIMIT - 1);
@@ -85,7 +157,7 @@ static int set_live(struct hakt_resolver *r, struct hakt_origin *o, uint64_t add
         rc = hakt_live_add(&r->live, addr, id, size);
     }
     if (rc != 0)
-        hakt_live_failed(r, rc);
+        live_failed(r, rc);
     return 0;
 }
 
@@ -94,6 +166,11 @@ static int on_alloc(struct hakt_resolver *r, struct hakt_origin *o, const struct
     struct hakt_rec rec = {.size = in->size, .op = (uint8_t)op, .align_log2 = (uint8_t)align_log2};
     if (in->ptr == 0) {
         rec.flags = HAKT_REC_FAILED;
+    } else if (in->ptr >= HAKT_LIVE_ADDR_LIMIT) {
+        hakc_fail(&r->err, HAKC_ECORRUPT,
+                  "a ring holds an address that no program can have: the program has overwritten "
+                  "the shared memory");
+        return 0;
     } else {
         if (set_live(r, o, in->ptr, r->next_id, in->size, in->time, force))
             return 1;
@@ -200,8 +277,9 @@ static void on_memory(struct hakt_resolver *r, struct hakt_origin *o,
             e.arg[0] = more->size; /* instead of the address got */
     }
     if (!o->seen)
-        hakt_emit_start(r, o, e.time);
+        emit_start(r, o, e.time);
     e.thread = o->number;
+    hakt_resolve_flush(r);
     int rc = r->err.code == 0 ? r->sink.event(r->sink.ctx, &e, &r->err) : 0;
     if (rc != 0)
         r->err.code = rc;
@@ -256,6 +334,69 @@ void hakt_resolve_thread_end(struct hakt_resolver *r, struct hakt_origin *o) {
         give_up_pending(r, o, 0, raw);
     struct hakt_rec end = {
         .time = r->last_ns - r->ns_base, .op = HAKT_THREAD_END, .thread = o->number};
-    hakt_emit_put(r, &end, 0);
+    put(r, &end, 0);
     o->seen = 0;
+}
+
+/* ---- plain mallocs and frees --------------------------------------------------------------- */
+
+/* A plain record that hakt_live_quick leaves alone. 0: nothing was changed. */
+static int change_live(struct hakt_resolver *r, uint64_t ptr, unsigned is_free, uint64_t *id,
+                       uint64_t *size) {
+    if (is_free)
+        return hakt_live_take(&r->live, ptr, id, size);
+    int rc = hakt_live_add(&r->live, ptr, *id, *size);
+    if (rc < 0)
+        live_failed(r, rc);
+    return rc <= 0;
+}
+
+/*
+ * What comes next in a program, a malloc or a free, no CPU foresees: so one path does both, without
+ * a branch on which it is.
+ */
+void hakt_resolve_plain(struct hakt_resolver *r, struct hakt_origin *o, struct hakt_taken *t,
+                        uint64_t until) {
+    uint64_t next_id = r->next_id, last_ns = r->last_ns, clamped = 0, stamped = 0;
+    uint32_t i = t->at, from = i;
+    if (r->err.code != 0 || !o->seen)
+        return;
+    if (r->batched + (t->n - i) > HAKT_PLAIN_BATCH)
+        hakt_resolve_flush(r);
+    for (; i < t->n && t->time[i] <= until; i++) {
+        unsigned op = t->op[i] & ~HAKT_STAMPED, is_free = op == HAKT_SHM_FREE;
+        uint64_t ptr = t->ptr[i], id = next_id, size = t->size[i];
+        if ((op & ~(unsigned)HAKT_SHM_FREE) != 0 || ptr - 1 >= HAKT_LIVE_ADDR_LIMIT - 1 ||
+            next_id >= HAKT_LIVE_ID_LIMIT)
+            break;
+        if (!hakt_live_quick(&r->live, ptr, is_free, &id, &size) &&
+            !change_live(r, ptr, is_free, &id, &size))
+            break;
+        next_id += !is_free;
+        stamped += t->op[i] / HAKT_STAMPED;
+        uint64_t ns = hakt_clock_ns(r->clock, t->time[i]);
+        clamped += ns < last_ns;
+        last_ns = ns < last_ns ? last_ns : ns;
+        if (__builtin_expect(id <= r->id_base, 0)) { /* an object of an earlier trace: foreign */
+            struct hakt_rec rec = {.op = HAKT_FREE, .old_id = id};
+            r->last_ns = last_ns;
+            emit(r, o, &rec, size, t->time[i]);
+            r->stats.ops--; /* counted below */
+            continue;
+        }
+        r->batch[r->batched++] = (struct hakt_plain_rec){.time = last_ns - r->ns_base,
+                                                         .id = id - r->id_base,
+                                                         .size = size,
+                                                         .thread = o->number,
+                                                         .is_free = is_free};
+    }
+    t->at = i;
+    r->next_id = next_id;
+    r->last_ns = last_ns;
+    r->stats.clamped += clamped;
+    r->stats.stamped += stamped;
+    r->stats.ops += i - from;
+    int rc = r->live.count >= r->live.grow_at ? hakt_live_grow(&r->live) : 0;
+    if (rc != 0)
+        live_failed(r, rc);
 }

@@ -8,6 +8,7 @@
 
 #include "common/err.h"
 #include "tracer/collect.h"
+#include "tracer/collect_backlog.h"
 #include "tracer/live_table.h"
 
 #include <stdint.h>
@@ -15,6 +16,8 @@
 /* Reallocs begun and not ended that a thread can have: nested by signal handlers. When a handler
  * left others behind with longjmp, the oldest is given up. */
 #define HAKT_PENDING_MAX 8
+
+#define HAKT_PLAIN_BATCH 128
 
 struct hakt_pending {
     uint64_t addr, id, old_size; /* the old object; id 0 = foreign */
@@ -41,6 +44,8 @@ struct hakt_resolver {
     uint64_t ns_base;
     uint32_t next_thread;
     struct hakt_collect_stats stats;
+    struct hakt_plain_rec batch[HAKT_PLAIN_BATCH]; /* on their way to the sink */
+    size_t batched;
     struct hakc_err err; /* err.code != 0: the sink or memory failed; all later records are
                             counted as discarded */
 };
@@ -55,80 +60,15 @@ void hakt_resolver_fini(struct hakt_resolver *r);
 int hakt_resolve(struct hakt_resolver *r, struct hakt_origin *o, const struct hakt_shm_rec *rec,
                  int force, uint64_t *awaited);
 
-/* The same for the two most frequent ops. rec is a MALLOC, or a FREE. */
-static inline int hakt_resolve_malloc(struct hakt_resolver *r, struct hakt_origin *o,
-                                      const struct hakt_shm_rec *rec, int force, uint64_t *awaited);
-static inline int hakt_resolve_free(struct hakt_resolver *r, struct hakt_origin *o,
-                                    const struct hakt_shm_rec *rec, int force, uint64_t *awaited);
+/* Takes a thread's next records, from t->at on, as long as they are plain mallocs and frees with
+ * times up to `until` whose causes are in: t->at is the first that is not, for hakt_resolve. */
+void hakt_resolve_plain(struct hakt_resolver *r, struct hakt_origin *o, struct hakt_taken *t,
+                        uint64_t until);
+
+/* Hands on what hakt_resolve_plain still keeps. After the last call of a round. */
+void hakt_resolve_flush(struct hakt_resolver *r);
 
 /* The thread is gone: its unfinished reallocs, then its end marker (if it was ever seen). */
 void hakt_resolve_thread_end(struct hakt_resolver *r, struct hakt_origin *o);
-
-/* ---- private -------------------------------------------------------------------------------- */
-
-/* The table of live addresses can take no more: the recording ends. */
-void hakt_live_failed(struct hakt_resolver *r, int rc);
-
-/* Hands on the first record of a thread, its start. */
-void hakt_emit_start(struct hakt_resolver *r, struct hakt_origin *o, uint64_t ns);
-
-/* Of a trace that is not the first: ids as it knows them. 0: the record says nothing in it. */
-int hakt_emit_rebase(struct hakt_resolver *r, struct hakt_rec *rec, uint64_t *old_size);
-
-static inline void hakt_emit_put(struct hakt_resolver *r, const struct hakt_rec *rec,
-                                 uint64_t old_size) {
-    if (__builtin_expect(r->err.code != 0, 0))
-        return;
-    int rc = r->sink.put(r->sink.ctx, rec, old_size, &r->err);
-    if (__builtin_expect(rc != 0, 0))
-        r->err.code = rc;
-    else
-        r->stats.records++;
-}
-
-/* Completes a record by its time, raised where the stamps contradict the order of causes, and its
- * thread, and hands it on. */
-static inline void hakt_emit(struct hakt_resolver *r, struct hakt_origin *o, struct hakt_rec *rec,
-                             uint64_t old_size, uint64_t raw) {
-    uint64_t ns = hakt_clock_ns(r->clock, raw);
-    if (__builtin_expect(ns < r->last_ns, 0)) {
-        r->stats.clamped++;
-        ns = r->last_ns;
-    }
-    r->last_ns = ns;
-    rec->time = ns - r->ns_base;
-    if (__builtin_expect(!o->seen, 0))
-        hakt_emit_start(r, o, rec->time);
-    rec->thread = o->number;
-    if (__builtin_expect(r->id_base != 0, 0) && !hakt_emit_rebase(r, rec, &old_size))
-        return;
-    r->stats.ops++;
-    hakt_emit_put(r, rec, old_size);
-}
-
-static inline int hakt_resolve_malloc(struct hakt_resolver *r, struct hakt_origin *o,
-                                      const struct hakt_shm_rec *in, int force, uint64_t *awaited) {
-    int rc = __builtin_expect(r->err.code != 0 || in->ptr == 0, 0)
-                 ? 1
-                 : hakt_live_add(&r->live, in->ptr, r->next_id, in->size);
-    if (__builtin_expect(rc > 0, 0)) /* and nothing was changed */
-        return hakt_resolve(r, o, in, force, awaited);
-    if (__builtin_expect(rc < 0, 0))
-        hakt_live_failed(r, rc);
-    struct hakt_rec rec = {.id = r->next_id++, .size = in->size, .op = HAKT_MALLOC};
-    hakt_emit(r, o, &rec, 0, in->time);
-    return 0;
-}
-
-static inline int hakt_resolve_free(struct hakt_resolver *r, struct hakt_origin *o,
-                                    const struct hakt_shm_rec *in, int force, uint64_t *awaited) {
-    struct hakt_rec rec = {.op = HAKT_FREE};
-    uint64_t size;
-    if (__builtin_expect(r->err.code != 0 || in->ptr == 0, 0) ||
-        __builtin_expect(!hakt_live_take(&r->live, in->ptr, &rec.old_id, &size), 0))
-        return hakt_resolve(r, o, in, force, awaited);
-    hakt_emit(r, o, &rec, size, in->time);
-    return 0;
-}
 
 #endif

@@ -10,10 +10,12 @@
 
 #define LEVEL_DEFAULT 1 /* the collector has to keep up; 3 saves about 1 to 3 % of the file */
 #define STAMP_PACE    4 /* of a burst of ops, one in so many is stamped */
+#define BACKLOG_MAX   (1ull << 40)
 #define WINDOW_BYTES  (256ull << 20) /* of a window that is given in time */
 
 enum {
     OPT_RING_SIZE = 256,
+    OPT_BACKLOG,
     OPT_MAX_THREADS,
     OPT_ON_FULL,
     OPT_CLOCK,
@@ -47,6 +49,11 @@ static const struct argp_option option_table[] = {
      "Also record the program's own mmap, munmap, mremap, madvise, mprotect and brk, as events", 1},
     {"ring-size", OPT_RING_SIZE, "BYTES", 0,
      "Buffer of each thread, a power of two (default 1MiB; taken only as far as used)", 2},
+    {"backlog", OPT_BACKLOG, "BYTES", 0,
+     "Memory for records that wait to be resolved and compressed, some 7 bytes each: so far a "
+     "burst "
+     "may run ahead of the recorder (default 64MiB; taken only as far as used)",
+     2},
     {"max-threads", OPT_MAX_THREADS, "N", 0,
      "Threads at one time (default 4096); more are not recorded, and counted", 2},
     {"on-full", OPT_ON_FULL, "wait|drop", 0,
@@ -125,6 +132,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
             argp_error(state, "--ring-size=%s: must be a power of two", arg);
         o->shm.ring_bytes = n;
         break;
+    case OPT_BACKLOG:
+        parse_size(state, "backlog", arg, 0, BACKLOG_MAX, 1, &o->backlog);
+        break;
     case OPT_MAX_THREADS:
         parse_size(state, "max-threads", arg, 1, HAKT_SLOTS_MAX, 0, &n);
         o->shm.slots = (uint32_t)n;
@@ -175,6 +185,7 @@ const struct argp hakt_record_argp = {option_table, parse_option, NULL, NULL, NU
 
 void hakt_record_defaults(struct hakt_record_options *o) {
     *o = (struct hakt_record_options){.level = LEVEL_DEFAULT,
+                                      .backlog = HAKT_BACKLOG_DEFAULT,
                                       .shm = {.ring_bytes = HAKT_RING_BYTES_DEFAULT,
                                               .slots = HAKT_SLOTS_DEFAULT,
                                               .on_full = HAKT_SHM_WAIT,

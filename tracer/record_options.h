@@ -5,6 +5,7 @@
 #define TRACER_RECORD_OPTIONS_H
 
 #include "common/err.h"
+#include "tracer/collect_backlog.h"
 #include "tracer/collect_clock.h"
 #include "tracer/collect_shm.h"
 
@@ -19,6 +20,7 @@ struct hakt_record_options {
     enum hakt_clock_choice clock;
     int level;
     int quiet;
+    uint64_t backlog;                 /* bytes, see collect_backlog.h */
     uint64_t max_bytes, max_ns;       /* limits of the recording; 0 = none */
     uint64_t window_ns, window_bytes; /* a flight recorder; both 0 = none */
 };

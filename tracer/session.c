@@ -52,10 +52,17 @@ static int put_event(void *session, const struct hakt_event *event, struct hakc_
     return hakt_write_event(s->writer, event, err);
 }
 
+static int put_plain(void *session, const struct hakt_plain_rec *recs, size_t n,
+                     struct hakc_err *err) {
+    struct hakt_session *s = session;
+    return hakt_write_plain(s->writer, recs, n, err);
+}
+
 static struct hakt_collect_sink sink_of(struct hakt_session *s) {
     if (s->window != NULL)
         return (struct hakt_collect_sink){.put = hakt_window_put, .ctx = s->window};
-    return (struct hakt_collect_sink){.put = put, .event = put_event, .ctx = s};
+    return (struct hakt_collect_sink){
+        .put = put, .put_plain = put_plain, .event = put_event, .ctx = s};
 }
 
 int hakt_session_begin(struct hakt_session *s, struct hakt_target *target, const char *program,
@@ -75,7 +82,9 @@ int hakt_session_begin(struct hakt_session *s, struct hakt_target *target, const
     else
         rc = hakt_session_open_file(s, 0, err);
     if (rc == 0)
-        rc = hakt_collect_open(&s->collect, s->shm, &s->clock, sink_of(s), err);
+        rc = hakt_collect_open(&s->collect, s->shm, &s->clock, sink_of(s), s->opt->backlog, err);
+    if (rc == 0 && s->writer != NULL)
+        hakt_writer_set_pause(s->writer, hakt_collect_relieve, s->collect);
     return rc;
 }
 
@@ -121,6 +130,7 @@ static void publish_status(struct hakt_session *s) {
     to->ops = st.ops;
     to->threads = st.threads;
     to->dropped = st.dropped;
+    to->backlog_bytes = st.backlog;
     to->bytes = file_bytes(s);
     to->window_bytes = s->window != NULL ? hakt_window_bytes(s->window) : 0;
     snprintf(to->file, sizeof(to->file), "%s", s->path);

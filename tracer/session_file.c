@@ -6,13 +6,26 @@
 #include "tracer/session.h"
 
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TOOL "haktrace"
+#define TOOL            "haktrace"
+#define CPUS_FOR_THREAD 4 /* the collector and two threads of the program have one each */
+
+/* Compressing a chunk takes longer than a ring lasts. A thread of its own does it where there is a
+ * core for it; else the rings are looked after in between. */
+static void keep_up(struct hakt_session *s) {
+    cpu_set_t cpus;
+    if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) >= CPUS_FOR_THREAD &&
+        hakt_writer_use_thread(s->writer) == 0)
+        return;
+    if (s->collect != NULL)
+        hakt_writer_set_pause(s->writer, hakt_collect_relieve, s->collect);
+}
 
 int hakt_session_open_file(struct hakt_session *s, uint64_t origin_ns, struct hakc_err *err) {
     char host[256] = "";
@@ -33,7 +46,7 @@ int hakt_session_open_file(struct hakt_session *s, uint64_t origin_ns, struct ha
     if (rc == 0)
         rc = hakt_writer_open(&s->writer, s->path, &info, s->opt->level, err);
     if (rc == 0)
-        hakt_writer_use_thread(s->writer); /* without one it is slower */
+        keep_up(s);
     return rc;
 }
 

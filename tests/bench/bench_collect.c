@@ -15,6 +15,7 @@
 #include <time.h>
 #include "common/err.h"
 #include "tracer/collect.h"
+#include "tracer/collect_backlog.h"
 #include "tracer/collect_shm.h"
 
 #define BATCH 8192 /* records between two rounds of the collector */
@@ -74,8 +75,8 @@ static void put_one(struct bench *b, const struct hakt_rec *r) {
 
 static void drain(struct bench *b) {
     uint64_t from = cpu_ns();
-    while (__atomic_load_n(&hakt_shm_slots(b->shm)[0].tail, __ATOMIC_RELAXED) != b->next)
-        hakt_collect_round(b->collect, NULL);
+    while (hakt_collect_round(b->collect, NULL) > 0)
+        continue;
     b->spent += cpu_ns() - from;
 }
 
@@ -117,6 +118,11 @@ static int to_writer(void *ctx, const struct hakt_rec *rec, uint64_t old_size,
     return hakt_write_sized(ctx, rec, old_size, err);
 }
 
+static int plain_to_writer(void *ctx, const struct hakt_plain_rec *recs, size_t n,
+                           struct hakc_err *err) {
+    return hakt_write_plain(ctx, recs, n, err);
+}
+
 static void one_round(const char *path, int level) {
     struct bench b = {0};
     struct hakt_reader *reader;
@@ -140,8 +146,9 @@ static void one_round(const char *path, int level) {
         die(&err);
     b.mask = set.ring_bytes / sizeof(struct hakt_shm_rec) - 1;
     b.address = calloc(hakt_reader_totals(reader, NULL)->allocs + 1, sizeof(*b.address));
-    struct hakt_collect_sink sink = {.put = to_writer, .ctx = writer};
-    if (b.address == NULL || hakt_collect_open(&b.collect, b.shm, &clock, sink, &err) != 0)
+    struct hakt_collect_sink sink = {.put = to_writer, .put_plain = plain_to_writer, .ctx = writer};
+    if (b.address == NULL ||
+        hakt_collect_open(&b.collect, b.shm, &clock, sink, HAKT_BACKLOG_DEFAULT, &err) != 0)
         die(&err);
     hakt_shm_slots(b.shm)[0].tid = 1;
     hakt_shm_slots(b.shm)[0].state = HAKT_SLOT_ATTACHED;

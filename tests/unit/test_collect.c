@@ -1,6 +1,7 @@
 /* The collector over rings filled by hand: order, holds, foreign and implied frees, reallocs in
  * all their endings, holes, ends of threads, a sink that fails. */
 #include "tracer/collect.h"
+#include "tracer/collect_backlog.h"
 #include "tracer/collect_shm.h"
 
 #include <setjmp.h>
@@ -64,7 +65,7 @@ static int setup(void **state) {
     f.fail_at = OUT_MAX;
     assert_int_equal(hakt_clock_start(&f.clock, HAKT_CLOCK_MONOTONIC), 0);
     assert_int_equal(hakt_shm_create(&f.shm, &f.fd, path, &set, NULL), 0);
-    assert_int_equal(hakt_collect_open(&f.c, f.shm, &f.clock, sink, NULL), 0);
+    assert_int_equal(hakt_collect_open(&f.c, f.shm, &f.clock, sink, HAKT_BACKLOG_DEFAULT, NULL), 0);
     for (int i = 0; i < RINGS; i++)
         attach(&f, i, 1000000000u + (uint32_t)i);
     *state = &f;

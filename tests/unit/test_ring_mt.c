@@ -1,6 +1,7 @@
 /* Ring and collector at once: threads publish through the producer's own code, with waiting, while
  * the collector drains; objects change threads. Also run under TSan. */
 #include "tracer/collect.h"
+#include "tracer/collect_backlog.h"
 #include "tracer/collect_shm.h"
 #include "tracer/rt/ring.h"
 /* The library inside the traced program is not linked into anything else. */
@@ -90,7 +91,7 @@ static void run(uint64_t ring_bytes, enum hakt_clock_choice choice) {
     assert_int_equal(hakt_clock_start(&clock, choice), 0);
     set.clock = clock.kind;
     assert_int_equal(hakt_shm_create(&shm, &fd, path, &set, NULL), 0);
-    assert_int_equal(hakt_collect_open(&c, shm, &clock, sink, NULL), 0);
+    assert_int_equal(hakt_collect_open(&c, shm, &clock, sink, HAKT_BACKLOG_DEFAULT, NULL), 0);
     atomic_store(&running, THREADS);
     for (uintptr_t t = 0; t < THREADS; t++)
         assert_int_equal(pthread_create(&threads[t], NULL, produce, (void *)t), 0);

@@ -11,7 +11,7 @@ struct hakt_encoder *hakt_encoder_new(void) {
     struct hakt_encoder *e = calloc(1, sizeof(*e));
     if (e == NULL)
         return NULL;
-    e->births = malloc(HAKT_CHUNK_MAX * sizeof(*e->births));
+    e->births = calloc(HAKT_CHUNK_MAX, sizeof(*e->births));
     e->runs = malloc(HAKT_CHUNK_MAX * sizeof(*e->runs));
     e->far_end = e->far = malloc((size_t)HAKT_CHUNK_MAX * HAKT_VARINT_MAX);
     e->at_end = e->at = malloc((size_t)HAKT_CHUNK_MAX * HAKT_VARINT_MAX);
@@ -79,6 +79,13 @@ static int part_grow(struct hakt_encoder *e, struct hakt_enc_part *t) {
     return 0;
 }
 
+/* The chunk gets a second thread: from here on it is kept who made which id. */
+static void begin_births(struct hakt_encoder *e) {
+    uint32_t first = e->present[0];
+    for (uint32_t k = 0; k < e->parts[first].allocs; k++)
+        e->births[k] = (struct hakt_enc_birth){first, k};
+}
+
 /* Another thread than the last record's. */
 static int switch_thread(struct hakt_encoder *e, uint32_t thread) {
     if (thread >= e->parts_cap && threads_grow(e, thread) != 0)
@@ -87,31 +94,39 @@ static int switch_thread(struct hakt_encoder *e, uint32_t thread) {
         e->runs[e->nruns++] = (struct hakt_enc_run){e->current, e->run};
     e->current = thread;
     e->run = 0;
-    if (e->parts[thread].records == 0)
+    if (e->parts[thread].records == 0) {
+        if (e->npresent == 1)
+            begin_births(e);
         e->present[e->npresent++] = thread;
+    }
+    return 0;
+}
+
+int hakt_encoder_begin_run(struct hakt_encoder *e, uint32_t thread, uint32_t n, uint64_t time) {
+    if ((thread != e->current || e->n == 0) && switch_thread(e, thread) != 0)
+        return HAKC_ENOMEM;
+    e->part = &e->parts[thread];
+    while (e->part->cap - e->part->records < n) {
+        if (part_grow(e, e->part) != 0)
+            return HAKC_ENOMEM;
+    }
+    if (e->n == 0)
+        e->first_time = e->time = time;
     return 0;
 }
 
 static inline void add_old(struct hakt_encoder *e, struct hakt_enc_part *t,
                            const struct hakt_rec *r) {
-    uint64_t n = r->old_id - e->first_id;
-    if (r->old_id >= e->first_id && e->births[n].thread == r->thread) {
-        t->own_end = hakt_put_varint(t->own_end, t->allocs - e->births[n].nth);
-    } else {
-        *t->own_end++ = 0;
+    uint64_t own = hakt_encoder_own(e, t, r->old_id);
+    t->own_end = hakt_put_varint(t->own_end, own);
+    if (own == 0)
         e->far_end = hakt_put_varint(e->far_end, r->old_id == 0 ? 0 : e->next_id - r->old_id);
-    }
 }
 
 int hakt_encoder_add(struct hakt_encoder *e, const struct hakt_rec *r) {
-    e->room = 0;
-    if ((r->thread != e->current || e->n == 0) && switch_thread(e, r->thread) != 0)
+    if (hakt_encoder_begin_run(e, r->thread, 1, r->time) != 0)
         return HAKC_ENOMEM;
-    struct hakt_enc_part *t = e->part = &e->parts[r->thread];
-    if (t->records == t->cap && part_grow(e, t) != 0)
-        return HAKC_ENOMEM;
-    if (e->n == 0)
-        e->first_time = e->time = r->time;
+    struct hakt_enc_part *t = e->part;
     hakt_encoder_begin(e, r->op | r->flags << HAKT_CODE_FLAGS_SHIFT, r->time);
     if (hakt_op_has_old(r->op) && !(r->flags & HAKT_REC_FOREIGN))
         add_old(e, t, r);
@@ -123,8 +138,6 @@ int hakt_encoder_add(struct hakt_encoder *e, const struct hakt_rec *r) {
         if (r->id != 0)
             hakt_encoder_birth(e);
     }
-    uint32_t room = HAKT_CHUNK_MAX - e->n;
-    e->room = t->cap - t->records < room ? t->cap - t->records : room;
     return 0;
 }
 
@@ -202,7 +215,7 @@ static void next_chunk(struct hakt_encoder *e) {
         t->size_end = t->size;
         t->own_end = t->own;
     }
-    e->npresent = e->nruns = e->run = e->n = e->room = 0;
+    e->npresent = e->nruns = e->run = e->n = 0;
     e->first_id = e->next_id;
     e->far_end = e->far;
     e->at_end = e->at;

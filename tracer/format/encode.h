@@ -1,6 +1,6 @@
 /*
- * The inside of the encoder, for the writer's two quick paths: nearly all records are a plain
- * malloc or a plain free of the thread that made the record before. Private to tracer/format.
+ * The inside of the encoder: encode.c has the chunk, encode_plain.c the quick path for plain
+ * mallocs and frees. Private to tracer/format.
  */
 #ifndef TRACER_FORMAT_ENCODE_H
 #define TRACER_FORMAT_ENCODE_H
@@ -30,18 +30,19 @@ struct hakt_enc_run {
 };
 
 struct hakt_encoder {
-    struct hakt_enc_birth *births; /* by id - first id of the chunk */
-    struct hakt_enc_run *runs;     /* the schedule so far, without the last run */
-    uint32_t nruns, run;           /* run: records of the last one */
-    uint32_t current;              /* its thread */
-    uint32_t n;                    /* records in the chunk */
+    /* By id - first id of the chunk. Not kept as long as the chunk has one thread: then the n-th
+     * id is that thread's n-th. */
+    struct hakt_enc_birth *births;
+    struct hakt_enc_run *runs; /* the schedule so far, without the last run */
+    uint32_t nruns, run;       /* run: records of the last one */
+    uint32_t current;          /* its thread */
+    uint32_t n;                /* records in the chunk */
     uint64_t first_id, next_id, first_time, time;
     struct hakt_enc_part *parts; /* by thread number */
     uint32_t parts_cap;
     struct hakt_enc_part *part; /* of the current thread */
-    uint32_t room;     /* records of the current thread that can be added without further ado */
-    uint32_t held;     /* records that all parts have room for */
-    uint32_t *present; /* the threads of this chunk */
+    uint32_t held;              /* records that all parts have room for */
+    uint32_t *present;          /* the threads of this chunk */
     uint32_t npresent;
     uint8_t *far, *far_end, *align, *align_end, *at, *at_end; /* columns in the trace's order */
 };
@@ -53,32 +54,33 @@ static inline void hakt_encoder_begin(struct hakt_encoder *e, unsigned code, uin
     e->time = time;
     e->run++;
     e->n++;
-    e->room--;
 }
 
 /* The record makes the next id. */
 static inline void hakt_encoder_birth(struct hakt_encoder *e) {
-    e->births[e->next_id++ - e->first_id] = (struct hakt_enc_birth){e->current, e->part->allocs++};
+    if (e->npresent > 1)
+        e->births[e->next_id - e->first_id] = (struct hakt_enc_birth){e->current, e->part->allocs};
+    e->next_id++;
+    e->part->allocs++;
 }
 
-/* hakt_encoder_add for a malloc of the current thread that made an id, where room > 0. */
-static inline void hakt_encoder_malloc(struct hakt_encoder *e, uint64_t time, uint64_t size) {
-    hakt_encoder_begin(e, HAKT_MALLOC, time);
-    e->part->size_end = hakt_put_varint(e->part->size_end, size + 1);
-    hakt_encoder_birth(e);
-}
-
-/* hakt_encoder_add for a free without flags of the current thread, where room > 0. */
-static inline void hakt_encoder_free_op(struct hakt_encoder *e, uint64_t time, uint64_t old_id) {
-    struct hakt_enc_part *t = e->part;
+/* What the own column says of an old id: how many of the thread's allocations in this chunk are not
+ * older; 0: it is none of them. Without a branch on that. */
+static inline uint64_t hakt_encoder_own(const struct hakt_encoder *e, const struct hakt_enc_part *t,
+                                        uint64_t old_id) {
     uint64_t n = old_id - e->first_id;
-    hakt_encoder_begin(e, HAKT_FREE, time);
-    if (old_id >= e->first_id && e->births[n].thread == e->current) {
-        t->own_end = hakt_put_varint(t->own_end, t->allocs - e->births[n].nth);
-    } else {
-        *t->own_end++ = 0;
-        e->far_end = hakt_put_varint(e->far_end, old_id == 0 ? 0 : e->next_id - old_id);
-    }
+    int here = old_id >= e->first_id;
+    if (e->npresent == 1)
+        return here ? t->allocs - n : 0;
+    const struct hakt_enc_birth *b = &e->births[here ? n : 0];
+    return here && b->thread == e->current ? t->allocs - b->nth : 0;
 }
+
+/* The next n records are this thread's, the first of them at `time`: makes room for them. */
+int hakt_encoder_begin_run(struct hakt_encoder *e, uint32_t thread, uint32_t n, uint64_t time);
+
+/* hakt_encoder_add for n plain records, of which the chunk can take all. HAKC_ENOMEM: no more can
+ * come of this chunk. */
+int hakt_encoder_add_plain(struct hakt_encoder *e, const struct hakt_plain_rec *recs, size_t n);
 
 #endif

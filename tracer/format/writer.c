@@ -131,52 +131,100 @@ static int writer_add(struct hakt_writer *w, const struct hakt_rec *rec, unsigne
     return w->n < HAKT_CHUNK_MAX ? 0 : hakt_writer_flush(w, err);
 }
 
-static inline void plain_malloc(struct hakt_writer *w, const struct hakt_rec *rec) {
+/* What n plain records add to the totals. 0 = one of them does not fit, and nothing was changed. */
+static int tally_plain(struct hakt_writer *w, const struct hakt_plain_rec *recs, size_t n) {
     struct hakt_tally *t = &w->tally;
-    hakt_encoder_malloc(w->encoder, rec->time, rec->size);
-    w->next_id++;
-    t->totals.ops_by_kind[HAKT_MALLOC]++;
-    t->totals.allocs++;
-    t->live_bytes += rec->size;
-    if (t->live_bytes > t->totals.peak_live_bytes)
-        t->totals.peak_live_bytes = t->live_bytes;
-    if (++t->live_objects > t->totals.peak_live_objects)
-        t->totals.peak_live_objects = t->live_objects;
-}
-
-static inline void plain_free(struct hakt_writer *w, const struct hakt_rec *rec, unsigned consumed,
-                              uint64_t old_size) {
-    struct hakt_tally *t = &w->tally;
-    hakt_encoder_free_op(w->encoder, rec->time, rec->old_id);
-    t->totals.ops_by_kind[HAKT_FREE]++;
+    uint64_t bytes = t->live_bytes, objects = t->live_objects, next_id = w->next_id;
+    uint64_t peak_bytes = t->totals.peak_live_bytes, peak_objects = t->totals.peak_live_objects;
+    uint64_t time = w->time_min, frees = 0, consumed = 0;
+    uint32_t threads = 0;
+    int misfits = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct hakt_plain_rec *r = &recs[i];
+        unsigned is_free = r->is_free, takes = is_free & (r->id != 0);
+        uint64_t size = is_free && !takes ? 0 : r->size;
+        misfits |= (r->time < time) | (is_free ? r->id >= next_id : r->id != next_id) |
+                   (r->size == UINT64_MAX) | (is_free > 1) | (r->thread >= HAKT_THREAD_LIMIT);
+        time = r->time;
+        frees += is_free;
+        consumed += takes;
+        next_id += !is_free;
+        bytes += is_free ? 0 - size : size;
+        objects += (uint64_t)!is_free - takes;
+        peak_bytes = (!is_free & (bytes > peak_bytes)) ? bytes : peak_bytes;
+        peak_objects = (!is_free & (objects > peak_objects)) ? objects : peak_objects;
+        threads = r->thread >= threads ? r->thread + 1 : threads;
+    }
+    if (misfits || time > w->time_max)
+        return 0;
+    t->live_bytes = bytes;
+    t->live_objects = objects;
+    t->totals.peak_live_bytes = peak_bytes;
+    t->totals.peak_live_objects = peak_objects;
+    t->totals.ops_by_kind[HAKT_FREE] += frees;
+    t->totals.ops_by_kind[HAKT_MALLOC] += n - frees;
+    t->totals.allocs += n - frees;
     t->totals.frees += consumed;
-    t->live_objects -= consumed;
-    t->live_bytes -= old_size;
+    if (threads > t->totals.threads)
+        t->totals.threads = threads;
+    w->next_id = next_id;
+    w->time = w->time_min = time;
+    return 1;
 }
 
-/* The quick way for a plain malloc or free that fits, by the thread of the record before, and does
- * not fill the chunk. 0 = it is none. */
-static inline int writer_add_plain(struct hakt_writer *w, const struct hakt_rec *rec,
-                                   unsigned consumed, uint64_t old_size) {
-    if (w->encoder->room < 2 || rec->thread != w->encoder->current ||
-        (rec->flags | rec->align_log2) != 0 || rec->time < w->time_min || rec->time > w->time_max)
+/* n > 0 records, of which the chunk can take all. */
+static int add_plain(struct hakt_writer *w, const struct hakt_plain_rec *recs, size_t n,
+                     struct hakc_err *err) {
+    if (!tally_plain(w, recs, n)) {
+        hakc_fail(err, HAKC_EINTERNAL,
+                  "records behind number %llu of the trace %s cannot be: their ids, times or "
+                  "threads do not fit",
+                  (unsigned long long)(w->first_record + w->n), w->path);
+        return HAKC_EINTERNAL;
+    }
+    if (w->n == 0)
+        w->first_time = recs[0].time;
+    w->n += n;
+    if (hakt_encoder_add_plain(w->encoder, recs, n) != 0) {
+        w->failed = hakc_fail(err, HAKC_ENOMEM, "no memory for a chunk of the trace");
+        return w->failed;
+    }
+    return w->n < HAKT_CHUNK_MAX ? 0 : hakt_writer_flush(w, err);
+}
+
+int hakt_write_plain(struct hakt_writer *w, const struct hakt_plain_rec *recs, size_t n,
+                     struct hakc_err *err) {
+    int rc = w->failed != 0 ? hakt_writer_given_up(w, err) : 0;
+    while (n > 0 && rc == 0) {
+        size_t room = HAKT_CHUNK_MAX - w->n, part = n < room ? n : room;
+        rc = add_plain(w, recs, part, err);
+        recs += part;
+        n -= part;
+    }
+    if (rc != 0)
+        w->lost += n;
+    return rc;
+}
+
+/* A plain record, by the quick way, if it fits. 0 = it is none. */
+static int write_as_plain(struct hakt_writer *w, const struct hakt_rec *rec, uint64_t old_size) {
+    unsigned is_free = rec->op == HAKT_FREE;
+    struct hakt_plain_rec plain = {.time = rec->time,
+                                   .id = is_free ? rec->old_id : rec->id,
+                                   .size = is_free ? old_size : rec->size,
+                                   .thread = rec->thread,
+                                   .is_free = is_free};
+    if ((rec->op != HAKT_MALLOC && !is_free) || (rec->flags | rec->align_log2) != 0 ||
+        (is_free ? rec->id | rec->size : rec->old_id) != 0 || w->failed != 0 ||
+        w->n >= HAKT_CHUNK_MAX - 1)
         return 0;
-    if (rec->op == HAKT_FREE && (rec->id | rec->size) == 0 && rec->old_id < w->next_id)
-        plain_free(w, rec, consumed, consumed ? old_size : 0);
-    else if (rec->op == HAKT_MALLOC && rec->old_id == 0 && rec->id == w->next_id &&
-             rec->size != UINT64_MAX)
-        plain_malloc(w, rec);
-    else
-        return 0;
-    w->time = w->time_min = rec->time;
-    w->n++;
-    return 1;
+    return add_plain(w, &plain, 1, NULL) == 0;
 }
 
 int hakt_write_sized(struct hakt_writer *w, const struct hakt_rec *rec, uint64_t old_size,
                      struct hakc_err *err) {
     unsigned consumed = hakt_rec_consumes(rec);
-    if (__builtin_expect(writer_add_plain(w, rec, consumed, old_size), 1))
+    if (write_as_plain(w, rec, consumed ? old_size : 0))
         return 0;
     return writer_add(w, rec, consumed, old_size, err);
 }
@@ -189,7 +237,7 @@ int hakt_write(struct hakt_writer *w, const struct hakt_rec *rec, struct hakc_er
     unsigned consumed = hakt_rec_consumes(rec) && hakt_sizes_take(&w->sizes, rec->old_id, &size);
     if (rec->id != 0 && w->failed == 0)
         hakt_sizes_put(&w->sizes, rec->id, rec->size);
-    if (writer_add_plain(w, rec, consumed, size))
+    if (write_as_plain(w, rec, size))
         return 0;
     return writer_add(w, rec, consumed, size, err);
 }

@@ -41,6 +41,8 @@ struct hakt_writer {
     uint64_t bytes;    /* of whole blocks in the file */
     uint32_t sequence;
     ZSTD_CCtx *cctx;
+    void (*pause)(void *); /* may be NULL */
+    void *pause_ctx;
     struct hakt_encoder *encoder;
     struct hakt_tally tally;
     struct hakt_totals written; /* the totals as of the last chunk in the file */

@@ -12,6 +12,8 @@
  */
 #define DEFAULT_LEVEL 3
 
+#define PIECE (32u << 10) /* bytes of content that are compressed between two pauses */
+
 /* write(2) all of it. What a full disk leaves of a block is cut off again. */
 static int write_all(struct hakt_writer *w, const uint8_t *p, size_t n, struct hakc_err *err) {
     size_t done = 0;
@@ -32,13 +34,30 @@ static int write_all(struct hakt_writer *w, const uint8_t *p, size_t n, struct h
     return 0;
 }
 
+/* One frame, in pieces, between which the caller may do something else. A zstd error code, or the
+ * size. */
+static size_t compress(struct hakt_writer *w, uint8_t *frame, size_t room, const uint8_t *content,
+                       size_t n) {
+    if (w->pause == NULL || n <= PIECE)
+        return ZSTD_compress2(w->cctx, frame, room, content, n);
+    ZSTD_outBuffer out = {frame, room, 0};
+    size_t rc = ZSTD_CCtx_setPledgedSrcSize(w->cctx, n);
+    for (size_t at = 0; at < n && !ZSTD_isError(rc); at += PIECE) {
+        int last = n - at <= PIECE;
+        ZSTD_inBuffer in = {content + at, last ? n - at : PIECE, 0};
+        rc = ZSTD_compressStream2(w->cctx, &out, &in, last ? ZSTD_e_end : ZSTD_e_continue);
+        w->pause(w->pause_ctx);
+    }
+    return ZSTD_isError(rc) ? rc : out.pos;
+}
+
 int hakt_writer_put_block(struct hakt_writer *w, struct hakt_block *b, const uint8_t *content,
                           size_t n, struct hakc_err *err) {
     size_t bound = ZSTD_compressBound(n);
     if (hakt_bytes_reserve(&w->block, HAKT_BLOCK_HEAD + bound) != 0)
         return hakc_fail(err, HAKC_ENOMEM, "no memory for a block of the trace");
     uint8_t *frame = w->block.p + HAKT_BLOCK_HEAD;
-    size_t packed = ZSTD_compress2(w->cctx, frame, bound, content, n);
+    size_t packed = compress(w, frame, bound, content, n);
     if (ZSTD_isError(packed))
         return hakc_fail(err, HAKC_EINTERNAL, "zstd: %s", ZSTD_getErrorName(packed));
     b->sequence = w->sequence;
@@ -71,6 +90,11 @@ struct hakt_block hakt_writer_state_block(const struct hakt_writer *w, uint8_t k
                                .first_id = w->written.allocs + 1,
                                .first_time = w->written.end_time,
                                .last_time = w->written.end_time};
+}
+
+void hakt_writer_set_pause(struct hakt_writer *w, void (*fn)(void *), void *ctx) {
+    w->pause = fn;
+    w->pause_ctx = ctx;
 }
 
 int hakt_writer_given_up(const struct hakt_writer *w, struct hakc_err *err) {

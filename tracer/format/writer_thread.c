@@ -71,7 +71,6 @@ static int settle(struct hakt_writer *w, int rc, const struct hakt_totals *total
         return 0;
     }
     w->failed = rc;
-    w->encoder->room = 0; /* the next record is told */
     w->index_bytes -= HAKT_INDEX_ENTRY;
     w->lost += records;
     return rc;

@@ -29,7 +29,7 @@
 #include <stdint.h>
 
 #define HAKT_SHM_MAGIC   0x316d68736b6168ull /* "hakshm1" */
-#define HAKT_SHM_VERSION 3u
+#define HAKT_SHM_VERSION 4u
 #define HAKT_SHM_ENV     "HAKTRACE_SHM" /* names the memfd: /proc/PID/fd/N */
 #define HAKT_SHM_PATH    64             /* bytes of such a name */
 
@@ -153,7 +153,8 @@ enum hakt_shm_command {
 struct hakt_shm_status {
     uint64_t started_unix_ns;
     uint64_t ops, bytes, dropped, threads;
-    uint64_t window_bytes; /* held by a flight recorder */
+    uint64_t window_bytes;  /* held by a flight recorder */
+    uint64_t backlog_bytes; /* of records that are not resolved yet */
     char file[4096];
 };
 

@@ -1,0 +1,86 @@
+/*
+ * A ring as the collector sees it: taking records out of it, giving room back, and what stands in
+ * between. Records go out of the ring in blocks; when the ring is filling up, into the backlog
+ * first (collect_backlog.h). The times of records that were not stamped are settled on the way.
+ *
+ * Private to the collector.
+ */
+#ifndef TRACER_COLLECT_FEED_H
+#define TRACER_COLLECT_FEED_H
+
+#include "tracer/collect_backlog.h"
+#include "tracer/collect_resolve.h"
+#include "tracer/rt/trace_shm.h"
+
+#include <stdint.h>
+
+/* Records behind an uncommitted one that a handler may have committed. */
+#define HAKT_HOLE_PEEK 8
+
+struct hakt_feed {
+    uint64_t cursor; /* next index to take out of the ring */
+    uint64_t tail;   /* given back up to here */
+    uint64_t mask;   /* records of the ring - 1 */
+    struct hakt_shm_rec *recs;
+    struct hakt_shm_slot *slot;
+    struct hakt_taken *taken; /* out of the ring and the queue, next to be handled */
+    struct hakt_queue queue;  /* behind these */
+    struct hakt_origin origin;
+    uint64_t dropped_before; /* slot->dropped when its last thread ended */
+    uint64_t woken_at;       /* cursor when a thread that waits was last woken, or a round began */
+    uint32_t tid;
+    uint8_t active, held, force, dead;
+    uint8_t paced;    /* step is that of the records up to the next stamp */
+    uint64_t last;    /* time of the record before the cursor */
+    uint64_t step;    /* between unstamped records */
+    uint64_t usual;   /* step of the last burst */
+    uint64_t held_at; /* raw time at the start of the round that held it */
+    uint64_t awaited; /* address */
+};
+
+/* How the times of unstamped records are found. */
+struct hakt_pacing {
+    uint64_t burst; /* raw time */
+    int several;    /* there are other threads */
+};
+
+/* A thread has taken the ring. */
+void hakt_feed_begin(struct hakt_feed *f, struct hakt_shm *shm, uint32_t slot);
+
+/* The next records to be handled, if there are none: out of the queue, then out of the ring. 1 if
+ * there are some. */
+int hakt_feed_refill(struct hakt_feed *f, struct hakt_store *store, struct hakt_pacing pacing);
+
+static inline int hakt_feed_has(struct hakt_feed *f, struct hakt_store *store,
+                                struct hakt_pacing pacing) {
+    return f->taken->at < f->taken->n || hakt_feed_refill(f, store, pacing);
+}
+
+/* Takes what the ring holds into the queue, if it is at least half full, as far as there is room.
+ */
+void hakt_feed_relieve(struct hakt_feed *f, struct hakt_store *store, struct hakt_pacing pacing);
+
+/* Nothing is left, in the ring or out of it, but what is not committed. */
+int hakt_feed_is_empty(const struct hakt_feed *f);
+
+/* Gives the room below the cursor back. A thread that sleeps for room is woken once there is enough
+ * to be worth it, `enough` records, so that it and the collector work at the same time. */
+void hakt_feed_give_back(struct hakt_feed *f, uint64_t enough);
+
+static inline int hakt_feed_is_committed(const struct hakt_feed *f, uint64_t index) {
+    return (uint32_t)__atomic_load_n(&f->recs[index & f->mask].commit, __ATOMIC_ACQUIRE) ==
+           (uint32_t)(index + 1);
+}
+
+/* Is there a record that a handler has committed behind one that the thread below it has not? */
+int hakt_feed_has_hole(const struct hakt_feed *f);
+
+/* Steps over records that will never be committed: reserved by a thread that died in the middle,
+ * or that a handler left by longjmp. How many. */
+uint64_t hakt_feed_skip_hole(struct hakt_feed *f);
+
+/* The same of a thread that waits, with everything reserved that it can reserve, and the first
+ * record not committed: it sits in a handler above that record, or has left it for good. */
+uint64_t hakt_feed_skip_hole_if_stuck(struct hakt_feed *f);
+
+#endif
