@@ -32,7 +32,7 @@ struct hak_span;
 #define HAK_MEDIUM_MAX                                                                             \
     ((size_t)64 << 10) /* largest class in 512 KiB slabs; above: large objects                     \
                         */
-#define HAK_POLICY_DEFAULT "rest:ms=10,max=256MiB,huge=16MiB" /* docs/policies.md says why */
+#define HAK_POLICY_DEFAULT "budget:pct=2,huge=16MiB" /* docs/policies.md says why */
 
 /* Once per process, before any heap: sets the policy. Returns 0 or an errno value. */
 int hak_core_init(const struct hakp_spec *spec);

@@ -1,9 +1,5 @@
-/*
- * glibc's windows into malloc: mallinfo, mallinfo2, malloc_info, malloc_stats, mallopt; and the
- * statistics at the end of the process that HAKMEM_STATS asks for.
- */
+/* glibc's windows into malloc: mallinfo, mallinfo2, malloc_info, malloc_stats, mallopt. */
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,17 +66,13 @@ EXPORT int malloc_info(int options, FILE *f) {
     return 0;
 }
 
-static void print(int fd, void (*report)(struct hak_text *)) {
+EXPORT void malloc_stats(void) {
     char buf[512];
+    int saved = errno, fd = STDERR_FILENO;
     struct hak_text t = {.buf = buf, .len = sizeof buf, .sink = to_fd, .ctx = &fd};
-    int saved = errno;
-    report(&t);
+    hak_report_arena(&t);
     hak_text_end(&t);
     errno = saved;
-}
-
-EXPORT void malloc_stats(void) {
-    print(STDERR_FILENO, hak_report_arena);
 }
 
 /* The values that glibc refuses are refused. Its parameters tune structures that are not here: only
@@ -105,23 +97,4 @@ EXPORT int mallopt(int param, int value) {
     if (hakp_parse(text, &spec, NULL, 0) == 0)
         hak_core_set_policy(&spec);
     return 1;
-}
-
-/* HAKMEM_STATS=1 prints to stderr, any other value names a file, to which each process appends.
- * Runs after the program's own exit handlers, while its other threads may still run. */
-__attribute__((destructor)) static void stats_at_exit(void) {
-    const char *where = hak_settings.stats;
-    int fd = STDERR_FILENO;
-    if (!where[0] && !hak_os_env("HAKMEM_STATS"))
-        return;
-    hak_thread_init(); /* a process that never allocated says so */
-    if (!where[0])
-        return;
-    if (where[0] != '1' || where[1])
-        fd = open(where, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (fd < 0)
-        return;
-    print(fd, hak_report_json);
-    if (fd != STDERR_FILENO)
-        close(fd);
 }

@@ -1,5 +1,7 @@
 /* See malloc_report.h. */
 #include "alloc/malloc_report.h"
+#include <errno.h>
+#include <unistd.h>
 #include "alloc/census.h"
 #include "alloc/malloc_settings.h"
 #include "alloc/malloc_thread.h"
@@ -174,6 +176,8 @@ void hak_report_json(struct hak_text *t) {
     hak_core_policy(policy, sizeof policy);
     hak_text(t, "{\n  \"schema_version\": %u,\n  \"version\": \"%s\",\n  \"policy\": \"%s\"",
              (uint64_t)HAKMEM_STATS_VERSION, HAK_VERSION, policy);
+    hak_text(t, ",\n  \"pid\": %u,\n  \"program\": ", (uint64_t)getpid());
+    json_string(t, program_invocation_short_name ? program_invocation_short_name : "");
     hak_text(t, ",\n  \"safe\": %u", (uint64_t)hak_settings.safe);
     hak_text(t, ",\n  \"background\": %u", (uint64_t)hak_settings.background_runs);
     hak_text(t, ",\n  \"policy_problem\": ");

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <unistd.h>
 #include "alloc/malloc_background.h"
+#include "alloc/malloc_exit.h"
 #include "alloc/malloc_settings.h"
 #include "alloc/guard.h"
 #include "alloc/malloc_checked.h"
@@ -115,6 +116,7 @@ __attribute__((constructor(101))) static void start(int argc, char **argv, char 
     if (!environ) /* we come before libc's own constructor, which sets the same */
         environ = envp;
     pthread_atfork(fork_prepare, fork_parent, fork_child);
+    hak_exit_keep_stderr();
     if (hak_os_env("HAKMEM_SAFE")) {
         hak_thread_init();
         hak_checked_install();

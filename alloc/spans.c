@@ -223,6 +223,10 @@ void hak_spans_release_from(struct hak_spans *s, uint32_t unit) {
 }
 
 void hak_spans_look(struct hak_spans *s, uint64_t now_ns) {
+    if (!s->begun) { /* when the first span is wanted: now the time is known */
+        s->begun = true;
+        tell(s, HAKP_EV_START, NULL, now_ns);
+    }
     if (now_ns >= s->target.next_tick_ns)
         tell(s, HAKP_EV_TICK, NULL, now_ns);
 }
@@ -232,6 +236,7 @@ void hak_spans_restart(struct hak_spans *s, uint64_t now_ns) {
     for (struct hak_span *span = s->oldest; span != NULL; span = span->younger)
         span->freed_ns = now_ns;
     hakp_init(&s->policy, &spec);
+    s->begun = true;
     tell(s, HAKP_EV_START, NULL, now_ns);
 }
 

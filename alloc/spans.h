@@ -87,6 +87,7 @@ struct hak_spans {
     uint64_t active_pages;              /* address space of the spans in use */
     uint64_t peak_pages;                /* the most of it since the policy's last event */
     uint64_t page_size;
+    bool begun;                /* the policy was told at what time the host begins */
     struct hakp_memory memory; /* set by the owner before a TICK that wants it (target.watch) */
     hak_release_fn *release;
     void *ctx;

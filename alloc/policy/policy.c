@@ -7,7 +7,7 @@ static const struct hakp_ops *const table[HAKP_KIND_COUNT] = {
     [HAKP_DELAY] = &hakp_delay,       [HAKP_DEMAND] = &hakp_demand,
     [HAKP_BOUNCE] = &hakp_bounce,     [HAKP_REPORT_2025] = &hakp_report_2025,
     [HAKP_PRESSURE] = &hakp_pressure, [HAKP_ADAPT] = &hakp_adapt,
-    [HAKP_REST] = &hakp_rest,
+    [HAKP_REST] = &hakp_rest,         [HAKP_BUDGET] = &hakp_budget,
 };
 
 const struct hakp_catalogue hakp_own = {table, HAKP_KIND_COUNT, hakp_keys, HAKP_KEYS};

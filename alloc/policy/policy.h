@@ -34,6 +34,7 @@ enum hakp_kind {
     HAKP_PRESSURE = 8,    /* keep all until memory is short, then give back what is too much */
     HAKP_ADAPT = 9,       /* give back at once, but what then came back soon is kept next time */
     HAKP_REST = 10,       /* keep all while spans come and go, give back when they rest */
+    HAKP_BUDGET = 11,     /* give back when a burst ends, for at most so much of the time */
     HAKP_KIND_COUNT
 };
 
@@ -51,7 +52,7 @@ struct hakp_spec {
     const struct hakp_catalogue *catalogue; /* whose kind it is; NULL: libhakmem's own policies */
     enum hakp_kind kind;
     enum hakp_how how;
-    uint64_t n;  /* spans: partial, to gather; bounce, to keep of a kind. pressure: percent */
+    uint64_t n;  /* spans: partial, to gather; bounce, to keep of a kind. pressure, budget: % */
     uint64_t ns; /* decay, delay, demand, pressure: the time in their description */
     uint64_t max_bytes;  /* more dirty bytes than this start a round as well (0 = no such limit) */
     uint64_t keep_bytes; /* dirty bytes that stay, the youngest */
@@ -82,8 +83,8 @@ enum hakp_event_kind {
     HAKP_EV_TRIM,        /* the program asked (malloc_trim): keep_pages 0 as well */
     HAKP_EV_RETURNED, /* a span that was given back is taken again; only where target.hear_returns
                        */
-    HAKP_EV_START,    /* the host begins, or its clock is another one: the first target; now_ns
-                         may be 0 */
+    HAKP_EV_START, /* the host begins (now_ns is 0: for the first target; and again when the first
+                      span is wanted, with the time), or its clock is another one */
 };
 
 struct hakp_event {

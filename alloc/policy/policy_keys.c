@@ -7,7 +7,8 @@
 #define PRESSURE  BIT(HAKP_PRESSURE)
 #define ADAPT     BIT(HAKP_ADAPT)
 #define REST      BIT(HAKP_REST)
-#define BOUNDED   (BIT(HAKP_PARTIAL) | BY_TIME | BIT(HAKP_BOUNCE) | PRESSURE | ADAPT | REST)
+#define BUDGET    BIT(HAKP_BUDGET)
+#define BOUNDED   (BIT(HAKP_PARTIAL) | BY_TIME | BIT(HAKP_BOUNCE) | PRESSURE | ADAPT | REST | BUDGET)
 #define FLOORED                                                                                    \
     (BIT(HAKP_PARTIAL) | BIT(HAKP_DECAY) | BIT(HAKP_DEMAND) | PRESSURE | BIT(HAKP_REPORT_2025))
 #define REPORT BIT(HAKP_REPORT_2025)
@@ -30,9 +31,11 @@ const struct hakp_key hakp_keys[HAKP_KEYS] = {
      4, 1, UINT32_MAX, A_COUNT},
     {"pct",  HAKP_T_COUNT,    PRESSURE,          offsetof(struct hakp_spec, n), true,
      80, 1, 100, A_PERCENT},
+    {"pct",  HAKP_T_COUNT,    BUDGET,            offsetof(struct hakp_spec, n), true,
+     2, 1, 100, A_PERCENT},
     {"stall", HAKP_T_COUNT,   PRESSURE,          offsetof(struct hakp_spec, stall), false,
      10, 0, 100, A_STALL},
-    {"ms",   HAKP_T_DURATION, PRESSURE,          offsetof(struct hakp_spec, ns), false,
+    {"ms",   HAKP_T_DURATION, PRESSURE | BUDGET,          offsetof(struct hakp_spec, ns), false,
      100 * MS, 1000, LONGEST, A_DURATION},
     {"rss",  HAKP_T_BYTES,    PRESSURE,          offsetof(struct hakp_spec, rss_bytes), false,
      0, 0, UINT64_MAX, A_SIZE},
@@ -42,6 +45,8 @@ const struct hakp_key hakp_keys[HAKP_KEYS] = {
      10 * MS, 1000, LONGEST, A_DURATION},
     {"keep", HAKP_T_BYTES,    ADAPT | REST,      offsetof(struct hakp_spec, keep_bytes), false,
      512 << 10, 0, UINT64_MAX, A_SIZE},
+    {"keep", HAKP_T_BYTES,    BUDGET,            offsetof(struct hakp_spec, keep_bytes), false,
+     256 << 10, 0, UINT64_MAX, A_SIZE},
     {"ms",   HAKP_T_DURATION, BY_TIME,           offsetof(struct hakp_spec, ns), true,
      1000 * MS, 1000, LONGEST, A_DURATION},
     {"max",  HAKP_T_BYTES,    BOUNDED,           offsetof(struct hakp_spec, max_bytes), false,

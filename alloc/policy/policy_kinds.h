@@ -20,7 +20,7 @@ struct hakp_ops {
 };
 
 extern const struct hakp_ops hakp_eager, hakp_never, hakp_partial, hakp_decay, hakp_delay,
-    hakp_demand, hakp_bounce, hakp_report_2025, hakp_pressure, hakp_adapt, hakp_rest;
+    hakp_demand, hakp_bounce, hakp_report_2025, hakp_pressure, hakp_adapt, hakp_rest, hakp_budget;
 
 /* "dontneed", "free", "unmap"; NULL past the last. */
 const char *hakp_how_name(unsigned how);
@@ -47,7 +47,7 @@ struct hakp_key {
     const char *must;     /* what a value must be, for messages: "it must be ..." */
 };
 
-#define HAKP_KEYS 18
+#define HAKP_KEYS 20
 extern const struct hakp_key hakp_keys[HAKP_KEYS];
 
 /* A set of policies with their keys. libhakmem has one, and hakp_parse knows no other; a host may

@@ -14,7 +14,7 @@ for policy in eager never partial:100; do
     LD_PRELOAD=$LIB/libhakmem.so "$BIN/bench_random_mixed" 1000000 40000 1 2
 done
 HAKMEM_POLICY=report-2025:populate=0 LD_PRELOAD=$LIB/libhakmem.so "$BIN/bench_random_mixed" 10000000 400 1
-for policy in rest:ms=10 report-2025; do
+for policy in budget report-2025; do
     HAKMEM_POLICY=$policy HAKMEM_SAFE=2 LD_PRELOAD=$LIB/libhakmem.so "$BIN/bench_random_mixed" 1000000 40000 1 2
 done
 # the pattern of every block, its neighbours' too

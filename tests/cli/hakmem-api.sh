@@ -30,6 +30,14 @@ LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=wrong.json HAKMEM_POLICY='part"ial' /b
 LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=old.json HAKMEM_NO_MADVISE=1 PARTIAL_RELEASE_MIN_SLABS=9 /bin/true
 LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=old2.json HAKMEM_NO_MADVISE=0 PARTIAL_RELEASE_MIN_SLABS=9 /bin/true
 LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=1 /bin/true 2>stderr.json
+# sort closes standard error before the last exit handler; its fd 500 may be somebody else's by then
+LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=1 sort /dev/null 2>sort.json
+bash -c "exec env LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=1 bash -c 'exec 500>taken 2>&-'" 2>lost
+[ ! -s taken ]
+for _ in $(seq 40); do
+    LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=many.json sort /dev/null &
+done
+wait
 LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=0 HAKMEM_POLICY=nonsense /bin/true 2>nothing
 [ ! -s nothing ]
 python3 - <<'END'
@@ -44,11 +52,19 @@ def load(name):
 assert load("stats") == ("decay:ms=1000,max=64KiB", ""), load("stats")
 assert load("given") == ("never", "")
 policy, problem = load("wrong")
-assert policy.startswith("rest") and problem.startswith('HAKMEM_POLICY="part"ial": unknown policy'), problem
+assert policy.startswith("budget") and problem.startswith('HAKMEM_POLICY="part"ial": unknown policy'), problem
 assert load("old") == ("never", "") and load("old2") == ("partial:n=9", "")
 load("stderr")
+load("sort")
+text, many = open("many.json").read(), []
+while text.strip():
+    d, end = json.JSONDecoder().raw_decode(text.lstrip())
+    many.append(d["pid"])
+    text = text.lstrip()[end:]
+    assert d["program"] == "sort", d
+assert len(set(many)) == 40, many
 END
 # hakmem_ctl, and a policy string that is wrong: the default is in force
 LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=eager:how=unmap "$BIN/stress/alloc_ctl" eager:how=unmap
 LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=partial:7 "$BIN/stress/alloc_ctl" partial:n=7
-LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=nonsense "$BIN/stress/alloc_ctl" rest:ms=10,max=256MiB,huge=16MiB
+LD_PRELOAD=$LIB/libhakmem.so HAKMEM_POLICY=nonsense "$BIN/stress/alloc_ctl" budget:pct=2,huge=16MiB

@@ -31,7 +31,7 @@ with open("t.ops", "wb") as out:
         out.write(struct.pack("<5Q", int(time), new, old, int(size or 0), what))
 END
 list=decay:ms=10 list+=,decay:ms=60,how=unmap,max=2MiB list+=,delay:ms=5 list+=,delay:ms=40,how=free
-list+=,demand:ms=20 list+=,bounce:n=2 list+=,eager list+=,pressure:rss=8MiB list+=,rest:ms=2,keep=1MiB list+=,adapt:ms=5,keep=1MiB list+=,partial:n=30
+list+=,demand:ms=20 list+=,bounce:n=2 list+=,eager list+=,pressure:rss=8MiB list+=,rest:ms=2,keep=1MiB list+=,budget list+=,adapt:ms=5,keep=1MiB list+=,partial:n=30
 haksim t.zst --no-db --json -p "$list" >sim.json
 haksim t.zst --no-db --json --mode=full -p report-2025 >full.json # it has a placement of its own
 python3 - >wanted.txt <<'END'
@@ -39,7 +39,7 @@ import json
 for p in json.load(open("sim.json"))["policies"] + json.load(open("full.json"))["policies"]:
     print(p["policy"], p["rounds"], p["release_calls"], p["released_bytes"])
 END
-[ "$(wc -l <wanted.txt)" -eq 12 ]
+[ "$(wc -l <wanted.txt)" -eq 13 ]
 while read -r policy wanted; do
     got=$(HAKMEM_POLICY=$policy LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_clock" t.ops)
     echo "$policy: predicted $wanted, measured $got"

@@ -1,10 +1,11 @@
 /*
  * A program that bursts and rests, under libhakmem: what is resident while it rests. Usage:
  * alloc_rest CASE. Exits 0, or says what failed.
- *   background   HAKMEM_BACKGROUND=1 and a policy by time: free pages go back while nothing runs;
- * also in the child of a fork, and with a policy that comes later limit        pressure: under a
- * limit of its own (RLIMIT_DATA) the process gives back rss          pressure:rss=32MiB: active and
- * free pages together stay below it
+ *   background  HAKMEM_BACKGROUND=1 and a policy by time: free pages go back while nothing runs;
+ *               also in the child of a fork, and with a policy that comes later
+ *   bursts      the default policy: pages go back when a burst ends, without a thread
+ *   limit       pressure: under a limit of its own (RLIMIT_DATA) the process gives back
+ *   rss         pressure:rss=32MiB: active and free pages together stay below it
  */
 #include <dlfcn.h>
 #include <stdint.h>
@@ -77,6 +78,15 @@ static void background(void) {
     falls_to(0);
 }
 
+static void bursts(void) {
+    for (int i = 0; i < 4; i++) {
+        burst(40);
+        if (i > 0) /* the first comes too early in a process's life to be paid for as a whole */
+            CHECK(dirty() <= 2u << 20);
+        rest(200);
+    }
+}
+
 static void limit(void) {
     struct rlimit r = {400u << 20, 400u << 20};
     CHECK(setrlimit(RLIMIT_DATA, &r) == 0);
@@ -103,6 +113,8 @@ int main(int argc, char **argv) {
     CHECK(ctl);
     if (!strcmp(name, "background"))
         background();
+    else if (!strcmp(name, "bursts"))
+        bursts();
     else if (!strcmp(name, "limit"))
         limit();
     else if (!strcmp(name, "rss"))

@@ -133,6 +133,7 @@ static const char *const policies[] = {"never",
                                        "bounce:1,how=unmap,max=1MiB",
                                        "pressure:rss=2MiB",
                                        "rest:ms=1,keep=64KiB",
+                                       "budget:pct=50,ms=1,keep=64KiB",
                                        "adapt:1ms,keep=64KiB",
                                        "decay:1ms,populate=1"};
 

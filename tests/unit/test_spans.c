@@ -542,7 +542,9 @@ static void test_placement_invariance(void **state) {
                                          "report-2025",
                                          "pressure:rss=1MiB",
                                          "adapt:ms=1",
-                                         "rest:ms=1"};
+                                         "rest:ms=1",
+                                         "budget:ms=1",
+                                         "budget:100,keep=0,how=free"};
     static uint32_t base[20000], taken[20000];
     bool kinds[HAKP_KIND_COUNT] = {[HAKP_NEVER] = true};
     for (uint32_t seed = 11; seed <= 20; seed++) {

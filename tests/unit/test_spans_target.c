@@ -143,6 +143,10 @@ static void test_ticks(void **state) {
     struct hak_span clean = {.unit = 40, .units = 1};
     start(&s);
     hak_spans_look(&s, 5000);
+    assert_int_equal(heard.kind, HAKP_EV_START); /* the first look of all: now the time is known */
+    assert_int_equal(heard.now_ns, 5000);
+    heard.kind = HAKP_EV_DIRTY;
+    hak_spans_look(&s, 5000);
     assert_int_equal(heard.kind, HAKP_EV_DIRTY); /* not asked for */
     answer.next_tick_ns = 3000;
     hak_spans_tell(&s, HAKP_EV_PRESSURE, 2000);

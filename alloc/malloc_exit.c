@@ -1,0 +1,86 @@
+/*
+ * The statistics at the end of the process that HAKMEM_STATS asks for. Two things are in the way of
+ * a line that simply prints them: many programs close standard error before the last of their exit
+ * handlers has run (all of coreutils do), and several processes that end together write to one
+ * file. So standard error is kept under another number, and a document is one write.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "alloc/malloc_exit.h"
+#include "alloc/malloc_report.h"
+#include "alloc/malloc_settings.h"
+#include "alloc/malloc_thread.h"
+
+#define KEPT_FROM 500 /* descriptors that programs do not give out themselves, and expect free */
+#define SLACK     ((size_t)16 << 10) /* what other threads may add while we count */
+
+static int kept = -1;       /* a duplicate of standard error */
+static struct stat kept_is; /* what both were when the process began */
+
+static bool to_stderr(const char *where) {
+    return where[0] == '1' && where[1] == '\0';
+}
+
+void hak_exit_keep_stderr(void) {
+    const char *where = hak_os_env("HAKMEM_STATS");
+    if (!where || !to_stderr(where))
+        return;
+    int saved = errno;
+    if (fstat(STDERR_FILENO, &kept_is) == 0)
+        kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, KEPT_FROM);
+    errno = saved;
+}
+
+/* fd is what standard error was: a program may close either, and open a file of its own there. */
+static bool was_stderr(int fd) {
+    struct stat is;
+    return fd >= 0 && fstat(fd, &is) == 0 && is.st_dev == kept_is.st_dev &&
+           is.st_ino == kept_is.st_ino && is.st_rdev == kept_is.st_rdev;
+}
+
+static void write_all(int fd, const char *buf, size_t n) {
+    while (n > 0) {
+        ssize_t k = write(fd, buf, n);
+        if (k < 0 && errno != EINTR)
+            return;
+        buf += k > 0 ? k : 0;
+        n -= k > 0 ? (size_t)k : 0;
+    }
+}
+
+static void print(int fd) {
+    struct hak_text t = {0}; /* counts */
+    hak_report_json(&t);
+    size_t len = t.used + SLACK;
+    char *buf = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (buf == MAP_FAILED)
+        return;
+    t = (struct hak_text){.buf = buf, .len = len};
+    hak_report_json(&t);
+    if (t.used <= len)
+        write_all(fd, buf, t.used);
+    munmap(buf, len);
+}
+
+/* Runs after the program's own exit handlers, while its other threads may still run. */
+__attribute__((destructor)) static void stats_at_exit(void) {
+    const char *where = hak_settings.stats;
+    int saved = errno, fd;
+    if (!where[0] && !hak_os_env("HAKMEM_STATS"))
+        return;
+    hak_thread_init(); /* a process that never allocated says so */
+    if (!where[0])
+        return;
+    if (to_stderr(where)) {
+        fd = was_stderr(kept) ? kept : STDERR_FILENO;
+        if (was_stderr(fd))
+            print(fd);
+    } else if ((fd = open(where, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) >= 0) {
+        print(fd);
+        close(fd);
+    }
+    errno = saved;
+}
