@@ -18,3 +18,8 @@ TOOLS += bench_undrained
 bench_undrained_SRC := tests/bench/bench_undrained.c
 bench_undrained_A := libtracer libformat libcommon
 bench_undrained_LD := -lzstd -lnettle -lm
+
+TOOLS += bench_plan
+bench_plan_SRC := tests/bench/bench_plan.c
+bench_plan_A := libreplay libformat libstore libpolicy libcommon
+bench_plan_LD := -lzstd -lsqlite3 -lnettle -lm
