@@ -20,12 +20,14 @@
 #include "replay/tick.h"
 #include "replay/trap.h"
 
-#define ALT_STACK     (64u << 10) /* for the crash handler; room for any processor's registers */
-#define GUARD         4096u
-#define PREFAULT      (48u << 10) /* of each stack: deeper use in the region costs faults */
-#define MAIN_PREFAULT (192u << 10)
-#define SPINS         200
-#define WARM_LINES    (1u << 20)
+#define ALT_STACK                                 (64u << 10) /* for the crash handler; room for any processor's registers */
+#define GUARD                                     4096u
+#define PREFAULT                                  (48u << 10) /* of each stack: deeper use in the region costs faults */
+#define MAIN_PREFAULT                             (192u << 10)
+#define SPINS                                     5 /* 0.2 us */
+#define SEEN_THREADS                              1024u
+#define MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED (1 << 4)
+#define WARM_LINES                                (1u << 20)
 
 /* libhaknull.so alone has these: from begin to end it hands out memory without keeping books. */
 extern void haknull_begin(void) __attribute__((weak));
@@ -343,6 +345,7 @@ static int map_streams(void) {
         warm(p, bytes);
         words[t] = p;
         th->base = th->cursor = (uint64_t)(uintptr_t)p;
+        th->wanted = UINT64_MAX;
     }
     return 0;
 }
@@ -358,6 +361,11 @@ static int map_tables(void) {
                   (uint64_t)ctl->n_threads * (ALT_STACK + GUARD + ctl->stack_bytes);
     if (ctl->pass == HAKR_PASS_CHECK)
         drive.seeds = shared(slots, 1);
+    if (ctl->n_threads > 1 && ctl->n_threads <= SEEN_THREADS) {
+        drive.seen_stride = (ctl->n_threads + 15u) & ~15u; /* two lines: nobody else's */
+        drive.seen = shared(ctl->n_threads * drive.seen_stride * 8, 1);
+        ctl->shared += ctl->n_threads * drive.seen_stride * 8;
+    }
     if (drive.slots == NULL || stacks == NULL || (sized && drive.sizes == NULL) ||
         (ctl->pass == HAKR_PASS_CHECK && drive.seeds == NULL))
         return fail("memory for slots and stacks");
@@ -378,6 +386,8 @@ int hakr_child_main(int fd) {
     ctl->state = HAKR_STATE_PROVEN;
     drive.ctl = ctl;
     drive.spins = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? SPINS : 0;
+    drive.fences =
+        hakr_raw(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0, 0, 0, 0) == 0;
     if (hakr_resident_open() != 0)
         return fail("open /proc/self/statm");
     if (ctl->pass == HAKR_PASS_TIME || ctl->pass == HAKR_PASS_COUNTERS)

@@ -28,10 +28,14 @@ struct hakr_drive {
     hakr_hakmem_ctl *hakmem; /* NULL: another allocator */
     struct hakr_rare rare;
     void **slots;
-    uint64_t *sizes;   /* all but the time pass: bytes asked for, by slot */
-    uint64_t *seeds;   /* check pass: of the pattern in the block; 0 = no block is there */
+    uint64_t *sizes; /* all but the time pass: bytes asked for, by slot */
+    uint64_t *seeds; /* check pass: of the pattern in the block; 0 = no block is there */
+    uint64_t
+        *seen; /* [waiting thread * seen_stride + thread]: how far it was seen; NULL = no table */
+    size_t seen_stride;
     uint64_t start_ns; /* of the region */
-    int spins;         /* how often to look before a wait sleeps; 0 on one processor */
+    int spins;         /* how often to look before a wait gives way; 0 on one processor */
+    int fences;        /* membarrier can make the other threads' stores seen */
 };
 
 /* Before the first hakr_drive of a time pass, by one thread: puts the driver's code within reach of

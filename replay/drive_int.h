@@ -14,10 +14,6 @@
 #define likely(x)     __builtin_expect(!!(x), 1)
 #define unlikely(x)   __builtin_expect(!!(x), 0)
 
-/* Waits until thread p has published position `target`. */
-void hakr_wait_for(const struct hakr_drive *d, struct hakr_shm_thread *t, struct hakr_shm_thread *p,
-                   uint64_t target);
-
 /* Does what a HAKR_CONTROL word says. */
 void hakr_control(const struct hakr_drive *d, struct hakr_shm_thread *t, uint64_t word);
 
@@ -45,10 +41,13 @@ always_inline void note_failed(struct hakr_shm_thread *t) {
         t->failed_at = t->cursor;
 }
 
+/* Wakes those who sleep until this thread has come so far. */
+void hakr_wake(struct hakr_shm_thread *t);
+
 always_inline void publish(struct hakr_shm_thread *t, uint64_t pos) {
     __atomic_store_n(&t->progress, pos, __ATOMIC_RELEASE);
-    if (unlikely(__atomic_load_n(&t->waiters, __ATOMIC_RELAXED) != 0))
-        hakr_raw(SYS_futex, (long)&t->progress, FUTEX_WAKE, INT32_MAX, 0, 0, 0);
+    if (unlikely(pos >= __atomic_load_n(&t->wanted, __ATOMIC_RELAXED)))
+        hakr_wake(t);
 }
 
 always_inline void touch_block(char *p, uint64_t size, int touch, int zeroed) {

@@ -3,7 +3,7 @@
  * the offsets it names, the arrays. The parent fills in the task; the child the results. Being
  * shared memory, none of it is in the child's anonymous memory, and it outlives a crash.
  *
- * Threads: a struct hakr_shm_thread is written by its thread alone (progress and waiters are the
+ * Threads: a struct hakr_shm_thread is written by its thread alone (wanted and wakes are the
  * exception, see there); the parent reads all of it once the child is gone.
  */
 #ifndef REPLAY_SHM_H
@@ -64,10 +64,12 @@ enum hakr_state {
 };
 
 struct hakr_shm_thread {
-    /* Line 0: what others look at. Position of the last published word of this thread; waited for
-     * by futex on its low half. waiters > 0 asks for a wake. */
+    /* Line 0: what others look at. Position of the last published word of this thread. wanted: the
+     * first position that a sleeper waits for, which asks for a wake (UINT64_MAX = nobody sleeps);
+     * wakes: a futex that each wake changes. */
     _Alignas(64) uint64_t progress;
-    uint32_t waiters;
+    uint64_t wanted;
+    uint32_t wakes;
     uint32_t tid;
     /* Line 1: where the thread is: the address of the word after the one being run, stored before
      * each op, for messages after a crash; and the address of its stream. */
