@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "common/progress.h"
+#include "replay/feed.h"
 
 /* Without a wish: fine enough for a peak to be seen where it was, and coarse enough that the
  * threads do not spend the run on waking each other. */
@@ -36,17 +37,21 @@ int hakr_load(const char *path, const struct hakr_load_options *options, struct 
         rc = hakc_fail(err, HAKC_EREFUSED, "the trace has no times: --speed needs them");
     }
     plan->drift = choose_drift(options->drift, records, threads);
+    struct hakr_feed *feed = NULL;
+    if (rc == 0)
+        rc = hakr_feed_open(&feed, path, *r, err);
     hakc_progress_start(&progress, "planning", records, "records");
     while (rc == 0) {
         const struct hakt_rec *recs;
         size_t n;
-        rc = hakt_reader_next(*r, &recs, &n, err);
+        rc = hakr_feed_next(feed, &recs, &n, err);
         if (rc != 0 || n == 0)
             break;
         rc = hakr_plan_add(plan, recs, n, err);
         hakc_progress_set(&progress, plan->stats.records);
     }
     hakc_progress_end(&progress);
+    hakr_feed_close(feed);
     if (rc == 0)
         rc = hakr_plan_finish(plan, err);
     if (rc != 0 && err != NULL && err->file[0] == '\0')

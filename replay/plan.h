@@ -52,9 +52,10 @@ struct hakr_plan_thread {
     uint64_t ops;       /* calls planned (waits are not calls) */
     uint64_t clock_due; /* recorded time, and ops, from which on it is told again */
     uint64_t clock_due_ops;
-    uint64_t present; /* bytes of the stream made present ahead of their use */
-    uint64_t epoch;   /* the one its last op is in; HAKR_NO_EPOCH */
-    int seen;         /* it has records */
+    uint64_t present;              /* bytes of the stream made present ahead of their use */
+    uint64_t epoch;                /* the one its last op is in; HAKR_NO_EPOCH */
+    unsigned pattern, pattern_ops; /* of the bundle being made; 0 = none */
+    int seen;                      /* it has records */
     int ends; /* THREAD_END was recorded, and ops after it: it exits when its stream is done */
     uint64_t end_at; /* ops of all threads before its THREAD_END */
 };

@@ -14,37 +14,6 @@ const char *hakr_kind_name(unsigned kind) {
     return kind < sizeof kind_names / sizeof *kind_names ? kind_names[kind] : "?";
 }
 
-/* Whether the op of word w may stand in a bundle, and as what (0 or 1); -1 = no. */
-static int simple_bit(uint64_t w) {
-    if (hakr_word_kind(w) == HAKR_FREE && (w & HAKR_PUBLISH) == 0)
-        return 0;
-    if ((w & (HAKR_KIND_MASK | HAKR_PUBLISH | HAKR_WIDE)) != HAKR_MALLOC)
-        return -1;
-    return hakr_word_size(w) >= 1 && hakr_word_size(w) <= HAKR_SIMPLE_MAX ? 1 : -1;
-}
-
-uint64_t hakr_plan_bundle(uint64_t *words, uint64_t n) {
-    uint64_t bundled = 0;
-    for (uint64_t i = 0; i < n;) {
-        unsigned pattern = 1, ops = 0;
-        while (ops < HAKR_BUNDLE_MAX && i + ops < n) {
-            int bit = simple_bit(words[i + ops]);
-            if (bit < 0)
-                break;
-            pattern = pattern << 1 | (unsigned)bit;
-            ops++;
-        }
-        if (ops == 0) {
-            i += hakr_word_length(words[i]);
-            continue;
-        }
-        words[i] |= (uint64_t)pattern << HAKR_BUNDLE_SHIFT;
-        bundled += ops;
-        i += ops;
-    }
-    return bundled;
-}
-
 int hakr_plan_locate(const struct hakr_plan *p, uint32_t t, uint64_t pos, uint64_t *op,
                      unsigned *kind, uint64_t *size) {
     const struct hakr_plan_thread *th = &p->threads[t];

@@ -50,6 +50,7 @@ enum hakr_kind {
 #define HAKR_WIDE_MAX     ((UINT64_C(1) << 56) - 1)
 #define HAKR_BUNDLE_SHIFT 6
 #define HAKR_BUNDLE_MAX   9u
+#define HAKR_BUNDLE_MASK  (((UINT64_C(2) << HAKR_BUNDLE_MAX) - 1) << HAKR_BUNDLE_SHIFT)
 #define HAKR_TAIL_WORDS   32u /* that may be read behind a stream: of no meaning */
 #define HAKR_SIMPLE_MAX   4096u
 
@@ -113,7 +114,13 @@ static inline unsigned hakr_word_length(uint64_t w) {
     return hakr_word_kind(w) != HAKR_CONTROL && (w & HAKR_WIDE) != 0 ? 2 : 1;
 }
 
-/* Marks the bundles of a stream of n words (no field is set yet); returns the ops in them. */
-uint64_t hakr_plan_bundle(uint64_t *words, uint64_t n);
+/* Whether the op of word w may stand in a bundle, and as what (0 or 1); -1 = no. */
+static inline int hakr_simple_bit(uint64_t w) {
+    if ((w & (HAKR_KIND_MASK | HAKR_PUBLISH)) == HAKR_FREE)
+        return 0;
+    if ((w & (HAKR_KIND_MASK | HAKR_PUBLISH | HAKR_WIDE)) != HAKR_MALLOC)
+        return -1;
+    return hakr_word_size(w) - 1 < HAKR_SIMPLE_MAX ? 1 : -1;
+}
 
 #endif
