@@ -54,8 +54,10 @@ always_inline uint64_t size_left(const struct hakr_drive *d, unsigned kind, uint
 /* What an op that makes an object does once it has it: touch, book, publish. */
 always_inline void made(const struct hakr_drive *d, struct hakr_shm_thread *t, uint64_t x,
                         uint64_t size, void *p, uint64_t pos, const int touch, const int account,
-                        const struct hakr_fault_start *start, uint64_t *until) {
+                        struct hakr_fault_start *start, uint64_t *until) {
     unsigned kind = hakr_word_kind(x);
+    if (account && unlikely(t->fault.trapped != start->trapped))
+        hakr_fault_time_restart(&t->fault, start);
     if (likely(p != NULL))
         touch_block(p, size, touch, kind == HAKR_CALLOC);
     else

@@ -4,21 +4,36 @@
 #include <sys/syscall.h>
 #include "replay/raw.h"
 
-uint64_t hakr_faults_of_thread(void) {
+/* Sets *preempted as well. */
+static uint64_t faults_until_now(uint64_t *preempted) {
     struct rusage r;
     hakr_raw(SYS_getrusage, RUSAGE_THREAD, (long)&r, 0, 0, 0, 0);
+    *preempted = (uint64_t)r.ru_nivcsw;
     return (uint64_t)r.ru_minflt;
 }
 
+uint64_t hakr_faults_of_thread(void) {
+    uint64_t preempted;
+    return faults_until_now(&preempted);
+}
+
 void hakr_fault_time_begin(struct hakr_fault_time *f) {
-    f->seen = hakr_faults_of_thread();
+    f->seen = faults_until_now(&f->preempted);
+}
+
+void hakr_fault_time_restart(struct hakr_fault_time *f, struct hakr_fault_start *start) {
+    hakr_fault_time_begin(f);
+    start->trapped = f->trapped;
+    start->ns = hakr_now();
 }
 
 void hakr_fault_time_look(struct hakr_fault_time *f, const struct hakr_fault_start *start,
                           uint64_t ns) {
-    uint64_t now = hakr_faults_of_thread(), more = now - f->seen;
+    uint64_t preempted, now = faults_until_now(&preempted), more = now - f->seen;
+    int alone = preempted == f->preempted;
     f->seen = now;
-    if (more == 0 || f->trapped != start->trapped || ns / more > HAKR_FAULT_MOST_NS)
+    f->preempted = preempted;
+    if (more == 0 || !alone || f->trapped != start->trapped || ns / more > HAKR_FAULT_MOST_NS)
         return;
     f->faults += more;
     f->ops++;

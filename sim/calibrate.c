@@ -18,19 +18,21 @@
 #endif
 
 #define ROUNDS_MOST 999
-#define SIZES       5
+#define SIZES       6
 #define SIZE_MOST   256u               /* pages of the longest call */
 #define TRIES       12                 /* calls of each size in a round */
 #define POOL_PAGES  4608u              /* 18 MiB come and go: enough for TRIES calls of each size */
 #define WORK_BYTES  ((size_t)16 << 20) /* what a program does between two calls goes over this */
-#define FAULT_STEPS 2048u
-#define FAULTS      512u
-#define HOT_PAGES   36u /* a buffer of 144 KiB that comes and goes */
-#define CALL_STEPS  16384u
+#define LINE        64u                /* bytes of a cache's line: what a step of work drives */
+#define CALL_STEPS  128u               /* 8 KiB: the kernel's code and data are still there */
+#define MAP_STEPS   16384u             /* 1 MiB */
+#define RUN         64u                /* faults in a row */
+#define RUNS        16u                /* of fresh ones, in a round */
+#define RUN_MOST_NS 20000u             /* a fault: more, and something else ran */
 #define SPAN_BYTES  ((size_t)64 << 20) /* of a reservation */
 #define OTHERS_MOST 3u                 /* further processors that are kept busy */
 
-static const unsigned sizes[SIZES] = {1, 4, 16, 64, SIZE_MOST};
+static const unsigned sizes[SIZES] = {1, 4, 16, 32, 64, SIZE_MOST};
 
 struct bench {
     size_t page;
@@ -64,8 +66,8 @@ static uint64_t since(const struct bench *b, uint64_t start) {
     return ns > b->stamp_ns ? ns - b->stamp_ns : 0;
 }
 
-/* As a program does between two calls: loads and stores of its own, some ten microseconds. They
- * drive the kernel's data about pages out of the caches: with it there, calls cost a third. */
+/* As a program does between two calls: loads and stores of its own. They drive the kernel's code
+ * and data out of the caches, a line a step. */
 static void work(struct bench *b, unsigned steps) {
     for (unsigned i = 0; i < steps; i++) {
         b->seed = b->seed * 6364136223846793005u + 1442695040888963407u;
@@ -141,12 +143,13 @@ typedef uint64_t call_fn(struct bench *b, char *p, unsigned pages);
 /*
  * A call's price beside its pages, and a page's: the line through the medians of the sizes that
  * makes the sum of the squares of the relative errors least, so that short calls, which are the
- * most, count as much as long ones.
+ * most, count as much as long ones. flush_ns: what each page of a short call costs besides.
  */
-static void fit(const uint64_t *ns, uint32_t *call_ns, uint32_t *page_ns) {
+static void fit(const uint64_t *ns, uint32_t flush_ns, uint32_t *call_ns, uint32_t *page_ns) {
     double w = 0, wx = 0, wy = 0, wxx = 0, wxy = 0;
     for (unsigned i = 0; i < SIZES; i++) {
-        double x = sizes[i], y = ns[i] > 0 ? (double)ns[i] : 1, weight = 1 / (y * y);
+        uint64_t flush = sizes[i] <= HAKS_FLUSH_PAGES ? (uint64_t)sizes[i] * flush_ns : 0;
+        double x = sizes[i], y = ns[i] > flush ? (double)(ns[i] - flush) : 1, weight = 1 / (y * y);
         w += weight;
         wx += weight * x;
         wy += weight * y;
@@ -160,13 +163,14 @@ static void fit(const uint64_t *ns, uint32_t *call_ns, uint32_t *page_ns) {
 
 /* All pages of the pool are touched first (or given back: populate), then each call takes the next
  * ones, the sizes in turn: so a call meets pages that were touched a while ago. */
-static void measure_call(struct bench *b, call_fn *call, uint32_t *call_ns, uint32_t *page_ns) {
-    uint64_t medians[SIZES], ns[SIZES][TRIES];
+static void time_calls(struct bench *b, call_fn *call, uint64_t medians[SIZES]) {
+    uint64_t ns[SIZES][TRIES];
     char *p = b->pool;
     map_pool(b, b->pool);
     b->to = map_pool(b, b->target);
-    if (call != do_populate)
-        touch(b, b->pool, POOL_PAGES);
+    touch(b, b->pool, POOL_PAGES);
+    if (call == do_populate) /* the pool keeps what was at hand: fresh frames */
+        p = b->to;
     for (unsigned i = 0; i < TRIES; i++) {
         for (unsigned s = 0; s < SIZES; s++) {
             work(b, CALL_STEPS);
@@ -176,69 +180,128 @@ static void measure_call(struct bench *b, call_fn *call, uint32_t *call_ns, uint
     }
     for (unsigned s = 0; s < SIZES; s++)
         medians[s] = quantile(ns[s], TRIES, 2);
-    fit(medians, call_ns, page_ns);
+}
+
+static void measure_call(struct bench *b, call_fn *call, uint32_t flush_ns, uint32_t *call_ns,
+                         uint32_t *page_ns) {
+    uint64_t medians[SIZES];
+    time_calls(b, call, medians);
+    fit(medians, flush_ns, call_ns, page_ns);
+}
+
+/* Up to 33 pages are forgotten one by one, more all at once: what 32 pages cost above the line
+ * through 64 and 256 is that. */
+static void measure_flush(struct bench *b, struct haks_costs *c) {
+    uint64_t ns[SIZES], page, line;
+    time_calls(b, do_dontneed, ns);
+    page = ns[5] > ns[4] ? (ns[5] - ns[4]) / (sizes[5] - sizes[4]) : 0;
+    line = ns[4] > 32 * page ? ns[4] - 32 * page : 0;
+    c->flush_page_ns = ns[3] > line ? (uint32_t)((ns[3] - line) / sizes[3]) : 0;
+    fit(ns, c->flush_page_ns, &c->dontneed_call_ns, &c->dontneed_page_ns);
 }
 
 /* ---- faults --------------------------------------------------------------------------------- */
 
-/* The mean of a fault in [p, p + pages), none of which is resident: single ones cost from half to
- * twice of it, and it is their sum that counts. The slowest hundredth, where something else ran, is
- * left out. */
-static uint32_t fault(struct bench *b, char *p, unsigned pages, unsigned steps) {
-    uint64_t *ns = malloc(pages * sizeof *ns), sum = 0;
-    unsigned kept = pages - pages / 100;
-    if (ns == NULL || kept == 0) {
-        free(ns);
-        b->failed = ENOMEM;
-        return 0;
+/* Sums of runs of faults: the first of each, and the others. A run in which something else took
+ * the processor is left out. */
+struct runs {
+    uint64_t first_ns, next_ns, n, next;
+};
+
+/* `pages` faults in a row at p, none of which is resident. */
+static void one_run(struct bench *b, char *p, unsigned pages, struct runs *r) {
+    uint64_t start = now_ns(), first, next = 0;
+    touch(b, p, 1);
+    first = since(b, start);
+    if (pages > 1) {
+        start = now_ns();
+        touch(b, p + b->page, pages - 1);
+        next = since(b, start);
     }
-    for (unsigned i = 0; i < pages; i++) {
-        work(b, steps);
-        uint64_t start = now_ns();
-        *(volatile char *)(p + i * b->page) = 1;
-        ns[i] = since(b, start);
-    }
-    qsort(ns, pages, sizeof *ns, by_value);
-    for (unsigned i = 0; i < kept; i++)
-        sum += ns[i];
-    free(ns);
-    return (uint32_t)(sum / kept);
+    if (first + next > (uint64_t)pages * RUN_MOST_NS + RUN_MOST_NS)
+        return;
+    r->first_ns += first;
+    r->next_ns += next;
+    r->n++;
+    r->next += pages - 1;
 }
 
-/* A page that comes and goes at once: what a fault on it costs, and giving it back. */
-static void measure_hot(struct bench *b, struct haks_costs *c) {
-    uint64_t fault_ns = 0, page_ns = 0, base = UINT64_MAX;
-    for (unsigned i = 0; i < 4 * TRIES; i++) {
-        uint64_t start = now_ns(), ns;
-        touch(b, b->pool, HOT_PAGES);
-        fault_ns += since(b, start);
-        page_ns += do_dontneed(b, b->pool, HOT_PAGES);
-        touch(b, b->pool, 1);
-        ns = do_dontneed(b, b->pool, 1);
-        base = ns < base ? ns : base;
-    }
-    c->hot_fault_ns = (uint32_t)(fault_ns / (4 * TRIES) / HOT_PAGES);
-    page_ns /= 4 * TRIES;
-    c->hot_page_ns = page_ns > base ? (uint32_t)((page_ns - base) / (HOT_PAGES - 1)) : 0;
+static uint32_t mean(uint64_t ns, uint64_t n) {
+    return n > 0 ? (uint32_t)(ns / n) : 0;
 }
 
-static void measure_faults(struct bench *b, struct haks_calibration *c) {
-    size_t bytes = POOL_PAGES * b->page;
-    char *fresh;
-    measure_hot(b, &c->costs);
-    touch(b, b->pool, POOL_PAGES);
-    check(b, madvise(b->pool, bytes, MADV_DONTNEED) != 0);
-    c->costs.fault_ns = fault(b, b->pool, FAULTS, FAULT_STEPS);
-    /* While the pool keeps its pages, the kernel has to find others. */
-    touch(b, b->pool, POOL_PAGES);
-    fresh = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                 -1, 0);
+/* A fault on a frame that was given back `bytes` ago. */
+static uint32_t used_fault(struct bench *b, size_t bytes) {
+    struct runs r = {0};
+    for (unsigned i = 0; i < TRIES; i++) {
+        touch(b, b->pool, RUN);
+        do_dontneed(b, b->pool, RUN);
+        work(b, (unsigned)(bytes / LINE));
+        one_run(b, b->pool, RUN, &r);
+        do_dontneed(b, b->pool, RUN);
+    }
+    return mean(r.next_ns, r.next);
+}
+
+/* `n` runs on the fresh frames at *p, each after work over `bytes`. */
+static struct runs fresh_runs(struct bench *b, char **p, unsigned pages, size_t bytes, unsigned n) {
+    struct runs r = {0};
+    for (unsigned i = 0; i < n; i++) {
+        work(b, (unsigned)(bytes / LINE));
+        one_run(b, *p, pages, &r);
+        *p += (pages + 1) * b->page;
+    }
+    return r;
+}
+
+/* What a fault that comes alone, after work over `bytes`, costs above one in a row. */
+static uint32_t entry(struct bench *b, char **p, uint32_t fault_ns, size_t bytes, unsigned n) {
+    struct runs r = fresh_runs(b, p, 1, bytes, n);
+    uint32_t ns = mean(r.first_ns, r.n);
+    return ns > fault_ns ? ns - fault_ns : 0;
+}
+
+/* Fresh frames: the pool keeps those at hand, and it and the work, written all over, drive what
+ * else was used lately out of the caches. */
+static void measure_fresh(struct bench *b, struct haks_costs *c) {
+    size_t length = (RUNS * (RUN + 1) + 2 * 21 * RUNS) * b->page;
+    char *fresh = mmap(NULL, length, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+         *p = fresh;
     check(b, fresh == MAP_FAILED);
     if (fresh == MAP_FAILED)
         return;
-    c->fresh_fault_ns = fault(b, fresh, FAULTS, FAULT_STEPS);
-    munmap(fresh, bytes);
-    check(b, madvise(b->pool, bytes, MADV_DONTNEED) != 0);
+    memset(b->pool, 1, POOL_PAGES * b->page);
+    memset(b->work, 1, WORK_BYTES);
+    struct runs r = fresh_runs(b, &p, RUN, (size_t)64 << 10, RUNS);
+    c->fault_ns = mean(r.next_ns, r.next);
+    /* in the middle of what each price is taken for */
+    c->entry_16k_ns = entry(b, &p, c->fault_ns, (size_t)48 << 10, 16 * RUNS);
+    c->entry_128k_ns = entry(b, &p, c->fault_ns, (size_t)512 << 10, 4 * RUNS);
+    c->entry_2m_ns = entry(b, &p, c->fault_ns, (size_t)8 << 20, RUNS);
+    munmap(fresh, length);
+}
+
+/* What each page costs when it is given back right after it came. */
+static uint32_t hot_page(struct bench *b) {
+    uint64_t ns[2][4 * TRIES], less, more;
+    for (unsigned i = 0; i < 4 * TRIES; i++) {
+        for (unsigned s = 0; s < 2; s++) {
+            touch(b, b->pool, (s + 1) * RUN);
+            ns[s][i] = do_dontneed(b, b->pool, (s + 1) * RUN);
+        }
+    }
+    less = quantile(ns[0], 4 * TRIES, 2);
+    more = quantile(ns[1], 4 * TRIES, 2);
+    return more > less ? (uint32_t)((more - less) / RUN) : 0;
+}
+
+static void measure_faults(struct bench *b, struct haks_costs *c) {
+    measure_fresh(b, c);
+    check(b, madvise(b->pool, POOL_PAGES * b->page, MADV_DONTNEED) != 0);
+    c->hot_fault_ns = used_fault(b, (size_t)512 << 10);
+    c->warm_fault_ns = used_fault(b, (size_t)8 << 20);
+    c->hot_page_ns = hot_page(b);
 }
 
 /* ---- address space -------------------------------------------------------------------------- */
@@ -246,7 +309,7 @@ static void measure_faults(struct bench *b, struct haks_calibration *c) {
 static void measure_maps(struct bench *b, struct haks_costs *c) {
     uint64_t map[TRIES], commit[TRIES];
     for (unsigned i = 0; i < TRIES; i++) {
-        work(b, CALL_STEPS);
+        work(b, MAP_STEPS);
         uint64_t start = now_ns();
         char *p =
             mmap(NULL, SPAN_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -254,7 +317,7 @@ static void measure_maps(struct bench *b, struct haks_costs *c) {
         check(b, p == MAP_FAILED);
         if (p == MAP_FAILED)
             return;
-        work(b, CALL_STEPS);
+        work(b, MAP_STEPS);
         start = now_ns();
         check(b, mprotect(p, SPAN_BYTES / 2, PROT_READ | PROT_WRITE) != 0);
         commit[i] = since(b, start);
@@ -325,12 +388,12 @@ static void measure_shootdown(struct bench *b, struct haks_costs *c) {
 
 static void one_round(struct bench *b, struct haks_calibration *c) {
     struct haks_costs *p = &c->costs;
-    measure_faults(b, c);
-    measure_call(b, do_dontneed, &p->dontneed_call_ns, &p->dontneed_page_ns);
-    measure_call(b, do_free, &p->free_call_ns, &p->free_page_ns);
-    measure_call(b, do_unmap, &p->unmap_call_ns, &p->unmap_page_ns);
-    measure_call(b, do_populate, &p->populate_call_ns, &p->populate_page_ns);
-    measure_call(b, do_move, &p->move_call_ns, &p->move_page_ns);
+    measure_faults(b, p);
+    measure_flush(b, p);
+    measure_call(b, do_free, p->flush_page_ns, &p->free_call_ns, &p->free_page_ns);
+    measure_call(b, do_unmap, p->flush_page_ns, &p->unmap_call_ns, &p->unmap_page_ns);
+    measure_call(b, do_populate, 0, &p->populate_call_ns, &p->populate_page_ns);
+    measure_call(b, do_move, 0, &p->move_call_ns, &p->move_page_ns);
     measure_maps(b, p);
     measure_shootdown(b, p);
 }
@@ -356,9 +419,6 @@ static void summarise(const struct haks_calibration *round, unsigned n,
         for (unsigned q = 0; q < 3; q++)
             *(uint32_t *)(void *)((char *)to[q] + p->at) = (uint32_t)quantile(v, n, q + 1);
     }
-    for (unsigned k = 0; k < n; k++)
-        v[k] = round[k].fresh_fault_ns;
-    out->fresh_fault_ns = (uint32_t)quantile(v, n, 2);
     out->rounds = n;
 }
 

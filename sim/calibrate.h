@@ -1,11 +1,11 @@
 /*
  * Measures the prices of the cost model on this machine: calls and page faults of a process of its
- * own making, in memory that the kernel has at hand (a fault's price is that of a page that was
- * given back shortly before; the first touch of memory that a hypervisor has to provide can cost
- * ten times as much, and is shown beside it).
+ * own making. Frames are those that this or other processes used before; the first touch of memory
+ * that a hypervisor has to provide can cost ten times as much.
  *
- * Each price is measured between stretches of other work, because a program's faults and calls come
- * one at a time, with the kernel's code and data no longer in the nearest caches.
+ * The caches decide much of it (heat.h): so faults are measured in a row, on frames used a known
+ * distance ago and on fresh ones, and alone, after stretches of other work; calls after little
+ * work, since what more work makes of them is the price of an entry.
  */
 #ifndef SIM_CALIBRATE_H
 #define SIM_CALIBRATE_H
@@ -15,7 +15,6 @@
 struct haks_calibration {
     struct haks_costs costs;
     struct haks_costs low, high; /* quartiles of the rounds, price by price */
-    uint32_t fresh_fault_ns;     /* a fault in memory not used by this process before */
     uint32_t rounds;
 };
 

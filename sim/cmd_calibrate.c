@@ -83,7 +83,6 @@ static int show(const struct haks_calibration *c, enum hakc_out_format format,
         return rc;
     hakc_out_uint(o, "cpus", "processors", c->costs.cpus);
     hakc_out_uint(o, "rounds", "rounds", c->rounds);
-    hakc_out_uint(o, "fresh_fault_ns", "", c->fresh_fault_ns);
     hakc_out_list(o, "prices", NULL, cols, sizeof cols / sizeof cols[0]);
     for (unsigned i = 0; (p = haks_price_at(i)) != NULL; i++) {
         hakc_out_row(o);
@@ -97,8 +96,6 @@ static int show(const struct haks_calibration *c, enum hakc_out_format format,
     hakc_out_list_end(o);
     hakc_out_note(o, "ns: median of the rounds; from and to: their quartiles; ref: the built-in "
                      "reference.");
-    hakc_out_note(o, "A fault in memory that this process had not used before costs %u ns.",
-                  c->fresh_fault_ns);
     return hakc_out_close(o, err);
 }
 

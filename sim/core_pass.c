@@ -144,7 +144,7 @@ static void collect_figures(struct core_pass *p) {
     f->populated_bytes = p->books.populated_pages * page;
     f->moved_bytes = p->books.moved_pages * page;
     f->faults = p->books.faults;
-    f->hot_faults = p->books.hot_faults;
+    f->heat = p->books.heat.n;
     haks_meter_end(&p->books.meter, p->pass, f);
     haks_cost(p->costs, p->pass, f);
 }

@@ -40,12 +40,38 @@ static void release_cost(const struct haks_costs *c, const struct haks_figures *
                        : f->calls[HAKS_FREE] > 0 ? c->free_page_ns
                                                  : c->dontneed_page_ns;
     /* A policy gives back in one way only. What came hot went as it had come: shortly after. */
-    uint64_t hot = f->hot_faults < pages ? f->hot_faults : pages;
+    uint64_t hot = f->heat.hot_faults < pages ? f->heat.hot_faults : pages;
     add(ns, pages - hot, page_ns);
     add(ns, hot, f->calls[HAKS_FREE] > 0 && unmaps == 0 ? page_ns : c->hot_page_ns);
     add(ns, f->calls[HAKS_DONTNEED], c->dontneed_call_ns + other);
     add(ns, f->calls[HAKS_FREE], c->free_call_ns + other);
     add(ns, unmaps, c->unmap_call_ns + other);
+    add(ns, f->heat.flushed, c->flush_page_ns);
+}
+
+/* What frames are better than fresh ones; the zeroing is the same in a fault and in a call. */
+static uint64_t saved(const struct haks_costs *c, uint64_t hot, uint64_t warm) {
+    uint64_t by_hot = c->fault_ns > c->hot_fault_ns ? c->fault_ns - c->hot_fault_ns : 0;
+    uint64_t by_warm = c->fault_ns > c->warm_fault_ns ? c->fault_ns - c->warm_fault_ns : 0;
+    return hot * by_hot + warm * by_warm;
+}
+
+static void fault_cost(const struct haks_costs *c, const struct haks_figures *f, uint64_t *ns) {
+    const struct haks_heat_counts *h = &f->heat;
+    add(ns, f->faults - h->hot_faults - h->warm_faults, c->fault_ns);
+    add(ns, h->hot_faults, c->hot_fault_ns);
+    add(ns, h->warm_faults, c->warm_fault_ns);
+    add(ns, h->entries[HAKS_16K], c->entry_16k_ns);
+    add(ns, h->entries[HAKS_128K], c->entry_128k_ns);
+    add(ns, h->entries[HAKS_2M], c->entry_2m_ns);
+}
+
+static void populate_cost(const struct haks_costs *c, const struct haks_figures *f, uint64_t pages,
+                          uint64_t *ns) {
+    uint64_t less = saved(c, f->heat.hot_populated, f->heat.warm_populated), all = 0;
+    add(&all, pages, c->populate_page_ns);
+    add(ns, f->calls[HAKS_POPULATE], c->populate_call_ns);
+    add(ns, all > less ? all - less : 0, 1);
 }
 
 uint64_t haks_cost(const struct haks_costs *c, const struct haks_pass *pass,
@@ -53,13 +79,11 @@ uint64_t haks_cost(const struct haks_costs *c, const struct haks_pass *pass,
     struct haks_cost_split s = {0};
     uint64_t other = shootdown(c, pass), page = pass->page_size;
 
-    add(&s.fault_ns, f->faults - f->hot_faults, c->fault_ns);
-    add(&s.fault_ns, f->hot_faults, c->hot_fault_ns);
+    fault_cost(c, f, &s.fault_ns);
     release_cost(c, f, f->released_bytes / page, other, &s.release_ns);
     add(&s.map_ns, f->calls[HAKS_RESERVE] + f->calls[HAKS_MAP], c->map_call_ns);
     add(&s.map_ns, f->calls[HAKS_COMMIT] + f->calls[HAKS_HUGE], c->commit_call_ns);
-    add(&s.populate_ns, f->calls[HAKS_POPULATE], c->populate_call_ns);
-    add(&s.populate_ns, f->populated_bytes / page, c->populate_page_ns);
+    populate_cost(c, f, f->populated_bytes / page, &s.populate_ns);
     add(&s.move_ns, f->calls[HAKS_MOVE], c->move_call_ns + other);
     add(&s.move_ns, f->moved_bytes / page, c->move_page_ns);
     f->cost = s;

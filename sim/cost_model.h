@@ -1,6 +1,6 @@
 /*
- * What the kernel's work costs in CPU time: a price for each call and one for each page, so that a
- * cost is a sum of products over the figures.
+ * What the kernel's work costs in CPU time: a price for each call and one for each page, by what
+ * the caches still hold of it (heat.h), so that a cost is a sum of products over the figures.
  *
  * Two sets of prices: those that `haksim calibrate` measured on this machine and left in the
  * database, and the built-in reference (one 2-core x86-64 virtual machine, AMD EPYC, Linux 6.18).
@@ -14,11 +14,16 @@
 
 /* One row a price. X(member, reference in ns, meaning) */
 #define HAKS_PRICES(X)                                                                             \
-    X(fault_ns, 1500, "first touch of a page: a fault")                                            \
-    X(hot_fault_ns, 1500, "the same on a page given back shortly before")                          \
+    X(fault_ns, 1500, "first touch of a page: a fault, after others")                              \
+    X(warm_fault_ns, 1500, "the same on a frame given back 2 to 32 MiB ago")                       \
+    X(hot_fault_ns, 1500, "less than 2 MiB ago")                                                   \
+    X(entry_16k_ns, 0, "more for a fault or call 16 to 128 KiB after the last")                    \
+    X(entry_128k_ns, 0, "128 KiB to 2 MiB after it")                                               \
+    X(entry_2m_ns, 0, "later")                                                                     \
     X(dontneed_call_ns, 1300, "madvise(MADV_DONTNEED), beside its pages")                          \
     X(dontneed_page_ns, 250, "each resident page of it")                                           \
     X(hot_page_ns, 250, "of it and of an unmapping, each page that came hot")                      \
+    X(flush_page_ns, 0, "each page of a releasing call of at most 33: besides")                    \
     X(free_call_ns, 1300, "madvise(MADV_FREE), beside its pages")                                  \
     X(free_page_ns, 50, "each resident page of it")                                                \
     X(unmap_call_ns, 4700, "munmap, or mmap(PROT_NONE) over a mapping, beside its pages")          \

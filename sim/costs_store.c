@@ -65,8 +65,6 @@ static int put_prices(struct hakd *db, int64_t run, const struct haks_calibratio
                       struct hakc_err *err) {
     const struct haks_price *p;
     int rc = put(db, run, "cpus", c->costs.cpus, "cpus", err);
-    if (rc == 0)
-        rc = put(db, run, "fresh_fault_ns", c->fresh_fault_ns, HAKD_UNIT_NS, err);
     for (unsigned i = 0; rc == 0 && (p = haks_price_at(i)) != NULL; i++) {
         char name[64];
         snprintf(name, sizeof name, PREFIX "%s", p->name);

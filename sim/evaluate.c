@@ -8,7 +8,6 @@
 #include "alloc/spans.h"
 #include "sim/cost_model.h"
 #include "sim/event_stream.h"
-#include "sim/frames.h"
 #include "sim/heap_top.h"
 #include "sim/meter.h"
 #include "sim/models.h"
@@ -26,7 +25,7 @@ struct eval {
     uint64_t page_size;
     struct record *rec;
     const struct haks_stream *stream;
-    struct haks_frames frames;
+    struct haks_heat heat;
     struct haks_heap_top top; /* kept for model-glibc alone */
 };
 
@@ -58,8 +57,7 @@ static int release(void *ctx, const struct hak_release *r) {
         haks_meter_add_lazy(&e->meter, pages);
     else
         e->meter.resident -= pages;
-    if (r->how != HAKP_FREE)
-        haks_frames_free(&e->frames, pages, e->meter.op);
+    haks_heat_release(&e->heat, pages, r->how == HAKP_FREE, e->meter.op);
     return 0;
 }
 
@@ -80,7 +78,7 @@ static void fault_in(struct eval *e, struct record *r, uint32_t pages) {
     uint64_t came = bring_in(e, r, pages);
     e->f->faults += came;
     if (r != e->rec) /* span 0 is the allocator's own */
-        e->f->hot_faults += haks_frames_take(&e->frames, came, e->meter.op);
+        haks_heat_fault(&e->heat, came, e->meter.op);
 }
 
 /* As the allocator's pool does after it took a span. */
@@ -101,7 +99,7 @@ static void goes_into_use(struct eval *e, struct record *r, uint32_t pages) {
         e->f->bytes[HAKS_POPULATE] += pages * e->page_size;
         uint64_t came = bring_in(e, r, pages);
         e->f->populated_bytes += came * e->page_size;
-        haks_frames_take(&e->frames, came, e->meter.op);
+        haks_heat_populate(&e->heat, came, e->meter.op);
     }
 }
 
@@ -134,9 +132,10 @@ static void move(struct eval *e, struct record *from, struct record *to) {
     e->f->bytes[HAKS_MOVE] += used * e->page_size;
     e->f->moved_bytes += from->resident * e->page_size;
     e->meter.resident -= lost;
-    haks_frames_free(&e->frames, lost, e->meter.op);
+    haks_heat_enter(&e->heat, e->meter.op);
+    haks_heat_free(&e->heat, lost, e->meter.op);
     e->f->faults += missing;
-    e->f->hot_faults += haks_frames_take(&e->frames, missing, e->meter.op);
+    haks_heat_fault(&e->heat, missing, e->meter.op);
     haks_meter_add(&e->meter, missing);
     if (to->resident < used)
         to->resident = used;
@@ -231,6 +230,7 @@ int haks_evaluate(const struct haks_stream *stream, const struct haks_pass *pass
                          "in the first pass; use --mode=full",
                          (unsigned long long)e.meter.op);
     out->rounds = e.spans.released.rounds;
+    out->heat = e.heat.n;
     haks_meter_end(&e.meter, pass, out);
     haks_cost(costs, pass, out);
     return 0;

@@ -238,7 +238,7 @@ int haks_oracle_new(struct haks_oracle **out, const struct haks_stream *stream,
     o->costs = *costs;
     o->weight = weight;
     o->span_of_time = weight == HAKS_BY_TIME ? pass->end_time : pass->ops;
-    o->page_fault_ns = least(costs->fault_ns, costs->hot_fault_ns);
+    o->page_fault_ns = least(least(costs->fault_ns, costs->warm_fault_ns), costs->hot_fault_ns);
     o->page_release_ns =
         least(least(costs->dontneed_page_ns, costs->unmap_page_ns), costs->hot_page_ns);
     if ((rc = haks_oracle_find_gaps(o, err)) != 0 || (rc = rank_gaps(o, err)) != 0 ||

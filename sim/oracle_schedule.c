@@ -29,6 +29,7 @@ struct run {
     const struct haks_schedule *s;
     struct haks_figures *f;
     struct haks_meter meter;
+    struct haks_heat heat;
     struct span_now *spans;
     uint32_t *waiting; /* spans to be given back */
     size_t n_waiting;
@@ -65,6 +66,7 @@ static void give_back_run(struct run *r, const uint32_t *v, size_t n) {
     }
     r->f->released_bytes += pages * page;
     r->meter.resident -= pages;
+    haks_heat_release(&r->heat, pages, 0, r->meter.op);
 }
 
 static void give_back(struct run *r) {
@@ -169,6 +171,14 @@ static uint64_t bring_in(struct run *r, struct span_now *x, uint32_t pages) {
     return came;
 }
 
+/* By a touch. (The allocator's own few pages are not looked at: see evaluate.c.) */
+static void fault_in(struct run *r, struct span_now *x, uint32_t pages) {
+    uint64_t came = bring_in(r, x, pages);
+    r->f->faults += came;
+    if (x != r->spans)
+        haks_heat_fault(&r->heat, came, r->meter.op);
+}
+
 uint64_t haks_oracle_put_cost(const struct haks_oracle *o, const struct haks_put *p) {
     struct haks_figures f = {.released_bytes = p->pages * o->pass->page_size};
     f.calls[HAKS_DONTNEED] = 1;
@@ -200,12 +210,16 @@ static void take(struct run *r, uint32_t span) {
 static void move(struct run *r, struct span_now *from, struct span_now *to) {
     uint64_t page = r->o->pass->page_size;
     uint32_t used = from->used, missing = used - from->resident;
+    uint32_t lost = used < to->resident ? used : to->resident;
     r->f->calls[HAKS_MOVE]++;
     r->f->bytes[HAKS_MOVE] += used * page;
     r->f->moved_bytes += from->resident * page;
-    r->meter.resident -= used < to->resident ? used : to->resident;
+    r->meter.resident -= lost;
+    haks_heat_enter(&r->heat, r->meter.op);
+    haks_heat_free(&r->heat, lost, r->meter.op);
     r->f->faults += missing;
     make_room(r, missing);
+    haks_heat_fault(&r->heat, missing, r->meter.op);
     haks_meter_add(&r->meter, missing);
     to->resident = to->resident < used ? used : to->resident;
     to->used = to->used < used ? used : to->used;
@@ -216,11 +230,11 @@ static void one_event(struct run *r, const struct haks_event *e, uint32_t i) {
     struct span_now *x = &r->spans[e->span];
     switch (haks_event_kind(e)) {
     case HAKS_EV_TOUCH:
-        r->f->faults += bring_in(r, x, haks_event_pages(e));
+        fault_in(r, x, haks_event_pages(e));
         break;
     case HAKS_EV_ZERO:
         if (!x->zero)
-            r->f->faults += bring_in(r, x, haks_event_pages(e));
+            fault_in(r, x, haks_event_pages(e));
         else if (haks_event_pages(e) > x->used)
             x->used = haks_event_pages(e);
         break;
@@ -274,6 +288,7 @@ int haks_oracle_run(const struct haks_oracle *o, const struct haks_schedule *s,
         for (size_t i = 0; i < n; i++)
             r.spans[i].slot = NONE;
         walk(&r);
+        out->heat = r.heat.n;
         haks_meter_end(&r.meter, o->pass, out);
         haks_cost(&o->costs, o->pass, out);
         *over = r.over;

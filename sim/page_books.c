@@ -62,7 +62,7 @@ void haks_books_settle(struct haks_books *b) {
     if (b->touch_at != NULL) {
         uint64_t came = bring_in(b, b->touch_at, b->touch_bytes);
         b->faults += came;
-        b->hot_faults += haks_frames_take(&b->frames, came, b->meter.op);
+        haks_heat_fault(&b->heat, came, b->meter.op);
     }
     b->touch_at = NULL;
 }
@@ -101,7 +101,7 @@ static void range(void *ctx, enum haks_call call, char *p, size_t bytes) {
     if (call == HAKS_POPULATE) {
         uint64_t came = bring_in(b, p, bytes);
         b->populated_pages += came;
-        haks_frames_take(&b->frames, came, b->meter.op);
+        haks_heat_populate(&b->heat, came, b->meter.op);
         return;
     }
     for (size_t i = 0; i < count_pages(b, bytes); i++) {
@@ -116,7 +116,7 @@ static void range(void *ctx, enum haks_call call, char *p, size_t bytes) {
     }
     haks_meter_add_lazy(&b->meter, lazy);
     b->meter.resident -= gone;
-    haks_frames_free(&b->frames, gone, b->meter.op);
+    haks_heat_release(&b->heat, gone + lazy, call == HAKS_FREE, b->meter.op);
     b->released_pages += gone + lazy;
 }
 
@@ -134,7 +134,8 @@ static int move(void *ctx, char *from, char *to, size_t bytes) {
         f[i] = ABSENT;
     }
     b->meter.resident -= lost;
-    haks_frames_free(&b->frames, lost, b->meter.op);
+    haks_heat_enter(&b->heat, b->meter.op);
+    haks_heat_free(&b->heat, lost, b->meter.op);
     return 0;
 }
 

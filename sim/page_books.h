@@ -6,7 +6,7 @@
 #ifndef SIM_PAGE_BOOKS_H
 #define SIM_PAGE_BOOKS_H
 
-#include "sim/frames.h"
+#include "sim/heat.h"
 #include "sim/meter.h"
 #include "sim/os_sim.h"
 
@@ -21,8 +21,8 @@ struct haks_books {
     unsigned n;
     size_t page_size;
     struct haks_meter meter;
-    struct haks_frames frames;
-    uint64_t faults, hot_faults, released_pages, populated_pages, moved_pages;
+    struct haks_heat heat;
+    uint64_t faults, released_pages, populated_pages, moved_pages;
     /* The program touches a span after the call that gave it has returned: so the last touch
      * waits until something else happens. (A realloc moves pages in between.) */
     char *touch_at;

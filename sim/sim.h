@@ -29,6 +29,7 @@
 #include <stdint.h>
 #include "alloc/policy/policy.h"
 #include "common/err.h"
+#include "sim/heat.h"
 
 /* The door's calls, as the account pass of hakreplay sees them. */
 enum haks_call {
@@ -58,7 +59,7 @@ struct haks_figures {
     uint64_t populated_bytes; /* that were not resident */
     uint64_t moved_bytes;     /* resident, by MOVE */
     uint64_t faults;
-    uint64_t hot_faults; /* of them, on frames given back shortly before (frames.h) */
+    struct haks_heat_counts heat; /* how much of the work finds the caches warm */
     uint64_t peak_resident_bytes, end_resident_bytes, peak_lazy_bytes;
     uint64_t mean_resident_bytes;      /* weighted by ops */
     uint64_t mean_resident_time_bytes; /* weighted by time; HAKS_UNKNOWN without times */
