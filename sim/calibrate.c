@@ -230,17 +230,25 @@ static uint32_t mean(uint64_t ns, uint64_t n) {
     return n > 0 ? (uint32_t)(ns / n) : 0;
 }
 
-/* A fault on a frame that was given back `bytes` ago. */
-static uint32_t used_fault(struct bench *b, size_t bytes) {
+/* A fault, and a page of a populating call of call_ns, on frames that were used `bytes` ago. */
+static void used_frames(struct bench *b, size_t bytes, uint32_t call_ns, uint32_t *fault_ns,
+                        uint32_t *populate_ns) {
     struct runs r = {0};
+    uint64_t populate[TRIES], ns;
     for (unsigned i = 0; i < TRIES; i++) {
         touch(b, b->pool, RUN);
         do_dontneed(b, b->pool, RUN);
         work(b, (unsigned)(bytes / LINE));
         one_run(b, b->pool, RUN, &r);
         do_dontneed(b, b->pool, RUN);
+        work(b, (unsigned)(bytes / LINE));
+        touch(b, b->pool + RUN * b->page, 1); /* the entry; it takes one of the frames */
+        populate[i] = do_populate(b, b->pool, RUN - 1);
+        do_dontneed(b, b->pool, RUN + 1);
     }
-    return mean(r.next_ns, r.next);
+    *fault_ns = mean(r.next_ns, r.next);
+    ns = quantile(populate, TRIES, 2);
+    *populate_ns = ns > call_ns ? (uint32_t)((ns - call_ns) / (RUN - 1)) : 0;
 }
 
 /* `n` runs on the fresh frames at *p, each after work over `bytes`. */
@@ -299,8 +307,8 @@ static uint32_t hot_page(struct bench *b) {
 static void measure_faults(struct bench *b, struct haks_costs *c) {
     measure_fresh(b, c);
     check(b, madvise(b->pool, POOL_PAGES * b->page, MADV_DONTNEED) != 0);
-    c->hot_fault_ns = used_fault(b, (size_t)512 << 10);
-    c->warm_fault_ns = used_fault(b, (size_t)8 << 20);
+    used_frames(b, (size_t)512 << 10, c->populate_call_ns, &c->hot_fault_ns, &c->hot_populate_ns);
+    used_frames(b, (size_t)6 << 20, c->populate_call_ns, &c->warm_fault_ns, &c->warm_populate_ns);
     c->hot_page_ns = hot_page(b);
 }
 
@@ -388,11 +396,11 @@ static void measure_shootdown(struct bench *b, struct haks_costs *c) {
 
 static void one_round(struct bench *b, struct haks_calibration *c) {
     struct haks_costs *p = &c->costs;
+    measure_call(b, do_populate, 0, &p->populate_call_ns, &p->populate_page_ns);
     measure_faults(b, p);
     measure_flush(b, p);
     measure_call(b, do_free, p->flush_page_ns, &p->free_call_ns, &p->free_page_ns);
     measure_call(b, do_unmap, p->flush_page_ns, &p->unmap_call_ns, &p->unmap_page_ns);
-    measure_call(b, do_populate, 0, &p->populate_call_ns, &p->populate_page_ns);
     measure_call(b, do_move, 0, &p->move_call_ns, &p->move_page_ns);
     measure_maps(b, p);
     measure_shootdown(b, p);

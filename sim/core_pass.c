@@ -110,7 +110,8 @@ static void keep_books(void *ctx, enum hak_span_event ev, const struct hak_span 
         if (p->drive.zeroing && p->zero)
             haks_books_settle(&p->books); /* calloc leaves it alone */
         else
-            haks_books_touch(&p->books, at, pages * p->books.page_size);
+            haks_books_touch(&p->books, at, pages * p->books.page_size,
+                             (size_t)span->units << HAK_UNIT_SHIFT);
         break;
     case HAK_SPAN_FRESH:
         p->zero = 1;

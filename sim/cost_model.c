@@ -39,21 +39,13 @@ static void release_cost(const struct haks_costs *c, const struct haks_figures *
     uint32_t page_ns = unmaps > 0                ? c->unmap_page_ns
                        : f->calls[HAKS_FREE] > 0 ? c->free_page_ns
                                                  : c->dontneed_page_ns;
-    /* A policy gives back in one way only. What came hot went as it had come: shortly after. */
-    uint64_t hot = f->heat.hot_faults < pages ? f->heat.hot_faults : pages;
+    uint64_t hot = f->heat.hot_released; /* a policy gives back in one way only */
     add(ns, pages - hot, page_ns);
     add(ns, hot, f->calls[HAKS_FREE] > 0 && unmaps == 0 ? page_ns : c->hot_page_ns);
     add(ns, f->calls[HAKS_DONTNEED], c->dontneed_call_ns + other);
     add(ns, f->calls[HAKS_FREE], c->free_call_ns + other);
     add(ns, unmaps, c->unmap_call_ns + other);
     add(ns, f->heat.flushed, c->flush_page_ns);
-}
-
-/* What frames are better than fresh ones; the zeroing is the same in a fault and in a call. */
-static uint64_t saved(const struct haks_costs *c, uint64_t hot, uint64_t warm) {
-    uint64_t by_hot = c->fault_ns > c->hot_fault_ns ? c->fault_ns - c->hot_fault_ns : 0;
-    uint64_t by_warm = c->fault_ns > c->warm_fault_ns ? c->fault_ns - c->warm_fault_ns : 0;
-    return hot * by_hot + warm * by_warm;
 }
 
 static void fault_cost(const struct haks_costs *c, const struct haks_figures *f, uint64_t *ns) {
@@ -68,10 +60,11 @@ static void fault_cost(const struct haks_costs *c, const struct haks_figures *f,
 
 static void populate_cost(const struct haks_costs *c, const struct haks_figures *f, uint64_t pages,
                           uint64_t *ns) {
-    uint64_t less = saved(c, f->heat.hot_populated, f->heat.warm_populated), all = 0;
-    add(&all, pages, c->populate_page_ns);
+    const struct haks_heat_counts *h = &f->heat;
     add(ns, f->calls[HAKS_POPULATE], c->populate_call_ns);
-    add(ns, all > less ? all - less : 0, 1);
+    add(ns, pages - h->hot_populated - h->warm_populated, c->populate_page_ns);
+    add(ns, h->hot_populated, c->hot_populate_ns);
+    add(ns, h->warm_populated, c->warm_populate_ns);
 }
 
 uint64_t haks_cost(const struct haks_costs *c, const struct haks_pass *pass,

@@ -15,14 +15,14 @@
 /* One row a price. X(member, reference in ns, meaning) */
 #define HAKS_PRICES(X)                                                                             \
     X(fault_ns, 1500, "first touch of a page: a fault, after others")                              \
-    X(warm_fault_ns, 1500, "the same on a frame given back 2 to 32 MiB ago")                       \
+    X(warm_fault_ns, 1500, "the same on a frame used 2 to 16 MiB ago")                             \
     X(hot_fault_ns, 1500, "less than 2 MiB ago")                                                   \
     X(entry_16k_ns, 0, "more for a fault or call 16 to 128 KiB after the last")                    \
     X(entry_128k_ns, 0, "128 KiB to 2 MiB after it")                                               \
     X(entry_2m_ns, 0, "later")                                                                     \
     X(dontneed_call_ns, 1300, "madvise(MADV_DONTNEED), beside its pages")                          \
     X(dontneed_page_ns, 250, "each resident page of it")                                           \
-    X(hot_page_ns, 250, "of it and of an unmapping, each page that came hot")                      \
+    X(hot_page_ns, 250, "of it and of an unmapping, each page that came lately")                   \
     X(flush_page_ns, 0, "each page of a releasing call of at most 33: besides")                    \
     X(free_call_ns, 1300, "madvise(MADV_FREE), beside its pages")                                  \
     X(free_page_ns, 50, "each resident page of it")                                                \
@@ -30,6 +30,8 @@
     X(unmap_page_ns, 250, "each resident page of it")                                              \
     X(populate_call_ns, 1300, "madvise(MADV_POPULATE_WRITE), beside its pages")                    \
     X(populate_page_ns, 1100, "each page that it brings in")                                       \
+    X(warm_populate_ns, 1100, "the same on a frame of 2 to 16 MiB ago")                            \
+    X(hot_populate_ns, 1100, "less than 2 MiB ago")                                                \
     X(map_call_ns, 4700, "mmap of address space")                                                  \
     X(commit_call_ns, 1300, "mprotect that makes address space usable")                            \
     X(move_call_ns, 4700, "mremap, beside its pages")                                              \

@@ -15,6 +15,7 @@
 struct record {
     struct hak_span span;
     uint32_t resident; /* pages; at most span.used_pages */
+    uint32_t born;     /* of the last fault (heat.h) */
     uint32_t zero;     /* in use: its contents were zero when it was taken */
 };
 
@@ -39,8 +40,10 @@ static uint64_t give_back(struct eval *e, const struct hak_release *r) {
     for (uint32_t i = 0; i < r->spans; i++) {
         struct record *rec = &e->rec[e->stream->by_unit[unit]];
         pages += rec->resident;
-        if (r->how != HAKP_FREE)
+        if (r->how != HAKP_FREE) {
+            haks_heat_release_span(&e->heat, rec->resident, rec->born, e->meter.op);
             rec->resident = 0;
+        }
         unit += rec->span.units;
     }
     return pages;
@@ -57,7 +60,7 @@ static int release(void *ctx, const struct hak_release *r) {
         haks_meter_add_lazy(&e->meter, pages);
     else
         e->meter.resident -= pages;
-    haks_heat_release(&e->heat, pages, r->how == HAKP_FREE, e->meter.op);
+    haks_heat_release(&e->heat, pages, e->meter.op);
     return 0;
 }
 
@@ -77,8 +80,10 @@ static uint64_t bring_in(struct eval *e, struct record *r, uint32_t pages) {
 static void fault_in(struct eval *e, struct record *r, uint32_t pages) {
     uint64_t came = bring_in(e, r, pages);
     e->f->faults += came;
-    if (r != e->rec) /* span 0 is the allocator's own */
-        haks_heat_fault(&e->heat, came, e->meter.op);
+    if (r == e->rec || came == 0) /* span 0 is the allocator's own */
+        return;
+    haks_heat_fault(&e->heat, came, e->meter.op);
+    r->born = haks_heat_now(&e->heat, e->meter.op);
 }
 
 /* As the allocator's pool does after it took a span. */
@@ -100,6 +105,7 @@ static void goes_into_use(struct eval *e, struct record *r, uint32_t pages) {
         uint64_t came = bring_in(e, r, pages);
         e->f->populated_bytes += came * e->page_size;
         haks_heat_populate(&e->heat, came, e->meter.op);
+        r->born = came > 0 ? haks_heat_now(&e->heat, e->meter.op) : r->born;
     }
 }
 
@@ -133,9 +139,11 @@ static void move(struct eval *e, struct record *from, struct record *to) {
     e->f->moved_bytes += from->resident * e->page_size;
     e->meter.resident -= lost;
     haks_heat_enter(&e->heat, e->meter.op);
-    haks_heat_free(&e->heat, lost, e->meter.op);
+    haks_heat_free(&e->heat, lost, to->born);
+    to->born = to->resident > 0 ? to->born : from->born;
     e->f->faults += missing;
     haks_heat_fault(&e->heat, missing, e->meter.op);
+    to->born = missing > 0 ? haks_heat_now(&e->heat, e->meter.op) : to->born;
     haks_meter_add(&e->meter, missing);
     if (to->resident < used)
         to->resident = used;

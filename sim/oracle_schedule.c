@@ -13,6 +13,7 @@
 
 struct span_now {
     uint32_t used, resident; /* pages, as in evaluate.c */
+    uint32_t born;           /* likewise */
     uint32_t put;            /* event of the last PUT */
     uint32_t slot;           /* place in the list of those that wait, or NONE */
     uint8_t dirty;           /* free, and not given back */
@@ -60,13 +61,14 @@ static void give_back_run(struct run *r, const uint32_t *v, size_t n) {
     for (size_t i = 0; i < n; i++) {
         struct span_now *x = &r->spans[v[i]];
         pages += x->resident;
+        haks_heat_release_span(&r->heat, x->resident, x->born, r->meter.op);
         x->resident = x->used = 0;
         x->dirty = 0;
         x->slot = NONE;
     }
     r->f->released_bytes += pages * page;
     r->meter.resident -= pages;
-    haks_heat_release(&r->heat, pages, 0, r->meter.op);
+    haks_heat_release(&r->heat, pages, r->meter.op);
 }
 
 static void give_back(struct run *r) {
@@ -175,8 +177,10 @@ static uint64_t bring_in(struct run *r, struct span_now *x, uint32_t pages) {
 static void fault_in(struct run *r, struct span_now *x, uint32_t pages) {
     uint64_t came = bring_in(r, x, pages);
     r->f->faults += came;
-    if (x != r->spans)
-        haks_heat_fault(&r->heat, came, r->meter.op);
+    if (x == r->spans || came == 0)
+        return;
+    haks_heat_fault(&r->heat, came, r->meter.op);
+    x->born = haks_heat_now(&r->heat, r->meter.op);
 }
 
 uint64_t haks_oracle_put_cost(const struct haks_oracle *o, const struct haks_put *p) {
@@ -216,10 +220,12 @@ static void move(struct run *r, struct span_now *from, struct span_now *to) {
     r->f->moved_bytes += from->resident * page;
     r->meter.resident -= lost;
     haks_heat_enter(&r->heat, r->meter.op);
-    haks_heat_free(&r->heat, lost, r->meter.op);
+    haks_heat_free(&r->heat, lost, to->born);
+    to->born = to->resident > 0 ? to->born : from->born;
     r->f->faults += missing;
     make_room(r, missing);
     haks_heat_fault(&r->heat, missing, r->meter.op);
+    to->born = missing > 0 ? haks_heat_now(&r->heat, r->meter.op) : to->born;
     haks_meter_add(&r->meter, missing);
     to->resident = to->resident < used ? used : to->resident;
     to->used = to->used < used ? used : to->used;

@@ -11,12 +11,13 @@ void haks_books_init(struct haks_books *b, size_t page_size) {
 
 static void reserved(void *ctx, char *base, size_t bytes) {
     struct haks_books *b = ctx;
+    size_t n = bytes / b->page_size + 1;
     uint8_t *page;
     if (b->n == HAKS_BOOKS_RESERVATIONS) {
         b->failed = ENOSPC;
         return;
     }
-    page = mmap(NULL, bytes / b->page_size + 1, PROT_READ | PROT_WRITE,
+    page = mmap(NULL, n * (1 + sizeof(uint32_t)), PROT_READ | PROT_WRITE,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (page == MAP_FAILED) {
         b->failed = errno;
@@ -24,16 +25,20 @@ static void reserved(void *ctx, char *base, size_t bytes) {
     }
     b->reservation[b->n].base = base;
     b->reservation[b->n].bytes = bytes;
-    b->reservation[b->n++].page = page;
+    b->reservation[b->n].born = (uint32_t *)(void *)page;
+    b->reservation[b->n++].page = page + n * sizeof(uint32_t);
 }
 
-/* The states of [p, p + bytes), or NULL. */
-static uint8_t *pages_at(struct haks_books *b, const char *p, size_t bytes) {
+/* The states of [p, p + bytes), or NULL; where each page was born, if born is not NULL. */
+static uint8_t *pages_at(struct haks_books *b, const char *p, size_t bytes, uint32_t **born) {
     for (unsigned i = b->n; i-- > 0;) {
         size_t offset = (size_t)(p - b->reservation[i].base);
         if (p >= b->reservation[i].base && offset < b->reservation[i].bytes &&
-            bytes <= b->reservation[i].bytes - offset)
+            bytes <= b->reservation[i].bytes - offset) {
+            if (born != NULL)
+                *born = b->reservation[i].born + offset / b->page_size;
             return b->reservation[i].page + offset / b->page_size;
+        }
     }
     b->failed = EFAULT;
     return NULL;
@@ -45,7 +50,7 @@ static size_t count_pages(const struct haks_books *b, size_t bytes) {
 
 /* Makes absent pages resident; returns how many there were. */
 static uint64_t bring_in(struct haks_books *b, char *p, size_t bytes) {
-    uint8_t *page = pages_at(b, p, bytes);
+    uint8_t *page = pages_at(b, p, bytes, NULL);
     uint64_t came = 0;
     if (page == NULL)
         return 0;
@@ -58,19 +63,30 @@ static uint64_t bring_in(struct haks_books *b, char *p, size_t bytes) {
     return came;
 }
 
+/* A fault in [p, p + bytes), a span or its first pages, is the last of all of these. */
+static void bear(struct haks_books *b, char *p, size_t bytes) {
+    uint32_t *born, now = haks_heat_now(&b->heat, b->meter.op);
+    if (pages_at(b, p, bytes, &born) != NULL)
+        for (size_t i = 0; i < count_pages(b, bytes); i++)
+            born[i] = now;
+}
+
 void haks_books_settle(struct haks_books *b) {
     if (b->touch_at != NULL) {
         uint64_t came = bring_in(b, b->touch_at, b->touch_bytes);
         b->faults += came;
         haks_heat_fault(&b->heat, came, b->meter.op);
+        if (came > 0)
+            bear(b, b->touch_at, b->touch_room);
     }
     b->touch_at = NULL;
 }
 
-void haks_books_touch(struct haks_books *b, char *p, size_t bytes) {
+void haks_books_touch(struct haks_books *b, char *p, size_t bytes, size_t room) {
     haks_books_settle(b);
     b->touch_at = p;
     b->touch_bytes = bytes;
+    b->touch_room = room;
 }
 
 void haks_books_own(struct haks_books *b, uint64_t pages) {
@@ -80,7 +96,7 @@ void haks_books_own(struct haks_books *b, uint64_t pages) {
 }
 
 void haks_books_taken(struct haks_books *b, char *p, size_t bytes) {
-    uint8_t *page = pages_at(b, p, bytes);
+    uint8_t *page = pages_at(b, p, bytes, NULL);
     haks_books_settle(b);
     for (size_t i = 0; page != NULL && i < count_pages(b, bytes); i++) {
         if (page[i] == LAZY) {
@@ -93,7 +109,8 @@ void haks_books_taken(struct haks_books *b, char *p, size_t bytes) {
 static void range(void *ctx, enum haks_call call, char *p, size_t bytes) {
     struct haks_books *b = ctx;
     uint64_t gone = 0, lazy = 0;
-    uint8_t *page = pages_at(b, p, bytes);
+    uint32_t *born;
+    uint8_t *page = pages_at(b, p, bytes, &born);
 
     haks_books_settle(b);
     if (page == NULL || call == HAKS_HUGE)
@@ -102,6 +119,8 @@ static void range(void *ctx, enum haks_call call, char *p, size_t bytes) {
         uint64_t came = bring_in(b, p, bytes);
         b->populated_pages += came;
         haks_heat_populate(&b->heat, came, b->meter.op);
+        if (came > 0)
+            bear(b, p, bytes);
         return;
     }
     for (size_t i = 0; i < count_pages(b, bytes); i++) {
@@ -110,32 +129,38 @@ static void range(void *ctx, enum haks_call call, char *p, size_t bytes) {
             page[i] = page[i] == ABSENT ? ABSENT : LAZY;
         } else {
             gone += page[i] != ABSENT;
+            if (page[i] != ABSENT)
+                haks_heat_release_span(&b->heat, 1, born[i], b->meter.op);
             b->meter.lazy -= page[i] == LAZY;
             page[i] = ABSENT;
         }
     }
     haks_meter_add_lazy(&b->meter, lazy);
     b->meter.resident -= gone;
-    haks_heat_release(&b->heat, gone + lazy, call == HAKS_FREE, b->meter.op);
+    haks_heat_release(&b->heat, gone + lazy, b->meter.op);
     b->released_pages += gone + lazy;
 }
 
 /* Does not settle: the touch of `to` that waits comes after the move. */
 static int move(void *ctx, char *from, char *to, size_t bytes) {
     struct haks_books *b = ctx;
-    uint8_t *f = pages_at(b, from, bytes), *t = pages_at(b, to, bytes);
+    uint32_t *from_born, *to_born;
+    uint8_t *f = pages_at(b, from, bytes, &from_born), *t = pages_at(b, to, bytes, &to_born);
     if (f == NULL || t == NULL)
         return EFAULT;
     uint64_t lost = 0;
+    uint32_t born = t[0] != ABSENT ? to_born[0] : from_born[0]; /* as evaluate.c has it */
+    haks_heat_enter(&b->heat, b->meter.op);
     for (size_t i = 0; i < count_pages(b, bytes); i++) {
         lost += t[i] != ABSENT;
+        if (t[i] != ABSENT)
+            haks_heat_free(&b->heat, 1, to_born[i]);
+        to_born[i] = born;
         b->moved_pages += f[i] != ABSENT;
         t[i] = f[i];
         f[i] = ABSENT;
     }
     b->meter.resident -= lost;
-    haks_heat_enter(&b->heat, b->meter.op);
-    haks_heat_free(&b->heat, lost, b->meter.op);
     return 0;
 }
 

@@ -16,7 +16,8 @@ struct haks_books {
     struct {
         char *base;
         size_t bytes;
-        uint8_t *page; /* enum in page_books.c; a sparse mapping */
+        uint8_t *page;  /* enum in page_books.c; a sparse mapping */
+        uint32_t *born; /* of each page that is resident or lazy (heat.h); likewise */
     } reservation[HAKS_BOOKS_RESERVATIONS];
     unsigned n;
     size_t page_size;
@@ -26,7 +27,7 @@ struct haks_books {
     /* The program touches a span after the call that gave it has returned: so the last touch
      * waits until something else happens. (A realloc moves pages in between.) */
     char *touch_at;
-    size_t touch_bytes;
+    size_t touch_bytes, touch_room;
     int failed; /* errno: a reservation too many, a range outside of all */
 };
 
@@ -35,8 +36,8 @@ void haks_books_init(struct haks_books *b, size_t page_size);
 /* Listens at the door: fills in all but what others put there. */
 void haks_books_listen(struct haks_books *b, struct haks_os_listener *l);
 
-/* [p, p + bytes) is in use; pages that are not resident fault. */
-void haks_books_touch(struct haks_books *b, char *p, size_t bytes);
+/* [p, p + bytes) of a span of `room` bytes at p is in use; pages that are not resident fault. */
+void haks_books_touch(struct haks_books *b, char *p, size_t bytes, size_t room);
 
 /* The allocator has touched `pages` more pages of its own records. */
 void haks_books_own(struct haks_books *b, uint64_t pages);

@@ -20,7 +20,7 @@ import json, sqlite3
 load = lambda name: json.load(open(name + ".json"))
 reference, calibrated, again, elsewhere = map(load, ("reference", "calibrated", "again", "elsewhere"))
 price = {p["price"]: p["ns"] for p in load("calibration")["prices"]}
-assert load("calibration")["schema_version"] == 1 and len(price) == 21, price
+assert load("calibration")["schema_version"] == 1 and len(price) == 23, price
 free = {"shootdown_ns", "hot_page_ns", "move_page_ns", "populate_call_ns", "flush_page_ns", "entry_16k_ns"}  # may come out as nothing
 assert all(0 < ns < 1000000 for name, ns in price.items() if name not in free), price
 stored = dict(sqlite3.connect("r.db").execute(
@@ -46,7 +46,7 @@ for row in calibrated["policies"]:
         if detail in calls:
             ns += calls[detail] * price[name + "_call_ns"]
             pages, hot_price = row["released_bytes"] // page, price["hot_page_ns"]
-            hot = min(hot, pages) if name != "free" else 0
+            hot = row["hot_released"]
             ns += (pages - hot) * price[name + "_page_ns"] + hot * hot_price
     assert ns == row["predicted_cost_ns"], (row, ns)
 END
