@@ -16,7 +16,7 @@ const struct hakd_metric_def hakd_metric_defs[] = {
     {HAKD_M_FAILED_ALLOCATIONS, HAKD_UNIT_OPS, "time, account",
      "allocations that the allocator refused"},
     {HAKD_M_SYSCALLS, HAKD_UNIT_CALLS, "account", "memory system calls of the allocator"},
-    {HAKD_M_SYSCALL_NS, HAKD_UNIT_NS, "account", "time in those calls"},
+    {HAKD_M_SYSCALL_NS, HAKD_UNIT_NS, "account", "CPU time in those calls"},
     {HAKD_M_FAULT_NS, HAKD_UNIT_NS, "account",
      "mean time of a page fault, where ops could be timed"},
     {HAKD_M_CALL_FAULTS, HAKD_UNIT_FAULTS, "account", "minor faults that populate calls made"},

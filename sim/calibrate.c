@@ -23,6 +23,7 @@
 #define TRIES       12                 /* calls of each size in a round */
 #define POOL_PAGES  4608u              /* 18 MiB come and go: enough for TRIES calls of each size */
 #define WORK_BYTES  ((size_t)16 << 20) /* what a program does between two calls goes over this */
+#define SWEEP_BYTES ((size_t)64 << 20) /* more than the caches keep */
 #define LINE        64u                /* bytes of a cache's line: what a step of work drives */
 #define CALL_STEPS  128u               /* 8 KiB: the kernel's code and data are still there */
 #define MAP_STEPS   16384u             /* 1 MiB */
@@ -38,7 +39,7 @@ struct bench {
     size_t page;
     char *pool;          /* POOL_PAGES pages, read and write */
     char *target, *to;   /* as much again, and where in it pages are moved to next */
-    unsigned char *work; /* WORK_BYTES */
+    unsigned char *work; /* SWEEP_BYTES */
     uint64_t seed;
     uint64_t stamp_ns; /* what taking the time twice takes */
     int failed;        /* errno */
@@ -269,21 +270,22 @@ static uint32_t entry(struct bench *b, char **p, uint32_t fault_ns, size_t bytes
     return ns > fault_ns ? ns - fault_ns : 0;
 }
 
-/* Fresh frames: the pool keeps those at hand, and it and the work, written all over, drive what
- * else was used lately out of the caches. */
+/* Fresh frames: the pool keeps those at hand, and a sweep drives what else was used lately out of
+ * the caches. */
 static void measure_fresh(struct bench *b, struct haks_costs *c) {
-    size_t length = (RUNS * (RUN + 1) + 2 * 21 * RUNS) * b->page;
+    size_t length = (RUNS * (RUN + 1) + 2 * 37 * RUNS) * b->page;
     char *fresh = mmap(NULL, length, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
          *p = fresh;
     check(b, fresh == MAP_FAILED);
     if (fresh == MAP_FAILED)
         return;
-    memset(b->pool, 1, POOL_PAGES * b->page);
-    memset(b->work, 1, WORK_BYTES);
+    touch(b, b->pool, POOL_PAGES);
+    memset(b->work, 1, SWEEP_BYTES);
     struct runs r = fresh_runs(b, &p, RUN, (size_t)64 << 10, RUNS);
     c->fault_ns = mean(r.next_ns, r.next);
     /* in the middle of what each price is taken for */
+    c->entry_ns = entry(b, &p, c->fault_ns, (size_t)8 << 10, 16 * RUNS);
     c->entry_16k_ns = entry(b, &p, c->fault_ns, (size_t)48 << 10, 16 * RUNS);
     c->entry_128k_ns = entry(b, &p, c->fault_ns, (size_t)512 << 10, 4 * RUNS);
     c->entry_2m_ns = entry(b, &p, c->fault_ns, (size_t)8 << 20, RUNS);
@@ -458,7 +460,7 @@ int haks_calibrate(unsigned rounds, const volatile int *stop, struct haks_calibr
 
     rounds = rounds < 1 ? 1 : rounds > ROUNDS_MOST ? ROUNDS_MOST : rounds;
     round = calloc(rounds, sizeof *round);
-    b.work = calloc(1, WORK_BYTES);
+    b.work = calloc(1, SWEEP_BYTES);
     b.pool = map_pool(&b, NULL);
     b.target = map_pool(&b, NULL);
     if (round == NULL || b.work == NULL || b.pool == NULL || b.target == NULL) {

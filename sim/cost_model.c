@@ -53,6 +53,7 @@ static void fault_cost(const struct haks_costs *c, const struct haks_figures *f,
     add(ns, f->faults - h->hot_faults - h->warm_faults, c->fault_ns);
     add(ns, h->hot_faults, c->hot_fault_ns);
     add(ns, h->warm_faults, c->warm_fault_ns);
+    add(ns, h->entries[HAKS_NEAR], c->entry_ns);
     add(ns, h->entries[HAKS_16K], c->entry_16k_ns);
     add(ns, h->entries[HAKS_128K], c->entry_128k_ns);
     add(ns, h->entries[HAKS_2M], c->entry_2m_ns);

@@ -30,7 +30,8 @@ struct haks_heat_counts {
     uint64_t hot_faults, warm_faults;       /* of all; the others are on cold frames */
     uint64_t hot_populated, warm_populated; /* pages */
     uint64_t hot_released;                  /* pages given back that were faulted in so lately */
-    uint64_t entries[HAKS_ENTRY_KINDS];     /* faults in a row count once; calls but for maps */
+    uint64_t entries[HAKS_ENTRY_KINDS];     /* faults in a row count once; calls but for maps: these
+                                               not if near, where it is in their price */
     uint64_t flushed;                       /* pages of calls that give back at most FLUSH_PAGES */
 };
 
@@ -56,9 +57,10 @@ static inline unsigned haks_entry_kind(uint64_t ops) {
                                               : HAKS_2M;
 }
 
-/* The kernel begins to work for the process. */
+/* The kernel begins to work for the process, in a call. */
 static inline void haks_heat_enter(struct haks_heat *h, uint64_t op) {
-    h->n.entries[haks_entry_kind(op - h->entered)]++;
+    unsigned kind = haks_entry_kind(op - h->entered);
+    h->n.entries[kind] += kind != HAKS_NEAR;
     h->entered = op;
 }
 
@@ -108,7 +110,9 @@ static inline void haks_heat_take(struct haks_heat *h, uint64_t pages, uint64_t 
 static inline void haks_heat_fault(struct haks_heat *h, uint64_t pages, uint64_t op) {
     if (pages == 0)
         return;
-    haks_heat_enter(h, op);
+    if (op > h->entered) /* else it follows in a row */
+        h->n.entries[haks_entry_kind(op - h->entered)]++;
+    h->entered = op;
     haks_heat_take(h, pages, op, &h->n.hot_faults, &h->n.warm_faults);
 }
 

@@ -19,10 +19,10 @@
  * fractional relaxation, gaps in the order of page-time by cost, is solved exactly and bounds
  * it from below. Relaxed besides: calls are free (a real one serves many pages of many spans),
  * pages of a span may go one by one, a calloc touches nothing, and a page that is touched again
- * costs the lower of the model's two prices of a fault, whether or not it was given back shortly
- * before.
- * What it leaves out: a page given back for good may be the hot frame of a fault elsewhere. Where
- * the two prices differ, a policy can so stand below the bound by a part of a percent.
+ * costs the lowest of the model's prices of a fault.
+ * A page given back for good may be the hot frame of a fault elsewhere, and a release may keep the
+ * kernel's code in the caches until a fault that would have found it cold: so the bound takes off,
+ * whatever the memory, the most that both can save. Giving nothing back lies above it by that.
  *
  * The bound, for the peak. At each moment enough gaps must have been given back that the rest fits.
  * Taking, at the first moment that does not fit, the gap that ends farthest away (Belady) is

@@ -29,6 +29,12 @@ struct finder {
     uint64_t now;      /* ops or ns */
     uint64_t resident; /* pages, if nothing is given back */
     uint64_t faults, moves, moved_pages;
+    struct haks_heat heat; /* as if nothing is given back: its entries */
+    uint64_t op;
+    uint32_t last_fault; /* event */
+    int put;             /* a span was free */
+    uint64_t for_good;   /* pages that may go before a fault and are not touched again */
+    uint64_t late;       /* faults after a span was free, that no schedule avoids */
     int no_memory;
 };
 
@@ -54,6 +60,8 @@ static void close_gap(struct finder *f, const struct segment *s, uint32_t pages,
     struct haks_oracle *o = f->o;
     if (s->start == GHOST || pages == 0)
         return;
+    if (how == HAKS_GAP_DROPPED || (how == HAKS_GAP_NEVER && s->start < f->last_fault))
+        f->for_good += pages;
     if (o->n_gaps == o->gaps_room) {
         size_t room = o->gaps_room * 2 + 1024;
         struct haks_gap *grown = realloc(o->gaps, room * sizeof *grown);
@@ -109,14 +117,23 @@ static uint32_t top(const struct pages *p) {
     return p->n > 0 ? p->v[0].upto : p->in_use;
 }
 
+/* Faults that no schedule avoids. */
+static void note_faults(struct finder *f, const struct pages *p, uint32_t pages) {
+    f->faults += pages;
+    if (p != f->spans) /* as in evaluate.c */
+        haks_heat_fault(&f->heat, pages, f->op);
+    f->late += f->put ? pages : 0;
+}
+
 static void touch(struct finder *f, struct pages *p, uint32_t upto) {
     uint32_t known, there;
     if (upto <= p->in_use)
         return;
+    f->last_fault = f->event;
     known = top(p) < upto ? top(p) : upto; /* beyond it no page was ever touched */
     known = known > p->in_use ? known : p->in_use;
     there = close_front(f, p, upto, HAKS_GAP_TOUCHED);
-    f->faults += upto - known;
+    note_faults(f, p, upto - known);
     grow_by(f, (int64_t)(upto - p->in_use) - there);
     p->in_use = upto;
 }
@@ -124,6 +141,7 @@ static void touch(struct finder *f, struct pages *p, uint32_t upto) {
 static void put(struct finder *f, struct pages *p) {
     if (p->in_use > 0)
         push(f, p, p->in_use, f->event);
+    f->put = 1;
     p->in_use = 0;
 }
 
@@ -132,6 +150,8 @@ static void put(struct finder *f, struct pages *p) {
 static void move(struct finder *f, struct pages *from, struct pages *to) {
     uint32_t used = from->in_use, all = top(from), there;
     f->moves++;
+    haks_heat_enter(&f->heat, f->op);
+    f->for_good += all > used ? all - used : 0;
     f->moved_pages += used;
     there = close_front(f, from, all, HAKS_GAP_DROPPED);
     grow_by(f, -(int64_t)there - used);
@@ -187,19 +207,56 @@ static void walk(struct finder *f) {
         now = f->o->weight == HAKS_BY_TIME ? time : op;
         f->o->kept += (haks_u128)f->resident * (now - f->now);
         f->now = now;
+        f->op = op;
         one_event(f, e);
     }
     f->o->kept += (haks_u128)f->resident * (f->o->span_of_time - f->now);
     end(f);
 }
 
-/* What it costs to give nothing back. */
+/* An entry of each kind may be split by releases, and faults that they bring about, into nearer
+ * ones: at least so many of each nearer kind. */
+static const uint32_t pieces[HAKS_ENTRY_KINDS][HAKS_ENTRY_KINDS] = {
+    [HAKS_NEAR] = {[HAKS_NEAR] = 1},
+    [HAKS_16K] = {[HAKS_NEAR] = 2, [HAKS_16K] = 1},
+    [HAKS_128K] = {[HAKS_NEAR] = 8, [HAKS_16K] = 2, [HAKS_128K] = 1},
+    [HAKS_2M] = {[HAKS_NEAR] = 128, [HAKS_16K] = 16, [HAKS_128K] = 2, [HAKS_2M] = 1}};
+
+/* The most that a schedule can save of what it costs to give nothing back. A page that goes for
+ * good may warm one fault that is there anyway (those that are touched again are priced as if each
+ * warmed its own); and entries may be split. */
+static uint64_t may_save(const struct finder *f) {
+    const struct haks_costs *c = &f->o->costs;
+    const uint64_t more[] = {[HAKS_NEAR] = c->entry_ns,
+                             [HAKS_16K] = c->entry_16k_ns,
+                             [HAKS_128K] = c->entry_128k_ns,
+                             [HAKS_2M] = c->entry_2m_ns};
+    uint64_t cold = c->fault_ns, hot = f->o->page_fault_ns, saved;
+    uint64_t call = c->dontneed_call_ns < c->unmap_call_ns ? c->dontneed_call_ns : c->unmap_call_ns;
+    saved = (f->for_good < f->late ? f->for_good : f->late) * (cold > hot ? cold - hot : 0);
+    for (unsigned i = HAKS_NEAR; i < HAKS_ENTRY_KINDS; i++) {
+        uint64_t least = more[i];
+        for (unsigned k = HAKS_NEAR; k <= i; k++) {
+            /* a near call is dear for itself alone */
+            uint64_t each = k == HAKS_NEAR && call < more[k] ? call : more[k];
+            least = pieces[i][k] * each < least ? pieces[i][k] * each : least;
+        }
+        saved += f->heat.n.entries[i] * (more[i] - least);
+    }
+    return saved;
+}
+
+/* The least that faults, moves and their entries cost in any schedule. */
 static uint64_t base_cost(const struct finder *f) {
     struct haks_figures figures = f->o->pass->fixed;
+    uint64_t all, saved = may_save(f);
     figures.faults = f->faults;
+    figures.heat = f->heat.n;
+    figures.heat.hot_faults = figures.heat.warm_faults = 0;
     figures.calls[HAKS_MOVE] = f->moves;
     figures.moved_bytes = f->moved_pages * f->o->pass->page_size;
-    return haks_cost(&f->o->costs, f->o->pass, &figures);
+    all = haks_cost(&f->o->costs, f->o->pass, &figures);
+    return all > saved ? all - saved : 0;
 }
 
 int haks_oracle_find_gaps(struct haks_oracle *o, struct hakc_err *err) {

@@ -47,7 +47,7 @@ struct haks_oracle {
     int32_t *delta;        /* by event: change of pages if nothing is given back */
     uint64_t span_of_time; /* ops or ns of the whole trace */
     haks_u128 kept;        /* page-time if nothing is given back */
-    uint64_t base_ns;      /* cost of that */
+    uint64_t base_ns;      /* the least that its faults, calls and entries can cost */
     /* by gap, the best first: sums of page-time saved and of cost */
     haks_u128 *saved;
     uint64_t *spent;

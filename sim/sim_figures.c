@@ -64,6 +64,7 @@ const char *haks_figures_differ(const struct haks_figures *a, const struct haks_
         {"hot pages populated", a->heat.hot_populated, b->heat.hot_populated},
         {"warm pages populated", a->heat.warm_populated, b->heat.warm_populated},
         {"hot pages released", a->heat.hot_released, b->heat.hot_released},
+        {"faults that come alone", a->heat.entries[HAKS_NEAR], b->heat.entries[HAKS_NEAR]},
         {"entries after 16 KiB", a->heat.entries[HAKS_16K], b->heat.entries[HAKS_16K]},
         {"entries after 128 KiB", a->heat.entries[HAKS_128K], b->heat.entries[HAKS_128K]},
         {"entries after 2 MiB", a->heat.entries[HAKS_2M], b->heat.entries[HAKS_2M]},

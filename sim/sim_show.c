@@ -28,6 +28,7 @@ static const struct {
     {{"hot_populated", "", HAKC_COL_INT, 0}, 0, FIGURE(heat.hot_populated)},
     {{"warm_populated", "", HAKC_COL_INT, 0}, 0, FIGURE(heat.warm_populated)},
     {{"hot_released", "", HAKC_COL_INT, 0}, 0, FIGURE(heat.hot_released)},
+    {{"entries_near", "", HAKC_COL_INT, 0}, 0, FIGURE(heat.entries[HAKS_NEAR])},
     {{"entries_16k", "", HAKC_COL_INT, 0}, 0, FIGURE(heat.entries[HAKS_16K])},
     {{"entries_128k", "", HAKC_COL_INT, 0}, 0, FIGURE(heat.entries[HAKS_128K])},
     {{"entries_2m", "", HAKC_COL_INT, 0}, 0, FIGURE(heat.entries[HAKS_2M])},

@@ -20,8 +20,9 @@ import json, sqlite3
 load = lambda name: json.load(open(name + ".json"))
 reference, calibrated, again, elsewhere = map(load, ("reference", "calibrated", "again", "elsewhere"))
 price = {p["price"]: p["ns"] for p in load("calibration")["prices"]}
-assert load("calibration")["schema_version"] == 1 and len(price) == 23, price
-free = {"shootdown_ns", "hot_page_ns", "move_page_ns", "populate_call_ns", "flush_page_ns", "entry_16k_ns"}  # may come out as nothing
+assert load("calibration")["schema_version"] == 1 and len(price) == 24, price
+free = {"shootdown_ns", "hot_page_ns", "move_page_ns", "populate_call_ns", "flush_page_ns",
+        "entry_ns", "entry_16k_ns", "entry_128k_ns"}  # may come out as nothing
 assert all(0 < ns < 1000000 for name, ns in price.items() if name not in free), price
 stored = dict(sqlite3.connect("r.db").execute(
     "SELECT substr(name, 7), value FROM metric WHERE name LIKE 'price!_%' ESCAPE '!'"))
@@ -38,6 +39,7 @@ for row in calibrated["policies"]:
     hot, warm = row["hot_faults"], row["warm_faults"]
     ns = (row["faults"] - hot - warm) * price["fault_ns"] + hot * price["hot_fault_ns"]
     ns += warm * price["warm_fault_ns"] + row["flushed_pages"] * price["flush_page_ns"]
+    ns += row["entries_near"] * price["entry_ns"]
     ns += sum(row["entries_" + k] * price[f"entry_{k}_ns"] for k in ("16k", "128k", "2m"))
     ns += calls.get("ANON PROT_NONE", 0) * price["map_call_ns"]
     ns += calls.get("PROT_READ|PROT_WRITE", 0) * price["commit_call_ns"]

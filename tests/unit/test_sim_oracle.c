@@ -346,9 +346,16 @@ static void test_schedules_are_evaluated_as_policies(void **state) {
     }
 }
 
+/* Makes `scale` ops of each. */
+static void scale_ops(struct small *s, uint32_t scale) {
+    for (size_t i = 0; i < s->stream.n_events; i++)
+        s->events[i].d_op *= scale;
+    s->pass.ops *= scale;
+}
+
 /* Schedules keep what they promise, and lie at or above the bound. */
-static void test_schedules_keep_their_bounds(void **state) {
-    (void)state;
+static void keep_their_bounds(const struct haks_costs *costs, uint32_t ops_scale) {
+    const char *const policies[] = {"eager", "never", "partial:1", "delay:ms=1", "bounce:n=1"};
     int possible = 0;
     for (int i = 0; i < STREAMS; i++) {
         struct small s;
@@ -356,7 +363,8 @@ static void test_schedules_keep_their_bounds(void **state) {
         uint64_t bound;
         seed = 77u + (uint32_t)i;
         make_stream(&s, i % 4 == 0);
-        struct haks_oracle *o = oracle(&s, &haks_costs_reference, HAKS_BY_TIME);
+        scale_ops(&s, ops_scale);
+        struct haks_oracle *o = oracle(&s, costs, HAKS_BY_TIME);
         for (uint64_t pages = 0; pages <= SPANS * PAGES; pages++) {
             if (haks_oracle_mean_schedule(o, pages * PAGE, &f, NULL) == 0) {
                 assert_true(f.mean_resident_time_bytes <= pages * PAGE);
@@ -370,9 +378,42 @@ static void test_schedules_keep_their_bounds(void **state) {
                 possible++;
             }
         }
+        uint32_t by_unit[SPANS + 1] = {0, 0, 1, 2, 3};
+        s.stream.by_unit = by_unit;
+        for (size_t p = 0; p < sizeof policies / sizeof policies[0]; p++) {
+            struct hakp_spec spec;
+            assert_int_equal(hakp_parse(policies[p], &spec, NULL, 0), 0);
+            assert_int_equal(haks_evaluate(&s.stream, &s.pass, costs, &spec, &f, NULL), 0);
+            bound = haks_oracle_mean_bound(o, f.mean_resident_time_bytes);
+            if (f.cost_ns < bound)
+                fail_msg("stream %d, %s: %llu ns, bound %llu", i, policies[p],
+                         (unsigned long long)f.cost_ns, (unsigned long long)bound);
+        }
         haks_oracle_free(o);
     }
     assert_true(possible > STREAMS);
+}
+
+static void test_schedules_keep_their_bounds(void **state) {
+    (void)state;
+    keep_their_bounds(&haks_costs_reference, 1);
+}
+
+/* The same where much depends on what the caches hold, and events lie at all distances. */
+static void test_bounds_where_caches_count(void **state) {
+    (void)state;
+    struct haks_costs costs = haks_costs_reference;
+    costs.hot_fault_ns = 700;
+    costs.warm_fault_ns = 1000;
+    costs.entry_ns = 100;
+    costs.entry_16k_ns = 250;
+    costs.entry_128k_ns = 800;
+    costs.entry_2m_ns = 4000;
+    costs.flush_page_ns = 100;
+    costs.hot_page_ns = 60;
+    costs.dontneed_call_ns = 10; /* a bound that forgets something shows it where calls are cheap */
+    for (uint32_t scale = 1; scale <= 10000; scale *= 10)
+        keep_their_bounds(&costs, scale);
 }
 
 /* A stream without a free span: nothing to win. One with no event at all. */
@@ -407,6 +448,7 @@ int main(void) {
         cmocka_unit_test(test_the_bound_is_reached),
         cmocka_unit_test(test_schedules_are_evaluated_as_policies),
         cmocka_unit_test(test_schedules_keep_their_bounds),
+        cmocka_unit_test(test_bounds_where_caches_count),
         cmocka_unit_test(test_edges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
