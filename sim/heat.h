@@ -35,6 +35,19 @@ struct haks_heat_counts {
     uint64_t flushed;                       /* pages of calls that give back at most FLUSH_PAGES */
 };
 
+/* Each count: X(member, its name in the store and in JSON) */
+#define HAKS_HEAT_COUNTS(X)                                                                        \
+    X(hot_faults, "hot_faults")                                                                    \
+    X(warm_faults, "warm_faults")                                                                  \
+    X(hot_populated, "hot_populated")                                                              \
+    X(warm_populated, "warm_populated")                                                            \
+    X(hot_released, "hot_released")                                                                \
+    X(entries[HAKS_NEAR], "entries_near")                                                          \
+    X(entries[HAKS_16K], "entries_16k")                                                            \
+    X(entries[HAKS_128K], "entries_128k")                                                          \
+    X(entries[HAKS_2M], "entries_2m")                                                              \
+    X(flushed, "flushed_pages")
+
 struct haks_heat {
     struct haks_heat_counts n;
     struct {

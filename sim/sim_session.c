@@ -108,19 +108,21 @@ static void add_metric(void *ctx, const char *name, double value) {
     const struct {
         const char *name;
         uint64_t *to;
-    } m[] = {
-        {HAKD_M_PREDICTED_RELEASED_RESIDENT_BYTES, &x->f.released_bytes},
-        {HAKD_M_PREDICTED_POPULATED_BYTES, &x->f.populated_bytes},
-        {HAKD_M_PREDICTED_MOVED_BYTES, &x->f.moved_bytes},
-        {HAKD_M_PREDICTED_ROUNDS, &x->f.rounds},
-        {HAKD_M_PREDICTED_FAULTS, &x->f.faults},
-        {HAKD_M_PREDICTED_PEAK_RESIDENT_BYTES, &x->f.peak_resident_bytes},
-        {HAKD_M_PREDICTED_MEAN_RESIDENT_BYTES, &x->f.mean_resident_bytes},
-        {HAKD_M_PREDICTED_MEAN_RESIDENT_TIME_BYTES, &x->f.mean_resident_time_bytes},
-        {HAKD_M_PREDICTED_END_RESIDENT_BYTES, &x->f.end_resident_bytes},
-        {HAKD_M_PREDICTED_PEAK_LAZY_BYTES, &x->f.peak_lazy_bytes},
-        {HAKD_M_PREDICTED_COST_NS, &x->cost_ns},
-        {HAKD_M_SIM_NS, &x->sim_ns},
+    } m[] = {{HAKD_M_PREDICTED_RELEASED_RESIDENT_BYTES, &x->f.released_bytes},
+             {HAKD_M_PREDICTED_POPULATED_BYTES, &x->f.populated_bytes},
+             {HAKD_M_PREDICTED_MOVED_BYTES, &x->f.moved_bytes},
+             {HAKD_M_PREDICTED_ROUNDS, &x->f.rounds},
+             {HAKD_M_PREDICTED_FAULTS, &x->f.faults},
+             {HAKD_M_PREDICTED_PEAK_RESIDENT_BYTES, &x->f.peak_resident_bytes},
+             {HAKD_M_PREDICTED_MEAN_RESIDENT_BYTES, &x->f.mean_resident_bytes},
+             {HAKD_M_PREDICTED_MEAN_RESIDENT_TIME_BYTES, &x->f.mean_resident_time_bytes},
+             {HAKD_M_PREDICTED_END_RESIDENT_BYTES, &x->f.end_resident_bytes},
+             {HAKD_M_PREDICTED_PEAK_LAZY_BYTES, &x->f.peak_lazy_bytes},
+             {HAKD_M_PREDICTED_COST_NS, &x->cost_ns},
+             {HAKD_M_SIM_NS, &x->sim_ns},
+#define COUNT(member, name) {"predicted_" name, &x->f.heat.member},
+             HAKS_HEAT_COUNTS(COUNT)
+#undef COUNT
     };
     for (size_t i = 0; i < sizeof m / sizeof m[0]; i++)
         if (strcmp(name, m[i].name) == 0)

@@ -39,6 +39,11 @@ haksim t.zst --db=a.db --study=other -p never >out
 haktrace gen -o u.zst random_mixed 1000 10 1
 haksim u.zst --db=a.db --study=s -p never >out
 ! grep -q 'in the study already' out || fail "of another trace"
+# under this machine's prices too, where the cost depends on what the caches hold
+haksim calibrate -r 1 --db c.db >/dev/null
+haksim t.zst --db=c.db --study=s -p eager,never >/dev/null
+haksim t.zst --db=c.db --study=s -p eager,never >out
+grep -q '^2 of 2 policies were in the study' out || fail "calibrated: $(tail -n 2 out)"
 # at other prices nothing is found: the cost is another one
 sqlite3 a.db "UPDATE metric SET value = value + 1 WHERE name = 'predicted_cost_ns'"
 haksim t.zst --db=a.db --study=s -p never >out
