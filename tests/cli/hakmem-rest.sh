@@ -5,6 +5,20 @@ set -eu
 export LD_PRELOAD=$LIB/libhakmem.so
 HAKMEM_BACKGROUND=1 HAKMEM_POLICY=decay:ms=500 timeout 60 "$BIN/stress/alloc_rest" background
 HAKMEM_POLICY=pressure:pct=50,stall=0,ms=10 "$BIN/stress/alloc_rest" limit
+(ulimit -v 1024000 && HAKMEM_POLICY=pressure:pct=20,stall=0,ms=10 "$BIN/stress/alloc_rest" limited)
+# a real group of version 1 or 2, where we may make one
+for at in /sys/fs/cgroup/memory /sys/fs/cgroup; do
+    group=$at/hakmem-rest.$$
+    limit=memory.max
+    [ $at = /sys/fs/cgroup ] || limit=memory.limit_in_bytes
+    mkdir "$group" 2>mkdir.err || continue
+    if [ -w "$group/$limit" ] && echo $((400 << 20)) >"$group/$limit"; then
+        (echo "$BASHPID" >"$group/cgroup.procs" &&
+            HAKMEM_POLICY=pressure:pct=50,stall=0,ms=10 exec "$BIN/stress/alloc_rest" limited) || failed=1
+    fi
+    rmdir "$group"
+    [ -z "${failed:-}" ] || exit 1
+done
 HAKMEM_POLICY=pressure:rss=32MiB,stall=0 "$BIN/stress/alloc_rest" rss
 "$BIN/stress/alloc_rest" bursts
 if HAKMEM_POLICY=never "$BIN/stress/alloc_rest" bursts >out; then

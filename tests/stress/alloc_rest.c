@@ -5,6 +5,8 @@
  *               also in the child of a fork, and with a policy that comes later
  *   bursts      the default policy: pages go back when a burst ends, without a thread
  *   limit       pressure: under a limit of its own (RLIMIT_DATA) the process gives back
+ *   limited     the same under a limit from outside, of which the policy's pct is 200 MiB
+ *   stall       pressure:stall=…: gives back once tasks have waited for memory, in 20 s at most
  *   rss         pressure:rss=32MiB: active and free pages together stay below it
  */
 #include <dlfcn.h>
@@ -87,9 +89,12 @@ static void bursts(void) {
     }
 }
 
-static void limit(void) {
-    struct rlimit r = {400u << 20, 400u << 20};
-    CHECK(setrlimit(RLIMIT_DATA, &r) == 0);
+static void set_limit(int which, uint64_t bytes) {
+    struct rlimit r = {bytes, bytes};
+    CHECK(setrlimit(which, &r) == 0);
+}
+
+static void limited(void) {
     burst(60); /* far below the limit: all stays */
     rest(20);
     burst(1);
@@ -99,6 +104,15 @@ static void limit(void) {
     burst(1);
     CHECK(dirty() <= 200u << 20);
     CHECK(dirty() >= 100u << 20); /* and only what is too much went */
+}
+
+static void stall(void) {
+    burst(60);
+    for (int i = 0; i < 400 && dirty() >= 50u << 20; i++) {
+        rest(50);
+        burst(1);
+    }
+    CHECK(dirty() < 50u << 20);
 }
 
 static void rss(void) {
@@ -116,7 +130,11 @@ int main(int argc, char **argv) {
     else if (!strcmp(name, "bursts"))
         bursts();
     else if (!strcmp(name, "limit"))
-        limit();
+        set_limit(RLIMIT_DATA, 400u << 20), limited();
+    else if (!strcmp(name, "limited"))
+        limited();
+    else if (!strcmp(name, "stall"))
+        stall();
     else if (!strcmp(name, "rss"))
         rss();
     else
