@@ -153,8 +153,10 @@ void hak_pool_put(struct hak_slab *head);
  * it reads the clock if the policy goes by time. */
 void hak_pool_look(void);
 /* The background thread's life: carries out what the policy wants when its time has come, also
- * while the program rests. Does not return. */
-_Noreturn void hak_pool_watch(void);
+ * while the program rests. Does not return. beside() is called before each sleep and says how long
+ * that may be at most, in ns; hak_pool_wake ends one early. */
+_Noreturn void hak_pool_watch(uint64_t (*beside)(void));
+void hak_pool_wake(void);
 /* head's first `pages` pages may be resident from now on. */
 void hak_pool_touch(struct hak_slab *head, uint32_t pages);
 /* from's pages have been moved to the same place in `to`, both used spans' heads. */

@@ -11,4 +11,8 @@
  * the system refuses, the process goes on without. */
 void hak_background_start(void);
 
+/* The calling thread ends. If it is the main one, the background thread watches from then on, and
+ * where it is the last, ends the process as libc would: by exit(0). */
+void hak_background_thread_ends(void);
+
 #endif

@@ -24,6 +24,7 @@ static void thread_end(void *heap) {
     ended = true;
     hak_my_heap = hak_checked_heap = (struct hak_heap *)&hak_empty_heap;
     hak_heap_retire(heap);
+    hak_background_thread_ends();
 }
 
 /* In the order in which they are taken elsewhere: a late thread frees while it holds its heap. */

@@ -276,7 +276,7 @@ void hak_pool_look(void) {
 }
 
 /* Asleep and awake by turns: until the policy's next tick, or until there is one. */
-void hak_pool_watch(void) {
+void hak_pool_watch(uint64_t (*beside)(void)) {
     for (;;) {
         hak_pool_lock();
         uint64_t ns = now_watched(), tick;
@@ -288,9 +288,15 @@ void hak_pool_watch(void) {
         drop_lock();
         if (tick != UINT64_MAX)
             tick = tick > ns + WATCH_LEAST ? tick - ns : WATCH_LEAST;
-        hak_os_wait(&asleep, 1, tick);
+        ns = beside(); /* who wakes us from now on finds us asleep */
+        hak_os_wait(&asleep, 1, tick < ns ? tick : ns);
         atomic_store_explicit(&asleep, 0, memory_order_relaxed);
     }
+}
+
+void hak_pool_wake(void) {
+    atomic_store_explicit(&asleep, 0, memory_order_relaxed);
+    hak_os_wake(&asleep);
 }
 
 void hak_pool_touch(struct hak_slab *head, uint32_t pages) {

@@ -19,6 +19,6 @@ for level in 0 1 2 3; do
         HAKMEM_SAFE=$level LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_life" $case
     done
 done
-for case in threads thousand; do
+for case in threads thousand last child; do
     HAKMEM_BACKGROUND=1 HAKMEM_POLICY=decay:1ms LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_life" $case
 done

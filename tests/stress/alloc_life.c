@@ -9,11 +9,13 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CHECK(cond)                                                                                \
@@ -193,6 +195,27 @@ static void library(const char *path) {
     }
 }
 
+/* The process ends with its last thread, which is not the main one. */
+static void *last(void *arg) {
+    usleep(100000);
+    checked_free(made(100000, 7), 100000, 7);
+    puts("ok");
+    return arg;
+}
+
+static void last_thread(bool in_child) {
+    pthread_t t;
+    int status;
+    pid_t pid = in_child ? fork() : 0;
+    if (pid != 0) {
+        CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+        return;
+    }
+    alarm(30);
+    CHECK(pthread_create(&t, NULL, last, NULL) == 0 && pthread_detach(t) == 0);
+    pthread_exit(NULL);
+}
+
 int main(int argc, char **argv) {
     const char *name = argc > 1 ? argv[1] : "";
     atexit(at_exit);
@@ -204,6 +227,10 @@ int main(int argc, char **argv) {
         signal_storm();
     else if (!strcmp(name, "library") && argc == 3)
         library(argv[2]);
+    else if (!strcmp(name, "last"))
+        last_thread(false);
+    else if (!strcmp(name, "child"))
+        last_thread(true);
     else if (strcmp(name, "nothing") != 0)
         return 2;
     puts("ok");
