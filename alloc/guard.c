@@ -1,14 +1,15 @@
 /* See guard.h. */
 #include "alloc/guard.h"
-#include <pthread.h>
 #include <string.h>
+#include "alloc/fork_lock.h"
 
 #define TRAILER   (2 * sizeof(uintptr_t)) /* the size, and at least a word of pattern before it */
 #define END       0xe5                    /* behind a block in use */
 #define FREED     0xdf                    /* in a block that waits */
 #define FILL_MOST ((size_t)64 << 10)      /* so much of a freed block is filled and checked */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct hak_fork_lock lock = HAK_FORK_LOCK_INIT;
+static __thread volatile enum hak_hold hold;
 static void *queue[HAK_QUARANTINE];
 static unsigned oldest, waiting; /* blocks in the queue */
 static size_t waiting_bytes;
@@ -91,22 +92,22 @@ static void *pop_oldest(void) {
 /* Puts p last in the queue. Returns the block that had to leave for it, or NULL. */
 static void *push_youngest(void *p) {
     void *old = NULL;
-    pthread_mutex_lock(&lock);
+    hak_lock_take(&lock, &hold);
     if (waiting == HAK_QUARANTINE)
         old = pop_oldest();
     queue[(oldest + waiting++) % HAK_QUARANTINE] = p;
     waiting_bytes += hak_usable_size(p);
-    pthread_mutex_unlock(&lock);
+    hak_lock_drop(&lock, &hold);
     return old;
 }
 
 /* A block that has to leave because too many bytes wait, or NULL. */
 static void *pop_surplus(void) {
     void *old = NULL;
-    pthread_mutex_lock(&lock);
+    hak_lock_take(&lock, &hold);
     if (waiting_bytes > HAK_QUARANTINE_BYTES)
         old = pop_oldest();
-    pthread_mutex_unlock(&lock);
+    hak_lock_drop(&lock, &hold);
     return old;
 }
 
@@ -160,14 +161,13 @@ size_t hak_guard_usable(const void *p) {
 }
 
 void hak_guard_fork_prepare(void) {
-    pthread_mutex_lock(&lock);
+    hak_lock_fork_prepare(&lock, &hold);
 }
 
 void hak_guard_fork_parent(void) {
-    pthread_mutex_unlock(&lock);
+    hak_lock_fork_parent(&lock, &hold);
 }
 
 void hak_guard_fork_child(void) {
-    pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
-    lock = fresh;
+    hak_lock_fork_child(&lock, &hold);
 }

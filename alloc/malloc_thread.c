@@ -4,6 +4,7 @@
 #include "alloc/malloc_background.h"
 #include "alloc/malloc_exit.h"
 #include "alloc/malloc_settings.h"
+#include "alloc/fork_lock.h"
 #include "alloc/guard.h"
 #include "alloc/malloc_checked.h"
 #include "alloc/malloc_thread.h"
@@ -15,7 +16,8 @@ static __thread bool ended;
 static pthread_key_t key;
 static bool have_key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_mutex_t late_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct hak_fork_lock late_lock = HAK_FORK_LOCK_INIT;
+static __thread volatile enum hak_hold late_hold;
 static struct hak_heap *late_heap;
 
 /* Our key was made early, so this runs before most other destructors. What they still do frees as
@@ -29,7 +31,7 @@ static void thread_end(void *heap) {
 
 /* In the order in which they are taken elsewhere: a late thread frees while it holds its heap. */
 static void fork_prepare(void) {
-    pthread_mutex_lock(&late_lock);
+    hak_lock_fork_prepare(&late_lock, &late_hold);
     hak_guard_fork_prepare();
     hak_core_fork_prepare();
 }
@@ -37,17 +39,16 @@ static void fork_prepare(void) {
 static void fork_parent(void) {
     hak_core_fork_parent();
     hak_guard_fork_parent();
-    pthread_mutex_unlock(&late_lock);
+    hak_lock_fork_parent(&late_lock, &late_hold);
 }
 
 static void fork_child(void) {
-    pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
     struct hak_heap *mine = hak_thread_own();
     hak_guard_fork_child();
     hak_core_fork_child(mine == &hak_empty_heap ? NULL : mine);
     if (late_heap)
-        late_heap->state = HAK_HEAP_LIVE; /* nobody was inside: fork holds its lock */
-    late_lock = fresh;
+        late_heap->state = HAK_HEAP_LIVE; /* nobody else was inside: fork holds its lock */
+    hak_lock_fork_child(&late_lock, &late_hold);
     hak_background_start();
 }
 
@@ -74,11 +75,11 @@ struct hak_heap *hak_thread_heap(bool *late) {
     hak_thread_init();
     if (ended) {
         *late = true;
-        pthread_mutex_lock(&late_lock);
+        hak_lock_take(&late_lock, &late_hold);
         if (!late_heap)
             late_heap = hak_heap_new();
         if (!late_heap)
-            pthread_mutex_unlock(&late_lock);
+            hak_lock_drop(&late_lock, &late_hold);
         return late_heap;
     }
     h = hak_heap_new();
@@ -92,7 +93,7 @@ struct hak_heap *hak_thread_heap(bool *late) {
 }
 
 void hak_thread_late_done(void) {
-    pthread_mutex_unlock(&late_lock);
+    hak_lock_drop(&late_lock, &late_hold);
 }
 
 /* A thread that frees and never allocates: a consumer. */

@@ -4,8 +4,7 @@
  * arenas grow when nothing fits.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <sys/single_threaded.h>
+#include "alloc/fork_lock.h"
 #include "alloc/internal.h"
 #include "alloc/remote.h"
 
@@ -15,15 +14,8 @@ bool hak_supers;
  */
 #define HUGE_MOST 8192
 
-static pthread_mutex_t lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
-
-/* What this thread has to do with the lock. A signal handler that forks looks at it: where the
- * frame below it holds the lock, waiting for that frame would be for ever. NEAR: it is about to
- * take the lock, or has just let it go. */
-enum hold { HOLD_NONE, HOLD_NEAR, HOLD_HELD };
-static __thread volatile enum hold hold;
-static enum hold hold_before_fork;
-static bool forked_inside; /* fork holds the lock for the frame below it */
+static struct hak_fork_lock lock = HAK_FORK_LOCK_INIT;
+static __thread volatile enum hak_hold hold;
 
 static struct hak_spans spans;
 static _Atomic(uint64_t) virtual_now = UINT64_MAX;
@@ -46,20 +38,8 @@ static _Atomic(unsigned) nretired;
 static unsigned nheaps;
 static uint64_t nswitches; /* of the policy */
 
-static void take_lock(void) {
-    hold = HOLD_NEAR;
-    pthread_mutex_lock(&lock);
-    hold = HOLD_HELD;
-}
-
-static void drop_lock(void) {
-    hold = HOLD_NEAR;
-    pthread_mutex_unlock(&lock);
-    hold = HOLD_NONE;
-}
-
 void hak_pool_lock(void) {
-    take_lock();
+    hak_lock_take(&lock, &hold);
 }
 
 void hak_pool_unlock(void) {
@@ -69,7 +49,7 @@ void hak_pool_unlock(void) {
     if (wake)
         atomic_store_explicit(&asleep, 0, memory_order_relaxed);
     atomic_store_explicit(&next_tick, tick, memory_order_relaxed);
-    drop_lock();
+    hak_lock_drop(&lock, &hold);
     if (wake)
         hak_os_wake(&asleep);
 }
@@ -285,7 +265,7 @@ void hak_pool_watch(uint64_t (*beside)(void)) {
         asleep_until = tick;
         atomic_store_explicit(&asleep, 1, memory_order_relaxed);
         atomic_store_explicit(&next_tick, tick, memory_order_relaxed);
-        drop_lock();
+        hak_lock_drop(&lock, &hold);
         if (tick != UINT64_MAX)
             tick = tick > ns + WATCH_LEAST ? tick - ns : WATCH_LEAST;
         ns = beside(); /* who wakes us from now on finds us asleep */
@@ -485,41 +465,16 @@ void hak_heap_retire(struct hak_heap *h) {
     hak_pool_push_retired(h);
 }
 
-/* The frame below a handler that forks has the lock, if it is near it, the lock is taken, and
- * nobody else is there. (With other threads about, a handler that comes in that short moment may
- * wait for itself; POSIX allows fork in no handler of such a program.) */
-static bool held_below(void) {
-    if (hold == HOLD_NEAR && __libc_single_threaded) {
-        if (pthread_mutex_trylock(&lock) != 0)
-            return true;
-        pthread_mutex_unlock(&lock);
-    }
-    return hold == HOLD_HELD;
-}
-
 void hak_core_fork_prepare(void) {
-    enum hold before = hold;
-    bool inside = held_below();
-    if (!inside)
-        take_lock();
-    forked_inside = inside;
-    hold_before_fork = before;
+    hak_lock_fork_prepare(&lock, &hold);
 }
 
 void hak_core_fork_parent(void) {
-    if (forked_inside)
-        return;
-    enum hold before = hold_before_fork;
-    hak_pool_unlock();
-    hold = before;
+    hak_lock_fork_parent(&lock, &hold);
 }
 
 void hak_core_fork_child(struct hak_heap *mine) {
-    pthread_mutex_t fresh = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
-    if (!forked_inside) {
-        lock = fresh;
-        hold = hold_before_fork;
-    }
+    hak_lock_fork_child(&lock, &hold);
     atomic_store_explicit(&asleep, 0, memory_order_relaxed); /* that thread is not here */
     for (struct hak_heap *h = all_heaps; h; h = h->next)
         if (h != mine && (h->state == HAK_HEAP_LIVE || h->state == HAK_HEAP_HELD))

@@ -13,6 +13,8 @@ for level in 0 3; do
     done
 done
 run HAKMEM_SAFE=3 quarantine
-run HAKMEM_SAFE=0 signal
+for level in 0 1 2 3; do
+    run HAKMEM_SAFE=$level signal
+done
 run HAKMEM_POLICY=eager signal
 run HAKMEM_POLICY=pressure:pct=80,ms=1us cancel
