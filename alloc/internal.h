@@ -84,7 +84,8 @@ _Static_assert(sizeof(struct hak_parcel) == 64, "one line of memory");
 /* Each part of the tail has lines of its own: others read `state` at every free of a block of this
  * heap's, and write `pending`. */
 struct hak_heap {
-    struct hak_bin bin[HAK_CLASSES]; /* first: hak_slab.bin_off counts from here */
+    struct hak_bin bin[HAK_CLASSES];      /* first: hak_slab.bin_off counts from here */
+    uint16_t fine[HAK_FINE_MAX / 16 + 1]; /* offset of the bin for (size + 15) / 16 */
     struct hak_slab *avail[HAK_CLASSES];
     uint32_t units;   /* of the slabs it owns */
     uint32_t refills; /* since the pool looked at the clock last */

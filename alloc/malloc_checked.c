@@ -23,9 +23,9 @@ extern void hak_delete_entry(void *p) __attribute__((visibility("hidden")));
 /* As hak_fast_alloc and hak_safe_alloc in one. */
 static __attribute__((aligned(64))) void *checked_malloc(size_t size) {
     struct hak_heap *h = hak_checked_heap;
-    if (likely(size <= HAK_FINE_MAX)) {
-        struct hak_bin *bin =
-            (struct hak_bin *)((char *)h + ((size + 15) & ~(size_t)15) * (sizeof *bin / 16));
+    size_t i = (size + 15) >> 4;
+    if (likely(i <= HAK_FINE_MAX / 16)) {
+        struct hak_bin *bin = (struct hak_bin *)((char *)h + h->fine[i]);
         uintptr_t *p = bin->list;
         if (likely(p)) {
             bin->list = (void *)p[0];

@@ -449,6 +449,8 @@ struct hak_heap *hak_heap_new(void) {
             h->number = nheaps++;
             for (unsigned c = 1; c < HAK_CLASSES; c++)
                 bin_init(&h->bin[c], c);
+            for (unsigned i = 1; i <= HAK_FINE_MAX / 16; i++)
+                h->fine[i] = (uint16_t)(hak_class_of(i * 16) * sizeof(struct hak_bin));
         }
     }
     if (h)

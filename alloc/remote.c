@@ -8,9 +8,8 @@
 
 /* Larger blocks are not worth a place in a parcel; smaller ones lie in slabs of one unit, where the
  * low 16 bits of an address say which block it is. */
-#define PACK_MAX     ((size_t)4 << 10)
-#define PACK_CLASSES (HAK_FINE_CLASSES + 16u)
-_Static_assert(PACK_MAX <= HAK_SMALL_MAX, "slabs of one unit");
+#define PACK_CLASSES (HAK_LINEAR_CLASSES + 5 * 8u) /* five doublings of 128 bytes: 4 KiB */
+_Static_assert(((size_t)128 << 5) <= HAK_SMALL_MAX, "slabs of one unit");
 
 /* A parcel under way, in the memory of its first block. From safety level 1 on the second word of a
  * free block is its key, and every parcel is that block alone. */
