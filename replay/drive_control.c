@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "replay/drive_int.h"
 #include "replay/plan.h"
+#include "replay/resident.h"
 
 /* A thread that is waited for is as a rule about to run, or running: to give way costs less than to
  * sleep, from which a virtual processor takes 50 us to wake. Measured on two of them, ns an op of a
@@ -161,6 +162,18 @@ static __attribute__((noinline)) void await_time(const struct hakr_drive *d,
     hakc_hist_add(hakr_lag(d->ctl, (uint32_t)(t - hakr_threads(d->ctl))), now - due);
 }
 
+/* Account pass: what is resident now was so through the recorded time that is about to pass. */
+static void sample_pause(const struct hakr_drive *d, uint64_t recorded) {
+    struct hakr_ctl *c = d->ctl;
+    uint64_t last = __atomic_load_n(&c->sampled_ns, __ATOMIC_RELAXED);
+    if (c->pass != HAKR_PASS_ACCOUNT || c->sample_every_ns == 0 || recorded < last ||
+        recorded - last < c->sample_every_ns)
+        return;
+    if (__atomic_compare_exchange_n(&c->sampled_ns, &last, recorded, 0, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED))
+        hakr_sample(c, d->start_ns);
+}
+
 __attribute__((noinline)) void hakr_control(const struct hakr_drive *d, struct hakr_shm_thread *t,
                                             uint64_t word) {
     uint64_t value = hakr_control_value(word);
@@ -177,6 +190,7 @@ __attribute__((noinline)) void hakr_control(const struct hakr_drive *d, struct h
         /* fall through */
     case HAKR_TIME:
         __atomic_store_n(&t->recorded_ns, value, __ATOMIC_RELAXED);
+        sample_pause(d, value);
         if (d->ctl->pace > 0)
             await_time(d, t, value);
         if (d->hakmem != NULL && d->ctl->tell_time)

@@ -153,6 +153,7 @@ static int plan_record(struct hakr_plan *p, const struct hakt_rec *r, struct hak
     int rc = hakr_plan_room(p, r->thread, err);
     if (p->stats.records == 0)
         p->first_time = r->time;
+    p->last_time = r->time;
     if (rc == 0 && r->op == HAKT_THREAD_END)
         rc = plan_end(p, r->thread, err);
     if (rc != 0 || r->op == HAKT_THREAD_START || r->op == HAKT_THREAD_END)

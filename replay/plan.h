@@ -85,6 +85,7 @@ struct hakr_plan {
     int every_time;        /* the time of each op instead (a replay at recorded times); likewise */
     uint64_t drift;        /* limit in records, HAKR_NO_DRIFT = none (the default); likewise */
     uint64_t first_time;   /* of the first record */
+    uint64_t last_time;    /* of the last one */
     uint64_t n_epochs;     /* 0 = no limit, or none needed */
     uint32_t *epoch_needs; /* by epoch: threads with records in it */
     uint64_t epoch_length; /* records */

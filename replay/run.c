@@ -87,6 +87,9 @@ static void fill_ctl(struct hakr_ctl *c, const struct hakr_task *task) {
     c->lib_ino = task->ino;
     c->stack_bytes = STACK_BYTES;
     c->sample_every = p->stats.ops / SAMPLES + 1;
+    c->sample_every_ns =
+        p->last_time > p->first_time ? (p->last_time - p->first_time) / SAMPLES : 0;
+    c->sampled_ns = p->first_time;
     c->crash_thread = -1;
     for (uint32_t t = 0; t < p->n_threads; t++) {
         struct hakr_shm_thread *th = &hakr_threads(c)[t];
@@ -110,7 +113,7 @@ static int make_ctl(const struct hakr_task *task, struct hakr_ctl **out, int *fd
                     struct hakc_err *err) {
     uint64_t n = task->plan->n_threads, at = sizeof(struct hakr_ctl);
     uint64_t causes = hakr_pass_counts(task->pass) ? HAKR_CAUSE_CELLS : 0;
-    uint64_t samples = SAMPLES + n + 8;
+    uint64_t samples = 2 * SAMPLES + n + 8; /* by ops, and by time */
     struct hakr_ctl head = {.max_samples = (uint32_t)samples};
     head.off_threads = reserve(&at, n * sizeof(struct hakr_shm_thread));
     head.off_samples = reserve(&at, samples * sizeof(struct hakr_sample));

@@ -145,8 +145,10 @@ struct hakr_ctl {
     uint64_t rest_ns;      /* account: how long to look on afterwards */
     uint32_t libc;         /* the C library's own malloc is asked for */
     uint64_t lib_dev, lib_ino;
-    uint64_t stack_bytes;  /* of each thread but the first, which runs on the process's own */
-    uint64_t sample_every; /* ops of a thread between two samples */
+    uint64_t stack_bytes;     /* of each thread but the first, which runs on the process's own */
+    uint64_t sample_every;    /* ops of a thread between two samples */
+    uint64_t sample_every_ns; /* recorded; before a longer pause a sample is taken too; 0 = never */
+    uint64_t sampled_ns;      /* the recorded time of the last such sample */
     uint32_t max_samples;
     uint32_t slowest;  /* latency: entries of each thread's list of slowest ops */
     uint32_t n_inside; /* inside: ops to look into, by thread and op */
