@@ -24,8 +24,8 @@ extern "C" {
  *   "version"         read        char[]                   "0.1.0"
  *   "policy"          read/write  char[]                   the release policy in force, canonical;
  *                                                          any policy string, with or without its 0
- *   "policy.problem"  read        char[]                   what was wrong with the policy that the
- *                                                          environment asked for; "" = nothing
+ *   "policy.problem"  read        char[]                   what was wrong with the environment's
+ *                                                          policy, level and others; "" = nothing
  *   "safe"            read        uint32_t                 the safety level, 0 to 3
  *   "background"      read        uint32_t                 1: the background thread was started
  *   "stats"           read        struct hakmem_stats      counts since the start

@@ -131,10 +131,10 @@ static const struct {
 
 EXPORT int hakmem_ctl(const char *name, void *out, size_t *out_len, const void *in, size_t in_len) {
     size_t i = 0, n = sizeof table / sizeof table[0];
-    while (i < n && strcmp(name, table[i].name) != 0)
+    while (name && i < n && strcmp(name, table[i].name) != 0)
         i++;
-    if (i == n)
-        return ENOENT;
+    if (!name || i == n)
+        return name ? ENOENT : EINVAL;
     bool read = out || out_len, write = in || in_len;
     if ((read && (!out || !out_len || !table[i].get)) || (write && (!in || !table[i].set)))
         return EINVAL;

@@ -9,7 +9,7 @@ struct hak_settings {
     bool background, background_runs; /* HAKMEM_BACKGROUND; the thread was started */
     uint32_t safe;                    /* HAKMEM_SAFE */
     bool policy_given;                /* by the environment */
-    char problem[200];                /* what was wrong with it: a sentence, or "" */
+    char problem[600];                /* what was wrong with it: sentences, or "" */
     char stats[256]; /* HAKMEM_STATS, a copy: programs overwrite their environment; "" = off */
 };
 

@@ -51,6 +51,27 @@ for level in 1 2 3; do
     LD_PRELOAD=$lib "$BIN/stress/alloc_soak" 3000000 3 3 | grep -v FAILED | tail -1 | grep " 0 corrupt 0 refused\|ok"
     LD_PRELOAD=$lib python3 -c 'import json; print(len(json.dumps([{"a": [i] * 20} for i in range(20000)])))'
 done
-HAKMEM_SAFE=4 HAKMEM_STATS=stats.json LD_PRELOAD=$lib /bin/true
+# level 1 where the system lets nobody write to code: the same promises, without the patch
+patched=0
+[ "$(uname -m)" != x86_64 ] || patched=9
+rc=0
+LD_PRELOAD=$lib HAKMEM_SAFE=1 "$BIN/stress/alloc_safe" patched || rc=$?
+[ $rc -eq $patched ]
+for how in mdwe filter; do
+    under=("$BIN/stress/no_patch" "$how" /usr/bin/env LD_PRELOAD="$lib" HAKMEM_SAFE=1)
+    rc=0
+    "${under[@]}" "$BIN/stress/alloc_safe" patched || rc=$?
+    [ $rc -ne 77 ] || continue # not on this system
+    [ $rc -eq 0 ]
+    for case in twice twice_with_others_between twice_by_two_threads inside odd realloc_freed; do
+        rc=0
+        "${under[@]}" "$BIN/stress/alloc_safe" $case 2>err || rc=$?
+        [ $rc -eq 134 ]
+        grep -q "^hakmem: .* 0x" err
+    done
+    "${under[@]}" "$BIN/stress/alloc_threads" 6 8000
+done
+HAKMEM_SAFE=4 HAKMEM_STATS=stats.json HAKMEM_BACKGROUND=yes LD_PRELOAD=$lib /bin/true
+grep -q 'HAKMEM_BACKGROUND=\\"yes\\": it must be 0 or 1' stats.json
 grep -q 'HAKMEM_SAFE=\\"4\\": it must be 0, 1, 2 or 3' stats.json
 echo "ok hakmem-safe"

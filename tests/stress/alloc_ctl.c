@@ -124,6 +124,7 @@ int main(int argc, char **argv) {
     n = 1;
     CHECK(ctl("policy", text, &n, NULL, 0) == ENOSPC && n == strlen(argv[1]) + 1);
     CHECK(ctl("no such name", text, &n, NULL, 0) == ENOENT);
+    CHECK(ctl(NULL, text, &n, NULL, 0) == EINVAL);
     CHECK(ctl("clock", NULL, NULL, text, 3) == EINVAL);
     n = sizeof a;
     CHECK(ctl("stats", &a, &n, NULL, 0) == 0 && n == sizeof a && a.size == sizeof a);
