@@ -1,0 +1,33 @@
+#!/bin/sh
+# What a replay needs of memory itself: of 200M ops it must stay within 6 GiB, 32 bytes an op. Here
+# 10M ops (the plan 8 bytes, the ids 4 an allocation), neither parent nor run above 16 an op, and no
+# more by a longer stream alone: twice the ops, at most 12 an op on top.
+set -eu
+TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
+BIN=${BIN:-$TOP/build/bin}
+[ -z "$(ls)" ] || cd "$(mktemp -d)"
+
+peak() { # ITERATIONS: KiB of the largest process of a replay
+    "$BIN/haktrace" gen -o trace.zst random_mixed "$1" 4000 1
+    python3 - "$BIN/hakreplay" trace.zst --alloc=libc --passes=time -r 1 --no-warm-up --no-db <<'END'
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+END
+}
+
+five=$(peak 5000000)
+ten=$(peak 10000000)
+echo "5M ops: $five KiB, 10M ops: $ten KiB"
+[ "$ten" -le $((10000000 / 1024 * 16)) ] || {
+    echo "more than 16 bytes an op"
+    exit 1
+}
+[ $((ten - five)) -le $((5000000 / 1024 * 12)) ] || {
+    echo "more than 12 bytes an op more"
+    exit 1
+}
+[ $((ten - five)) -ge $((5000000 / 1024 * 8)) ] || {
+    echo "less than the plan itself: the measurement is wrong"
+    exit 1
+}
