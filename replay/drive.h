@@ -35,6 +35,7 @@ struct hakr_drive {
     size_t seen_stride;
     uint64_t start_ns; /* of the region */
     int spins;         /* how often to look before a wait gives way; 0 on one processor */
+    int yields;        /* and how often it gives way before it sleeps */
     int fences;        /* membarrier can make the other threads' stores seen */
 };
 

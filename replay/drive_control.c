@@ -7,16 +7,12 @@
 #include "replay/plan.h"
 #include "replay/resident.h"
 
-/* A thread that is waited for is as a rule about to run, or running: to give way costs less than to
- * sleep, from which a virtual processor takes 50 us to wake. Measured on two of them, ns an op of a
- * trace of 15 threads: 28 with 200 looks and 4 yields, 4 with these. */
-#define WAIT_YIELDS                      100
-#define SLEEP_NS                         50000000
+#define SLEEP_NS                         1000000000
 #define SLEEP_UNSURE_NS                  500000 /* where a wake may be missed */
 #define MEMBARRIER_CMD_PRIVATE_EXPEDITED (1 << 3)
 
 static void sleep_on(uint32_t *word, uint32_t now, long most_ns) {
-    struct timespec limit = {.tv_nsec = most_ns};
+    struct timespec limit = {.tv_sec = most_ns / 1000000000, .tv_nsec = most_ns % 1000000000};
     hakr_raw(SYS_futex, (long)word, FUTEX_WAIT, now, (long)&limit, 0, 0);
 }
 
@@ -56,7 +52,7 @@ static __attribute__((noinline)) uint64_t wait_for(const struct hakr_drive *d,
         if ((now = __atomic_load_n(&p->progress, __ATOMIC_ACQUIRE)) >= target)
             return now;
     }
-    for (int i = 0; i < WAIT_YIELDS; i++) {
+    for (int i = 0; i < d->yields; i++) {
         sched_yield();
         if ((now = __atomic_load_n(&p->progress, __ATOMIC_ACQUIRE)) >= target)
             return now;
@@ -93,17 +89,19 @@ void hakr_leave_epoch(const struct hakr_drive *d, struct hakr_shm_thread *t) {
         hakr_raw(SYS_futex, (long)&e->done, FUTEX_WAKE, INT32_MAX, 0, 0, 0);
 }
 
-/* Waits until all ops of the epoch are done. */
-static void await_epoch(struct hakr_shm_thread *t, struct hakr_epoch *e) {
+/* Waits until all ops of the epoch are done. No wake is missed: the last one to be done changes
+ * `done`, and then wakes. */
+static void await_epoch(const struct hakr_drive *d, struct hakr_shm_thread *t,
+                        struct hakr_epoch *e) {
     uint32_t now = __atomic_load_n(&e->done, __ATOMIC_ACQUIRE);
     if (now >= e->needs)
         return;
     t->held_back++;
     for (int i = 0; now < e->needs; i++) {
-        if (i < WAIT_YIELDS)
+        if (i < d->yields)
             sched_yield();
         else
-            sleep_on(&e->done, now, SLEEP_UNSURE_NS);
+            sleep_on(&e->done, now, SLEEP_NS);
         now = __atomic_load_n(&e->done, __ATOMIC_ACQUIRE);
     }
 }
@@ -115,7 +113,7 @@ static __attribute__((noinline)) void enter_epoch(const struct hakr_drive *d,
     struct hakr_epoch *e = hakr_epochs(d->ctl);
     hakr_leave_epoch(d, t);
     for (uint64_t lag = HAKR_EPOCH_LAG; lag <= HAKR_EPOCH_LAG + 1 && lag <= epoch; lag++)
-        await_epoch(t, &e[epoch - lag]);
+        await_epoch(d, t, &e[epoch - lag]);
     t->epoch = epoch;
 }
 
