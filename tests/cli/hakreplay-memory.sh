@@ -19,15 +19,15 @@ END
 five=$(peak 5000000)
 ten=$(peak 10000000)
 echo "5M ops: $five KiB, 10M ops: $ten KiB"
-[ "$ten" -le $((10000000 / 1024 * 16)) ] || {
+[ "$ten" -le $((10000000 * 16 / 1024)) ] || {
     echo "more than 16 bytes an op"
     exit 1
 }
-[ $((ten - five)) -le $((5000000 / 1024 * 12)) ] || {
+[ $((ten - five)) -le $((5000000 * 12 / 1024)) ] || {
     echo "more than 12 bytes an op more"
     exit 1
 }
-[ $((ten - five)) -ge $((5000000 / 1024 * 8)) ] || {
+[ $((ten - five)) -ge $((5000000 * 8 / 1024)) ] || {
     echo "less than the plan itself: the measurement is wrong"
     exit 1
 }
