@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "common/units.h"
-#include "sim/costs_store.h"
 #include "sim/optimise_report.h"
 #include "sim/sim_commands.h"
 
@@ -300,9 +299,7 @@ static int choose(struct work *w, struct hakc_err *err) {
 
 static int optimise(struct work *w, int argc, char **argv, struct hakc_err *err) {
     const struct config *c = w->c;
-    int rc = haks_costs_find(c->prices, c->db, &w->costs, err);
-    if (rc == 0 && c->db != NULL)
-        rc = haks_store_check(c->db, err);
+    int rc = haks_session_prepare(c->prices, c->db, &w->costs, err);
     if (rc == 0)
         rc = haks_session_begin(&w->session, c->db, c->study, &w->costs, argc, argv, err);
     w->f.prices = w->costs.source;
@@ -350,12 +347,7 @@ static int run(const struct config *c, int argc, char **argv, struct hakc_err *e
                            .study = c->study,
                            .db = c->db}};
     int rc = optimise(&w, argc, argv, err);
-    int ended = haks_session_end(&w.session,
-                                 haks_stop ? "interrupted"
-                                 : rc == 0 ? "done"
-                                           : "failed",
-                                 rc == 0 ? err : NULL);
-    rc = rc != 0 ? rc : ended;
+    rc = haks_session_end(&w.session, rc, haks_stop, err);
     if (rc == 0) /* the database is closed: hakreplay writes to it */
         rc = confirm_and_show(&w, err);
     clean_up(&w);

@@ -6,7 +6,6 @@
 #include "common/units.h"
 #include "sim/sim_commands.h"
 #include "sim/cost_model.h"
-#include "sim/costs_store.h"
 #include "sim/sim_session.h"
 
 enum {
@@ -273,10 +272,8 @@ static int evaluate_and_show(struct simulation *s, int argc, char **argv, struct
 
 static int simulate(const struct config *c, int argc, char **argv, struct hakc_err *err) {
     struct simulation s = {.c = c, .n = c->n_policies};
-    int rc = haks_costs_find(c->prices, c->db, &s.costs, err), ended;
+    int rc = haks_session_prepare(c->prices, c->db, &s.costs, err);
 
-    if (rc == 0 && c->db != NULL)
-        rc = haks_store_check(c->db, err);
     s.rows = haks_rows_new(c->policies, s.n, c->full ? "full" : "events");
     if (c->check_full)
         s.full = haks_rows_new(c->policies, s.n, "full");
@@ -284,15 +281,11 @@ static int simulate(const struct config *c, int argc, char **argv, struct hakc_e
         rc = hakc_fail(err, HAKC_ENOMEM, "no memory for %zu policies", s.n);
     if (rc == 0)
         rc = evaluate_and_show(&s, argc, argv, err);
-    ended = haks_session_end(&s.session,
-                             haks_stop ? "interrupted"
-                             : rc == 0 ? "done"
-                                       : "failed",
-                             rc == 0 ? err : NULL);
+    rc = haks_session_end(&s.session, rc, haks_stop, err);
     haks_stream_close(s.stream);
     free(s.rows);
     free(s.full);
-    return rc != 0 ? rc : ended;
+    return rc;
 }
 
 int haks_cmd_simulate(int argc, char **argv) {

@@ -11,6 +11,7 @@
 #include "common/progress.h"
 #include "db/metrics.h"
 #include "db/store.h"
+#include "sim/costs_store.h"
 #include "tracer/format/trace.h"
 
 /* ---- begin and end -------------------------------------------------------------------------- */
@@ -46,6 +47,12 @@ static char *command_line(int argc, char **argv) {
     return whole;
 }
 
+int haks_session_prepare(const char *prices, const char *db, struct haks_costs *costs,
+                         struct hakc_err *err) {
+    int rc = haks_costs_find(prices, db, costs, err);
+    return rc == 0 && db != NULL ? haks_store_check(db, err) : rc;
+}
+
 int haks_session_begin(struct haks_session *s, const char *db, const char *study,
                        const struct haks_costs *costs, int argc, char **argv,
                        struct hakc_err *err) {
@@ -68,13 +75,14 @@ int haks_session_trace(struct haks_session *s, const char *path, struct hakc_err
     return s->db != NULL ? haks_store_trace(s->db, path, &s->trace, err) : 0;
 }
 
-int haks_session_end(struct haks_session *s, const char *state, struct hakc_err *err) {
-    int rc = 0;
+int haks_session_end(struct haks_session *s, int rc, int stopped, struct hakc_err *err) {
+    const char *state = stopped ? "interrupted" : rc == 0 ? "done" : "failed";
+    int ended = 0;
     if (s->db != NULL && s->experiment != 0)
-        rc = hakd_finish_experiment(s->db, s->experiment, state, err);
+        ended = hakd_finish_experiment(s->db, s->experiment, state, rc == 0 ? err : NULL);
     hakd_close(s->db);
     s->db = NULL;
-    return rc;
+    return rc != 0 ? rc : ended;
 }
 
 /* ---- finding -------------------------------------------------------------------------------- */

@@ -24,6 +24,11 @@ struct haks_session {
     int64_t position; /* of the next row */
 };
 
+/* Before the work: finds the prices to use (haks_costs_find), and that the database, if any, will
+ * take results. */
+int haks_session_prepare(const char *prices, const char *db, struct haks_costs *costs,
+                         struct hakc_err *err);
+
 /* Opens, or makes, the database and begins the experiment. db, study: NULL = none. costs must
  * outlive the session. */
 int haks_session_begin(struct haks_session *s, const char *db, const char *study,
@@ -53,7 +58,9 @@ struct haks_work {
 int haks_session_evaluate(struct haks_session *s, const struct haks_work *w, struct haks_row *rows,
                           size_t n, uint64_t *ns, struct hakc_err *err);
 
-/* Ends the experiment as "done", "interrupted" or "failed", and closes the database. */
-int haks_session_end(struct haks_session *s, const char *state, struct hakc_err *err);
+/* Ends the experiment, as "interrupted" if `stopped`, else by rc, the work's code, as "done" or
+ * "failed"; closes the database. Returns rc, or if that is 0 what went wrong in ending, with *err.
+ */
+int haks_session_end(struct haks_session *s, int rc, int stopped, struct hakc_err *err);
 
 #endif

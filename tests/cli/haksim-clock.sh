@@ -44,6 +44,46 @@ while read -r policy wanted; do
     got=$(HAKMEM_POLICY=$policy LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_clock" t.ops)
     echo "$policy: predicted $wanted, measured $got"
     [ "$got" = "$wanted" ] || exit 1
-    [ "${got%% *}" -gt 0 ] || exit 1 # else the comparison says nothing
+    case $policy in
+    rest*) ;; # how long this program paused is the machine's business: see below
+    *) [ "${got%% *}" -gt 0 ] || exit 1 ;; # else the comparison says nothing
+    esac
+done <wanted.txt
+
+# Pauses that are known: bursts of 4 MiB, 100 ms apart, each begun by an object that stays, so that the
+# allocator comes to its slow path.
+python3 - <<'END'
+import struct
+with open("rests.txt", "w") as text, open("rests.ops", "wb") as out:
+    time, made = 1000, 0
+    def op(word, size, old, new):
+        global time
+        time += 2000
+        place = f"0x{0x100000 + 0x100000 * (old or new):x}"
+        text.write(f"1: {word} {place}{f' {size}' if word == 'malloc' else ''} {time} {time + 100}\n")
+        out.write(struct.pack("<5Q", time, new, old, size, 0))
+    for burst in range(30):
+        made += 1
+        op("malloc", 1500000, 0, made)
+        ids = range(made + 1, made + 41)
+        for i in ids:
+            op("malloc", 100000, 0, i)
+        for i in ids:
+            op("free", 0, i, 0)
+        made += 40
+        time += 100000000
+END
+haktrace import -q -o rests.zst rests.txt
+haksim rests.zst --no-db --json -p rest:ms=2,keep=1MiB,rest,decay:ms=50,delay:ms=60 >sim.json
+python3 - >wanted.txt <<'END'
+import json
+for p in json.load(open("sim.json"))["policies"]:
+    print(p["policy"], p["rounds"], p["release_calls"], p["released_bytes"])
+END
+while read -r policy wanted; do
+    got=$(HAKMEM_POLICY=$policy LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_clock" rests.ops)
+    echo "$policy: predicted $wanted, measured $got"
+    [ "$got" = "$wanted" ] || exit 1
+    [ "${got%% *}" -ge 3 ] || exit 1
 done <wanted.txt
 echo "ok haksim-clock"

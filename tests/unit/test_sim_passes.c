@@ -195,6 +195,52 @@ static void test_events_equal_full(void **state) {
     assert_true(releases > 1000); /* else the comparison says nothing */
 }
 
+/* Many policies on several threads: each as it would be alone; one that fails fails alone, and is
+ * what the whole returns; nothing is begun after a stop. */
+static void test_evaluate_all(void **state) {
+    (void)state;
+    enum { N = sizeof policies / sizeof policies[0] };
+    struct hakp_spec spec[N + 1];
+    struct haks_figures all[N + 1], one;
+    struct haks_pass pass;
+    struct haks_stream *stream;
+    struct hakc_err err = {0};
+    volatile int stop = 0;
+    int rc[N + 1];
+    char buf[160];
+    write_trace(&(struct shape){7, 20000, 500, 2, 8, 1});
+    assert_int_equal(haks_first_pass(path, &pass, &stream, NULL, &err), 0);
+    for (size_t i = 0; i < N; i++)
+        assert_int_equal(hakp_parse(policies[i], &spec[i], NULL, 0), 0);
+    for (unsigned jobs = 0; jobs <= 3; jobs++) {
+        memset(all, 0xff, sizeof all);
+        assert_int_equal(haks_evaluate_all(stream, &pass, &haks_costs_reference, spec, N, jobs, all,
+                                           jobs == 1 ? NULL : rc, &stop, &err),
+                         0);
+        for (size_t i = 0; i < N; i++) {
+            assert_int_equal(
+                haks_evaluate(stream, &pass, &haks_costs_reference, &spec[i], &one, &err), 0);
+            if (haks_figures_differ(&one, &all[i], buf, sizeof buf) != NULL)
+                fail_msg("%u jobs, %s: %s", jobs, policies[i], buf);
+        }
+    }
+    spec[N] = spec[0];
+    assert_int_equal(hakp_parse("report-2025", &spec[0], NULL, 0), 0);
+    assert_int_equal(haks_evaluate_all(stream, &pass, &haks_costs_reference, spec, N + 1, 2, all,
+                                       rc, &stop, &err),
+                     HAKC_EREFUSED);
+    assert_true(strstr(err.msg, "--mode=full") != NULL);
+    assert_int_equal(rc[0], HAKC_EREFUSED);
+    for (size_t i = 1; i <= N; i++)
+        assert_int_equal(rc[i], 0);
+    stop = 1;
+    assert_int_equal(
+        haks_evaluate_all(stream, &pass, &haks_costs_reference, spec, N, 2, all, rc, &stop, &err),
+        HAKC_EINTERNAL);
+    assert_int_equal(rc[N - 1], HAKC_EINTERNAL);
+    haks_stream_close(stream);
+}
+
 static void test_no_ops(void **state) {
     (void)state;
     struct hakt_info info = {.command = "", .host = "", .clock = "", .tool = "", .source = ""};
@@ -281,6 +327,7 @@ static void test_stop(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_events_equal_full),
+        cmocka_unit_test(test_evaluate_all),
         cmocka_unit_test(test_no_ops),
         cmocka_unit_test(test_thread_end),
         cmocka_unit_test(test_contradiction),
