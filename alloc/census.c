@@ -37,7 +37,7 @@ void hak_census(struct hak_census *out) {
     uint32_t cursor = 0;
     for (struct hak_slab *s; (s = hak_arena_next(&cursor));)
         count_span(out, s);
-    for (const struct hak_heap *h = hak_pool_heaps(); h; h = h->next)
+    for (const struct hak_heap *h = hak_heaps_first(); h; h = h->next)
         for (unsigned c = 1; c < HAK_CLASSES; c++)
             out->class[c].cached += bin_length(&h->bin[c]);
     hak_pool_unlock();
@@ -57,7 +57,7 @@ static void count_slab(struct hak_census_heap *out, uint32_t first, uint32_t n,
 uint32_t hak_census_heaps(struct hak_census_heap *out, uint32_t first, uint32_t n) {
     uint32_t all = 0, cursor = 0;
     hak_pool_lock();
-    for (const struct hak_heap *h = hak_pool_heaps(); h; h = h->next) {
+    for (const struct hak_heap *h = hak_heaps_first(); h; h = h->next) {
         all++;
         if (h->number >= first && h->number - first < n)
             out[h->number - first] = (struct hak_census_heap){

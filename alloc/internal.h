@@ -164,14 +164,26 @@ void hak_pool_touch(struct hak_slab *head, uint32_t pages);
 void hak_pool_moved(struct hak_slab *from, struct hak_slab *to);
 /* A used span whose address space is lost: counted no more. */
 void hak_pool_lose(struct hak_slab *head);
+/* Bytes of each class that the policy lets a heap cache; under the pool lock. */
+uint64_t hak_pool_cache_bytes(void);
+/* Tells the policy that a thread has handed back its caches. */
+void hak_pool_thread_exit(void);
+
+/* ---- heaps.c: all heaps, and those whose threads have ended ---- */
 /* Retired heaps, oldest first: the caller owns what it pops until it pushes it back. */
-struct hak_heap *hak_pool_pop_retired(void);
+struct hak_heap *hak_heaps_pop_retired(void);
 /* The same for one heap; false if it is not retired (any more). */
-bool hak_pool_take_retired(struct hak_heap *h);
-void hak_pool_push_retired(struct hak_heap *h);
-bool hak_pool_has_retired(void);
+bool hak_heaps_take_retired(struct hak_heap *h);
+void hak_heaps_push_retired(struct hak_heap *h);
+bool hak_heaps_has_retired(void);
+/* What others have freed since the threads ended goes to the pool, as far as whole slabs are empty.
+ */
+void hak_heaps_collect(void);
 /* All heaps, linked by next; under the pool lock. */
-const struct hak_heap *hak_pool_heaps(void);
+const struct hak_heap *hak_heaps_first(void);
+void hak_heaps_count(uint64_t *all, uint64_t *retired);
+/* In the child: other threads' heaps are left alone for ever. */
+void hak_heaps_fork_child(const struct hak_heap *mine);
 
 /* ---- heap.c: bins, and the entry points that are not hot ---- */
 void *hak_heap_alloc_slow(size_t size, struct hak_heap *h);

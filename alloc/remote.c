@@ -55,7 +55,7 @@ static void post_one(struct hak_slab *head, void *p) {
  * and p is still to be freed. */
 static bool free_abandoned(struct hak_heap *h, struct hak_slab *head, void *p) {
     struct hak_heap *r = hak_slab_owner(head);
-    if (!hak_pool_take_retired(r))
+    if (!hak_heaps_take_retired(r))
         return false;
     hak_remote_collect(r);
     bool still = hak_slab_owner(head) == r; /* p is in use, so it was not released */
@@ -64,7 +64,7 @@ static bool free_abandoned(struct hak_heap *h, struct hak_slab *head, void *p) {
         hak_slab_adopt(h, head);
     if (still)
         hak_slab_put_back(adopted ? h : r, head, p, p, 1);
-    hak_pool_push_retired(r);
+    hak_heaps_push_retired(r);
     return still;
 }
 

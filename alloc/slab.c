@@ -125,8 +125,8 @@ void hak_slab_adopt(struct hak_heap *h, struct hak_slab *s) {
 /* A slab with free blocks of class c that a retired heap left behind becomes h's. */
 static struct hak_slab *steal(struct hak_heap *h, unsigned c) {
     struct hak_slab *s = NULL;
-    for (int i = 0; i < STEAL_TRIES && !s && hak_pool_has_retired(); i++) {
-        struct hak_heap *r = hak_pool_pop_retired();
+    for (int i = 0; i < STEAL_TRIES && !s && hak_heaps_has_retired(); i++) {
+        struct hak_heap *r = hak_heaps_pop_retired();
         if (!r)
             break;
         hak_remote_collect(r);
@@ -136,7 +136,7 @@ static struct hak_slab *steal(struct hak_heap *h, unsigned c) {
             hak_slab_adopt(h, s);
             avail_link(h, c, s);
         }
-        hak_pool_push_retired(r);
+        hak_heaps_push_retired(r);
     }
     return s;
 }
