@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "replay/cgroup.h"
 #include "replay/counters.h"
 #include "replay/drive.h"
 #include "replay/plan.h"
@@ -272,10 +273,6 @@ static void run_region(void) {
             snprintf(ctl->message, sizeof ctl->message,
                      "system calls are not measured: seccomp: %s", strerror(-rc));
     }
-    if (ctl->memory_limit != 0) {
-        struct rlimit limit = {ctl->memory_limit, ctl->memory_limit};
-        setrlimit(RLIMIT_DATA, &limit);
-    }
     if (haknull_begin != NULL)
         haknull_begin();
     ctl->state = HAKR_STATE_RUNNING;
@@ -317,6 +314,15 @@ static void run_region(void) {
         haknull_end();
 }
 
+static int limit_memory(void) {
+    struct rlimit limit = {ctl->memory_limit, ctl->memory_limit};
+    if (ctl->memory_limit == 0)
+        return 0;
+    int rc = ctl->in_cgroup ? hakr_cgroup_limit(ctl->usage_fd, ctl->limit_fd, ctl->memory_limit)
+                            : setrlimit(RLIMIT_DATA, &limit);
+    return rc != 0 ? fail("limit the memory") : 0;
+}
+
 /* ---- before it --------------------------------------------------------------------------------
  */
 
@@ -351,6 +357,7 @@ static int map_streams(void) {
             return fail("map the plan");
         warm(p, bytes);
         words[t] = p;
+        ctl->shared += bytes;
         th->base = th->cursor = (uint64_t)(uintptr_t)p;
         th->wanted = UINT64_MAX;
     }
@@ -364,8 +371,8 @@ static int map_tables(void) {
     if (sized)
         drive.sizes = shared(slots, 1);
     stacks = shared((size_t)ctl->n_threads * (ALT_STACK + GUARD + ctl->stack_bytes), 0);
-    ctl->shared = ctl->bytes + code_bytes + slots * (1u + (unsigned)sized) +
-                  (uint64_t)ctl->n_threads * (ALT_STACK + GUARD + ctl->stack_bytes);
+    ctl->shared += ctl->bytes + code_bytes + slots * (1u + (unsigned)sized) +
+                   (uint64_t)ctl->n_threads * (ALT_STACK + GUARD + ctl->stack_bytes);
     if (ctl->pass == HAKR_PASS_CHECK)
         drive.seeds = shared(slots, 1);
     if (ctl->n_threads > 1 && ctl->n_threads <= SEEN_THREADS) {
@@ -412,6 +419,8 @@ int hakr_child_main(int fd) {
         return 1;
     if (ctl->pass == HAKR_PASS_LATENCY)
         prepare_clock();
+    if (limit_memory() != 0)
+        return 1;
     run_region();
     if (ctl->pass == HAKR_PASS_LATENCY)
         calibrate();

@@ -24,12 +24,19 @@ static uint64_t next_random(uint64_t *state) {
     return z ^ z >> 31;
 }
 
-static void shuffle(struct turn *t, size_t n, uint64_t *state) {
-    for (size_t i = n; i > 1; i--) {
+/* Puts one round's turns in their order; they stand by pass and variant. */
+static void arrange(const struct hakr_experiment *e, struct turn *t, size_t n, uint32_t round,
+                    uint64_t *state) {
+    for (size_t i = n; i > 1 && !e->abba; i--) {
         size_t k = (size_t)(next_random(state) % i);
         struct turn x = t[i - 1];
         t[i - 1] = t[k];
         t[k] = x;
+    }
+    for (size_t i = 0; i < n / 2 && e->abba && round % 2 != 0; i++) {
+        struct turn x = t[i];
+        t[i] = t[n - 1 - i];
+        t[n - 1 - i] = x;
     }
 }
 
@@ -50,14 +57,14 @@ static struct turn *draw(const struct hakr_experiment *e, uint64_t *state, size_
         first++;
     for (size_t v = 0; e->warm_up && v < nv; v++)
         t[at++] = (struct turn){.variant = v, .pass = first};
-    shuffle(t, at, state);
+    arrange(e, t, at, 0, state);
     for (uint32_t r = 0; r < rounds; r++) {
         from = at;
         for (unsigned p = 0; p < HAKR_PASS_COUNT; p++)
             for (size_t v = 0; r < e->repeats[p] && v < nv; v++)
                 if (!(e->variants->at[v].control && p != HAKR_PASS_TIME))
                     t[at++] = (struct turn){v, p, r, 1, NULL};
-        shuffle(t + from, at - from, state);
+        arrange(e, t + from, at - from, r, state);
     }
     *n = at;
     return t;
@@ -97,6 +104,7 @@ static int take_turn(struct hakr_experiment *e, const struct turn *t, uint32_t p
         .tell_time = e->tell_time,
         .timeout_ns = e->timeout_ns,
         .memory_limit = e->memory_limit,
+        .limit_by_cgroup = e->limit_by_cgroup,
         .marks = e->marks,
         .recorded = e->recorded,
         .traced = e->counting == HAKR_BY_PTRACE || (e->counting == 0 && e->seccomp_forbidden),
@@ -160,7 +168,7 @@ static int go_on(struct hakr_experiment *e, uint64_t *state, uint32_t *position,
     while (rc == 0 && !*e->stop && (e->too_wide = too_wide(e)) && e->time_rounds < e->max_repeats) {
         for (size_t v = 0; v < nv; v++)
             t[v] = (struct turn){v, HAKR_PASS_TIME, e->time_rounds, 1, NULL};
-        shuffle(t, nv, state);
+        arrange(e, t, nv, e->time_rounds, state);
         rc = take_turns(e, t, nv, position, progress, err);
         e->time_rounds++;
     }

@@ -1,7 +1,7 @@
 /*
- * An experiment: variants x passes x repeats over one plan, each run in a fresh process, in an
- * order drawn from the seed. The order is drawn by rounds: each round runs every variant once in
- * each pass, shuffled, so that drift of the machine meets all alike.
+ * An experiment: variants x passes x repeats over one plan, each run in a fresh process. It goes by
+ * rounds, so that drift of the machine meets all alike: each round runs every variant once in each
+ * pass, shuffled by the seed, or (ABBA) in their order and in every second round in the reverse.
  *
  * A variant whose run fails is not run again in that pass (and in none, if its library is wrong or
  * the check pass found its blocks corrupted): the others go on.
@@ -31,7 +31,9 @@ struct hakr_experiment {
     uint32_t repeats[HAKR_PASS_COUNT]; /* 0 = not that pass */
     int warm_up; /* one run of each variant before, not kept unless it fails */
     uint64_t seed;
+    int abba; /* the order, instead of a random one */
     uint64_t timeout_ns, memory_limit;
+    int limit_by_cgroup; /* see hakr_task */
     enum hakr_touch touch;
     double pace;           /* ns of a run for each ns recorded; 0 = as fast as it goes */
     unsigned drift_passes; /* bits by enum hakr_pass: where the plan's drift limit is kept */

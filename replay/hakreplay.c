@@ -80,8 +80,10 @@ static void set_up(struct hakr_experiment *e, const struct hakr_options *o,
     e->baseline = o->baseline;
     e->warm_up = !o->no_warm_up;
     e->seed = o->seed;
+    e->abba = o->abba;
     e->timeout_ns = o->timeout_ns;
     e->memory_limit = o->memory_limit;
+    e->limit_by_cgroup = o->limit_by_cgroup;
     e->touch = o->touch;
     e->pace = o->speed > 0 ? 1 / o->speed : 0;
     e->drift_passes = drift_passes(o);

@@ -38,6 +38,8 @@ enum {
     OPT_COUNTERS,
     OPT_REST,
     OPT_DRIFT,
+    OPT_ORDER,
+    OPT_LIMIT_BY,
 };
 
 static const struct argp_option option_table[] = {
@@ -64,11 +66,21 @@ static const struct argp_option option_table[] = {
      "first: write a byte to each page of each new block but calloc's (default); none; all: write "
      "every byte of every block",
      0},
-    {"seed", OPT_SEED, "N", 0, "of the order of runs (default 1)", 0},
+    {"order", OPT_ORDER, "HOW", 0,
+     "of the variants within each round of runs: random, by the seed (default); abba: as given, "
+     "and "
+     "reversed in every second round",
+     0},
+    {"seed", OPT_SEED, "N", 0, "of the random order of runs (default 1)", 0},
     {"timeout", OPT_TIMEOUT, "TIME", 0,
      "limit of one run: seconds, or with a unit (default 600; 0 = none)", 0},
     {"memory-limit", OPT_MEMORY_LIMIT, "SIZE", 0,
-     "limit of each run's writable private memory (RLIMIT_DATA): allocations beyond it fail", 0},
+     "limit of each run's writable private memory: allocations beyond it fail", 0},
+    {"limit-by", OPT_LIMIT_BY, "HOW", 0,
+     "of --memory-limit: rlimit (RLIMIT_DATA, default), or cgroup: resident memory, and what "
+     "exceeds "
+     "it is killed",
+     0},
     {"no-control", OPT_NO_CONTROL, NULL, 0, "do not run the allocator that does nothing", 0},
     {"no-warm-up", OPT_NO_WARM_UP, NULL, 0, "keep the first run of each variant", 0},
     {"db", OPT_DB, "FILE", 0, "add the results to FILE (default: $HAKDB, else results.db)", 0},
@@ -164,6 +176,14 @@ static void parse_touch(struct argp_state *state, struct hakr_options *o, const 
         o->touch = HAKR_TOUCH_ALL;
     else
         argp_error(state, "--touch: '%s' is none of first, none, all", text);
+}
+
+/* Which of two words: 0 or 1. */
+static int one_of(struct argp_state *state, const char *name, const char *text, const char *a,
+                  const char *b) {
+    if (strcmp(text, a) != 0 && strcmp(text, b) != 0)
+        argp_error(state, "--%s: '%s' is neither %s nor %s", name, text, a, b);
+    return strcmp(text, b) == 0;
 }
 
 static double parse_percent(struct argp_state *state, const char *name, const char *text) {
@@ -279,6 +299,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         parse_number(state, "slowest", arg, 0, 1000, &v);
         o->slowest = (uint32_t)v;
         break;
+    case OPT_ORDER:
+        o->abba = one_of(state, "order", arg, "random", "abba");
+        break;
+    case OPT_LIMIT_BY:
+        o->limit_by_cgroup = one_of(state, "limit-by", arg, "rlimit", "cgroup");
+        break;
     case OPT_CLOCK:
         if (strcmp(arg, "real") != 0 && strcmp(arg, "virtual") != 0 && strcmp(arg, "exact") != 0)
             argp_error(state, "--clock: '%s' is none of virtual, exact, real", arg);
@@ -316,6 +342,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
     case ARGP_KEY_END:
         if (o->trace == NULL)
             argp_error(state, "which trace?");
+        if (o->limit_by_cgroup && o->memory_limit == 0)
+            argp_error(state, "--limit-by says how --memory-limit is kept, which is not given");
         if (o->why != 0 && (o->passes & 1u << HAKR_PASS_ACCOUNT) == 0)
             argp_error(state, "--why reads the account pass, which --passes leaves out");
         break;

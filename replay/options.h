@@ -39,6 +39,8 @@ struct hakr_options {
     int real_clock; /* 0 = virtual where the trace has times */
     int no_db, no_control, no_warm_up, marks;
     uint64_t seed, timeout_ns, memory_limit;
+    int abba;            /* --order */
+    int limit_by_cgroup; /* --limit-by; 0 = by RLIMIT_DATA */
     enum hakr_touch touch;
     enum hakc_out_format format;
     struct hakc_err err; /* of an option, while parsing: its exit code is the right one */

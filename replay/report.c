@@ -1,16 +1,34 @@
 #include "replay/report.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 #include "replay/report_int.h"
 
 #define JSON_VERSION 1
 
-static void trace_section(struct hakc_out *o, const struct hakr_report *r) {
+#define TEXT_COLUMNS 62 /* beside the labels of the section, in 100 */
+
+/* A text that fits beside the labels: its end, which tells a path apart, or its beginning. */
+static const char *fit(char buf[TEXT_COLUMNS + 8], const char *text, int keep_end) {
+    size_t len = text != NULL ? strlen(text) : 0;
+    if (len <= TEXT_COLUMNS)
+        return text;
+    if (keep_end)
+        snprintf(buf, TEXT_COLUMNS + 8, "…%s", text + len - (TEXT_COLUMNS - 1));
+    else
+        snprintf(buf, TEXT_COLUMNS + 8, "%.*s…", TEXT_COLUMNS - 1, text);
+    return buf;
+}
+
+static void trace_section(struct hakc_out *o, const struct hakr_report *r, int table) {
     const struct hakr_plan_stats *s = &r->experiment->plan->stats;
+    char path[TEXT_COLUMNS + 8], command[TEXT_COLUMNS + 8];
     hakc_out_section(o, "trace", "Trace");
-    hakc_out_str(o, "path", "file", r->trace_path);
+    hakc_out_str(o, "path", "file", table ? fit(path, r->trace_path, 1) : r->trace_path);
     hakc_out_str(o, "sha256", "", r->sha256);
-    hakc_out_str(o, "command", "command", r->info->command);
+    hakc_out_str(o, "command", "command",
+                 table ? fit(command, r->info->command, 0) : r->info->command);
     hakc_out_uint(o, "ops", "ops", s->ops);
     hakc_out_uint(o, "threads", "threads", r->experiment->plan->n_threads);
     hakc_out_uint(o, "handed_over", "objects handed over", s->handed);
@@ -89,7 +107,7 @@ int hakr_report_print(const struct hakr_report *r, FILE *f, enum hakc_out_format
                      e->tell_time && e->plan->clock_every_ns != 0 ? "virtual" : "real");
         hakr_report_driver(o, e, 0);
     }
-    trace_section(o, r);
+    trace_section(o, r, table);
     hakr_report_comparison(o, e, table);
     if (e->repeats[HAKR_PASS_ACCOUNT] != 0)
         hakr_report_syscalls(o, e);

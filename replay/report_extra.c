@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <math.h>
 #include <string.h>
+#include "common/units.h"
 #include "replay/report_int.h"
 
 /* ---- memory -----------------------------------------------------------------------------------
@@ -21,12 +22,13 @@ static void memory(struct hakc_out *o, const struct hakr_experiment *e, int tabl
         {"peak_huge_bytes", "huge", HAKC_COL_BYTES, 0},
         {"baseline_resident_bytes", "before", HAKC_COL_BYTES, 0},
         {"mean_resident_time_bytes", "mean by time", HAKC_COL_BYTES, 0},
+        {"driver_shared_bytes", "", HAKC_COL_BYTES, 0},
     };
     static const enum hakr_figure figures[] = {HAKR_F_END,      HAKR_F_REST_100MS, HAKR_F_REST_1S,
                                                HAKR_F_REST_5S,  HAKR_F_PEAK_LAZY,  HAKR_F_PEAK_HUGE,
-                                               HAKR_F_BASELINE, HAKR_F_MEAN_TIME};
-    /* A table of 100 columns has no room for the last two. */
-    const unsigned n = sizeof figures / sizeof *figures - (table ? 2 : 0);
+                                               HAKR_F_BASELINE, HAKR_F_MEAN_TIME,  HAKR_F_SHARED};
+    /* A table of 100 columns has no room for the last three: what is the harness's is a note. */
+    const unsigned n = sizeof figures / sizeof *figures - (table ? 3 : 0);
     hakc_out_list(o, "memory", "Resident memory at the end of the run, after it, and in parts",
                   cols, n + 1);
     for (size_t v = 0; v < e->variants->n; v++) {
@@ -38,6 +40,27 @@ static void memory(struct hakc_out *o, const struct hakr_experiment *e, int tabl
             hakr_cell_whole(o, hakr_figure_median(e, v, HAKR_PASS_ACCOUNT, figures[i]));
     }
     hakc_out_list_end(o);
+}
+
+/* What of the process's memory is the harness's own, and so in no figure. */
+static void harness_note(struct hakc_out *o, const struct hakr_experiment *e) {
+    char low[HAKC_UNIT_LEN], high[HAKC_UNIT_LEN], shared[HAKC_UNIT_LEN];
+    double least = INFINITY, most = 0, tables = 0;
+    for (size_t v = 0; v < e->variants->n; v++) {
+        double before = hakr_figure_median(e, v, HAKR_PASS_ACCOUNT, HAKR_F_BASELINE);
+        if (isnan(before))
+            continue;
+        least = fmin(least, before);
+        most = fmax(most, before);
+        tables = fmax(tables, hakr_figure_median(e, v, HAKR_PASS_ACCOUNT, HAKR_F_SHARED));
+    }
+    if (isfinite(least))
+        hakc_out_note(o,
+                      "Not in these figures: %s to %s of private memory that is there before a run "
+                      "begins (program, libraries), and the driver's shared memory of %s.",
+                      hakc_format_bytes(low, (uint64_t)least),
+                      hakc_format_bytes(high, (uint64_t)most),
+                      hakc_format_bytes(shared, (uint64_t)tables));
 }
 
 /* ---- counters ---------------------------------------------------------------------------------
@@ -141,6 +164,8 @@ void hakr_report_extra(struct hakc_out *o, const struct hakr_experiment *e, int 
     };
     if (e->repeats[HAKR_PASS_ACCOUNT] != 0)
         memory(o, e, table);
+    if (e->repeats[HAKR_PASS_ACCOUNT] != 0)
+        harness_note(o, e);
     if (e->repeats[HAKR_PASS_COUNTERS] != 0)
         counters(o, e);
     if (!table) {

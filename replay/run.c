@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "replay/cgroup.h"
 #include "replay/child.h"
 #include "replay/ptrace.h"
 #include "replay/raw.h"
@@ -175,14 +176,20 @@ static char **make_env(const struct hakr_task *task, char **preload) {
 }
 
 /* Between fork and exec: system calls only. */
-static void become_child(int ctl_fd, int plan_fd, char *const env[], char *fd_text,
-                         const sigset_t *mask, int traced) {
+static void become_child(int ctl_fd, int plan_fd, const struct hakr_cgroup *group,
+                         char *const env[], char *fd_text, const sigset_t *mask, int traced) {
     static const char name[] = "hakreplay", mode[] = "--child";
     char *argv[] = {(char *)(uintptr_t)name, (char *)(uintptr_t)mode, fd_text, NULL};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setpgid(0, 0); /* Ctrl-C is for the parent, which then ends the child */
     fcntl(ctl_fd, F_SETFD, 0);
     fcntl(plan_fd, F_SETFD, 0);
+    if (group->path[0] != '\0') {
+        fcntl(group->usage_fd, F_SETFD, 0);
+        fcntl(group->limit_fd, F_SETFD, 0);
+        if (hakr_cgroup_join(group->join_fd) != 0)
+            _exit(125);
+    }
     dup2(STDERR_FILENO, STDOUT_FILENO); /* stdout is for results */
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
@@ -193,8 +200,8 @@ static void become_child(int ctl_fd, int plan_fd, char *const env[], char *fd_te
     _exit(127);
 }
 
-static int spawn(const struct hakr_task *task, int ctl_fd, const sigset_t *mask, pid_t *pid,
-                 struct hakc_err *err) {
+static int spawn(const struct hakr_task *task, const struct hakr_cgroup *group, int ctl_fd,
+                 const sigset_t *mask, pid_t *pid, struct hakc_err *err) {
     char fd_text[ARG_LEN], *preload;
     snprintf(fd_text, sizeof fd_text, "%d", ctl_fd);
     char **env = make_env(task, &preload);
@@ -202,7 +209,7 @@ static int spawn(const struct hakr_task *task, int ctl_fd, const sigset_t *mask,
         return hakc_fail(err, HAKC_ENOMEM, "out of memory for the run's environment");
     *pid = fork();
     if (*pid == 0)
-        become_child(ctl_fd, task->plan->fd, env, fd_text, mask,
+        become_child(ctl_fd, task->plan->fd, group, env, fd_text, mask,
                      task->traced && hakr_pass_counts(task->pass));
     free(preload);
     free(env);
@@ -246,6 +253,7 @@ static int await(pid_t pid, uint64_t timeout_ns, const volatile int *stop, const
 int hakr_run(const struct hakr_task *task, const volatile int *stop, struct hakr_result *r,
              struct hakc_err *err) {
     struct hakr_ctl *c = NULL;
+    struct hakr_cgroup group = {.path = ""};
     sigset_t block, before;
     int fd = -1, wstatus = 0, timed_out = 0;
     pid_t pid = -1;
@@ -255,12 +263,18 @@ int hakr_run(const struct hakr_task *task, const volatile int *stop, struct hakr
     sigaddset(&block, SIGTERM);
     sigprocmask(SIG_BLOCK, &block, &before);
     int rc = make_ctl(task, &c, &fd, err);
+    if (rc == 0 && task->memory_limit != 0 && task->limit_by_cgroup) {
+        rc = hakr_cgroup_make(&group, err);
+        c->in_cgroup = 1;
+        c->usage_fd = group.usage_fd;
+        c->limit_fd = group.limit_fd;
+    }
     if (rc == 0 && task->recorded) {
         signal(SIGINT, SIG_DFL);
         sigprocmask(SIG_SETMASK, &before, NULL);
         wstatus = W_EXITCODE(hakr_child_main(fd), 0);
     } else if (rc == 0) {
-        rc = spawn(task, fd, &before, &pid, err);
+        rc = spawn(task, &group, fd, &before, &pid, err);
     }
     if (rc == 0 && c->traced)
         rc = hakr_ptrace_await(pid, c, task->plan,
@@ -269,9 +283,11 @@ int hakr_run(const struct hakr_task *task, const volatile int *stop, struct hakr
     else if (rc == 0 && !task->recorded)
         rc = await(pid, task->timeout_ns, stop, &before, &wstatus, &timed_out, err);
     if (rc == 0 && c != NULL) {
+        c->oom_kills = hakr_cgroup_kills(&group);
         hakr_explain(task, c, wstatus, timed_out, *stop, r);
         rc = hakr_collect(task, c, fd, r, err);
     }
+    hakr_cgroup_remove(&group);
     if (c != NULL)
         munmap(c, c->bytes);
     if (fd >= 0)

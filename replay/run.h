@@ -37,7 +37,8 @@ struct hakr_task {
     int keep_drift;        /* the plan's drift limit is kept */
     int tell_time;         /* hakmem takes the recorded time for its clock */
     uint64_t timeout_ns;   /* 0 = none */
-    uint64_t memory_limit; /* bytes, RLIMIT_DATA; 0 = none */
+    uint64_t memory_limit; /* bytes; 0 = none */
+    int limit_by_cgroup;   /* of resident memory, by the kernel's killing; else RLIMIT_DATA */
     int marks;             /* see child.h */
     int traced;            /* system calls are counted by ptrace, not by seccomp */
     int recorded;          /* run in this very process, which is being recorded: see proof.h */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include "common/units.h"
 
 /* Appends "thread 2 at op 17 of 40 (malloc of 64 bytes)". */
 static void say_place(const struct hakr_task *task, struct hakr_ctl *c, uint32_t t, uint64_t cursor,
@@ -63,7 +64,13 @@ static void explain_signal(const struct hakr_task *task, struct hakr_ctl *c, int
         snprintf(e + n, len - n, " in ");
         say_where(task, c, (uint32_t)c->crash_thread, e, len);
     } else {
-        strncat(e, sig == SIGKILL ? ", perhaps out of memory" : "", len - strlen(e) - 1);
+        char limit[HAKC_UNIT_LEN];
+        size_t n = strlen(e);
+        if (c->oom_kills != 0)
+            snprintf(e + n, len - n, ": out of memory beyond the limit of %s",
+                     hakc_format_bytes(limit, c->memory_limit));
+        else if (sig == SIGKILL)
+            snprintf(e + n, len - n, ", perhaps out of memory");
         say_unfinished(task, c, e, len);
     }
 }

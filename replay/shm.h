@@ -133,17 +133,20 @@ struct hakr_ctl {
     uint64_t n_slots;
     uint64_t total_ops;
     uint32_t pass, touch;
-    uint32_t keep_drift;   /* HAKR_EPOCH is heeded */
-    uint32_t tell_time;    /* hakmem is told the recorded time */
-    double pace;           /* ns of this run for each ns recorded; 0 = as fast as it goes */
-    uint64_t first_time;   /* recorded, of the first op */
-    uint64_t memory_limit; /* RLIMIT_DATA in the region; 0 = none */
-    char want_policy[256]; /* hakmem must have this one in force; "" = any */
-    uint32_t marks;        /* enclose the region in recognisable calls, for strace */
-    uint32_t recorded;     /* the run is in the parent's process, for a recorder to record */
-    uint32_t traced;       /* the parent counts system calls, by ptrace */
-    uint64_t rest_ns;      /* account: how long to look on afterwards */
-    uint32_t libc;         /* the C library's own malloc is asked for */
+    uint32_t keep_drift;    /* HAKR_EPOCH is heeded */
+    uint32_t tell_time;     /* hakmem is told the recorded time */
+    double pace;            /* ns of this run for each ns recorded; 0 = as fast as it goes */
+    uint64_t first_time;    /* recorded, of the first op */
+    uint64_t memory_limit;  /* in the region; 0 = none */
+    uint32_t in_cgroup;     /* it is kept by one, else by RLIMIT_DATA */
+    int usage_fd, limit_fd; /* of the cgroup */
+    uint64_t oom_kills;     /* in the cgroup; the parent's */
+    char want_policy[256];  /* hakmem must have this one in force; "" = any */
+    uint32_t marks;         /* enclose the region in recognisable calls, for strace */
+    uint32_t recorded;      /* the run is in the parent's process, for a recorder to record */
+    uint32_t traced;        /* the parent counts system calls, by ptrace */
+    uint64_t rest_ns;       /* account: how long to look on afterwards */
+    uint32_t libc;          /* the C library's own malloc is asked for */
     uint64_t lib_dev, lib_ino;
     uint64_t stack_bytes;     /* of each thread but the first, which runs on the process's own */
     uint64_t sample_every;    /* ops of a thread between two samples */

@@ -1,15 +1,9 @@
-#!/bin/sh
+#!/bin/bash
 # --check: allocators that damage their user's bytes are found out and yield no figure; good ones pass.
 # timeout: 200
 set -eu
-TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
-BIN=${BIN:-${BUILD_BIN:-$TOP/build/bin}}
-[ -z "$(ls)" ] || cd "$(mktemp -d)"
-
-fail() {
-    echo "$*"
-    exit 1
-}
+# shellcheck source=tests/cli/hakreplay.lib
+. "$TOP/tests/cli/hakreplay.lib"
 
 cat >bad.c <<'END'
 #include <stddef.h>

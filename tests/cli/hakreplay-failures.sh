@@ -1,16 +1,10 @@
-#!/bin/sh
+#!/bin/bash
 # Allocators that crash, hang, hide SIGSYS or are not there: told apart, the others go on, nothing
 # is made up. Ctrl-C keeps what is finished.
 # timeout: 300
 set -eu
-TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
-BIN=${BIN:-${BUILD_BIN:-$TOP/build/bin}}
-[ -z "$(ls)" ] || cd "$(mktemp -d)"
-
-fail() {
-    echo "$*"
-    exit 1
-}
+# shellcheck source=tests/cli/hakreplay.lib
+. "$TOP/tests/cli/hakreplay.lib"
 
 cat >bad.c <<'END'
 #define _GNU_SOURCE

@@ -1,14 +1,8 @@
-#!/bin/sh
+#!/bin/bash
 # Options and inputs that are wrong: exit code, stream and sentence of each.
 set -eu
-TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
-BIN=${BIN:-${BUILD_BIN:-$TOP/build/bin}}
-[ -z "$(ls)" ] || cd "$(mktemp -d)"
-
-fail() {
-    echo "$*"
-    exit 1
-}
+# shellcheck source=tests/cli/hakreplay.lib
+. "$TOP/tests/cli/hakreplay.lib"
 
 "$BIN/haktrace" gen -o t.zst random_mixed 20000 400 1
 expect() { # CODE PATTERN ARG...

@@ -1,16 +1,10 @@
-#!/bin/sh
+#!/bin/bash
 # The latency pass: every op is counted once in its kind and size class, an op that waits long is
 # found by its index, touching is outside the measured time, rows are stored.
 # timeout: 120
 set -eu
-TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
-BIN=${BIN:-${BUILD_BIN:-$TOP/build/bin}}
-[ -z "$(ls)" ] || cd "$(mktemp -d)"
-
-fail() {
-    echo "$*"
-    exit 1
-}
+# shellcheck source=tests/cli/hakreplay.lib
+. "$TOP/tests/cli/hakreplay.lib"
 
 # sleeps 30 ms in the first free after a malloc of 777 bytes
 cat >slow.c <<'END_C'
@@ -102,6 +96,5 @@ for name in "latency_p99_ns", "latency_max_ns", "latency_stamp_ns", "latency_fre
 assert db.execute("select count(*) from metric where name in ('wall_ns','ns_per_op')").fetchone()[0] == 0
 END_P
 "$BIN/hakreplay" one.zst -a libc --passes=latency --no-db >table
-[ "$(wc -L <table)" -le 100 ] || grep -n '.\{101\}' table | grep -v 'not subtracted' || true
 grep -q 'Slowest ops' table || fail "no table"
 echo "ok hakreplay-latency"

@@ -3,14 +3,8 @@
 # limit, below significance or in the other direction; 1 where a run failed.
 # timeout: 240
 set -eu
-TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
-BIN=${BIN:-${BUILD_BIN:-$TOP/build/bin}}
-[ -z "$(ls)" ] || cd "$(mktemp -d)"
-
-fail() {
-    echo "$*"
-    exit 1
-}
+# shellcheck source=tests/cli/hakreplay.lib
+. "$TOP/tests/cli/hakreplay.lib"
 
 # SLOW: hundreds of times slower in malloc; BIG: four times the memory; FALL: crashes
 cat >bad.c <<'END_C'

@@ -1,16 +1,9 @@
-#!/bin/sh
+#!/bin/bash
 # hakreplay from end to end: traces of 1 to 8 threads through several allocators; table, JSON, CSV and rows.
 # timeout: 300
 set -eu
-TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
-BIN=${BIN:-${BUILD_BIN:-$TOP/build/bin}}
-LIB=${LIB:-${BUILD_LIB:-$TOP/build/lib}}
-[ -z "$(ls)" ] || cd "$(mktemp -d)"
-
-fail() {
-    echo "$*"
-    exit 1
-}
+# shellcheck source=tests/cli/hakreplay.lib
+. "$TOP/tests/cli/hakreplay.lib"
 
 "$BIN/haktrace" gen -o one.zst random_mixed 60000 400 1
 allocs=libc,hakmem

@@ -1,16 +1,10 @@
-#!/bin/sh
+#!/bin/bash
 # The policy in force is asked of hakmem itself: a run under another one than was asked for fails,
 # the default one is stored, and the recorded time reaches the allocator in order.
 # timeout: 180
 set -eu
-TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
-BIN=${BIN:-${BUILD_BIN:-$TOP/build/bin}}
-[ -z "$(ls)" ] || cd "$(mktemp -d)"
-
-fail() {
-    echo "$*"
-    exit 1
-}
+# shellcheck source=tests/cli/hakreplay.lib
+. "$TOP/tests/cli/hakreplay.lib"
 
 # looks like hakmem, says that its policy is "never", and keeps the times it is told
 cat >deaf.c <<'END_C'

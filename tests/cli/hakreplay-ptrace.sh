@@ -1,16 +1,10 @@
-#!/bin/sh
+#!/bin/bash
 # Where seccomp is forbidden calls are counted by ptrace: the same calls, bytes, errors and causes as by
 # seccomp, for each allocator, and the result says so.
 # timeout: 300
 set -eu
-TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
-BIN=${BIN:-${BUILD_BIN:-$TOP/build/bin}}
-[ -z "$(ls)" ] || cd "$(mktemp -d)"
-
-fail() {
-    echo "$*"
-    exit 1
-}
+# shellcheck source=tests/cli/hakreplay.lib
+. "$TOP/tests/cli/hakreplay.lib"
 
 # runs a command in a sandbox that forbids seccomp, as many container managers do
 cat >forbid.c <<'END'

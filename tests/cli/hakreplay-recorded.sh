@@ -1,18 +1,11 @@
-#!/bin/sh
+#!/bin/bash
 # Recording a replay gives back the trace: the same ops by thread in the same order, the same objects
 # handed over, and in the recorded order the same curve of live bytes. Of traces recorded, imported and
 # generated, with 1 to 400 threads.
 # timeout: 400
 set -eu
-TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
-BIN=${BIN:-${BUILD_BIN:-$TOP/build/bin}}
-HERE=$TOP/tests/cli
-[ -z "$(ls)" ] || cd "$(mktemp -d)"
-
-fail() {
-    echo "$*"
-    exit 1
-}
+# shellcheck source=tests/cli/hakreplay.lib
+. "$TOP/tests/cli/hakreplay.lib"
 
 same() { # NAME [COMPARE-OPTION] -- HAKREPLAY-OPTION...
     name=$1 how=
@@ -22,7 +15,7 @@ same() { # NAME [COMPARE-OPTION] -- HAKREPLAY-OPTION...
     "$BIN/haktrace" -q --max-threads=500 -o again.zst -- "$BIN/hakreplay" "$name.zst" --alloc=libc --no-db "$@" \
         >out 2>err || fail "$name $*: exit code $?: $(cat err)"
     # shellcheck disable=SC2086
-    python3 "$HERE/hakreplay-recorded.py" "$name.zst" again.zst $how >compared 2>&1 ||
+    python3 "$TOP/tests/cli/hakreplay-recorded.py" "$name.zst" again.zst $how >compared 2>&1 ||
         fail "$name $*: $(tail -n 3 compared)"
     echo "$name $*: $(tr '\n' ' ' <compared)"
 }
@@ -60,7 +53,7 @@ same many --in-order -- --drift=0
 
 # the comparison can fail: an op more, another order, another size
 "$BIN/haktrace" gen -o other.zst handover 4000 400 2
-python3 "$HERE/hakreplay-recorded.py" other.zst again.zst >compared 2>&1 && fail "another trace is taken for the same"
+python3 "$TOP/tests/cli/hakreplay-recorded.py" other.zst again.zst >compared 2>&1 && fail "another trace is taken for the same"
 
 # only libc is replayed like this
 rc=0

@@ -1,16 +1,10 @@
-#!/bin/sh
+#!/bin/bash
 # Above suspicion: every page of a block is touched, or none as asked; threads keep their drift limit;
 # recorded times are kept; memory after the run and in parts; counters or the word that there are none.
 # timeout: 600
 set -eu
-TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
-BIN=${BIN:-${BUILD_BIN:-$TOP/build/bin}}
-[ -z "$(ls)" ] || cd "$(mktemp -d)"
-
-fail() {
-    echo "$*"
-    exit 1
-}
+# shellcheck source=tests/cli/hakreplay.lib
+. "$TOP/tests/cli/hakreplay.lib"
 
 # 64 MiB in one block, and 64 MiB in blocks of 3,000 bytes, which lie across pages as they come
 printf '1: malloc 0x1 67108864\n1: free 0x1\n' >large.txt

@@ -1,15 +1,9 @@
-#!/bin/sh
+#!/bin/bash
 # --why: an allocator whose calls are known op by op; the causes add up to the accounts.
 # timeout: 120
 set -eu
-TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
-BIN=${BIN:-${BUILD_BIN:-$TOP/build/bin}}
-[ -z "$(ls)" ] || cd "$(mktemp -d)"
-
-fail() {
-    echo "$*"
-    exit 1
-}
+# shellcheck source=tests/cli/hakreplay.lib
+. "$TOP/tests/cli/hakreplay.lib"
 
 # maps and unmaps a page in each malloc of 700 to 800 bytes, advises in each free of such a block
 cat >calls.c <<'END_C'
@@ -100,7 +94,6 @@ END_P
 done
 "$BIN/hakreplay" t.zst -a libc --passes=account --no-db --why >table
 grep -q 'Why: ' table || fail "no table"
-[ "$(wc -L <table)" -le 100 ] || fail "a line is wider than 100"
 rc=0
 "$BIN/hakreplay" t.zst -a libc --passes=time --no-db --why >/dev/null 2>err || rc=$?
 [ $rc = 2 ] || fail "--why without the account pass: exit code $rc"
