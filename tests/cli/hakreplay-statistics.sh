@@ -129,14 +129,12 @@ for f in json.load(open("compare.json"))["figures"]:
 while :; do :; done &
 neighbour=$!
 rc=0
-haktrace gen -o t.zst random_mixed 1000000 400 1
-play noisy -a libc -r 12 || rc=$?
+play noisy -a libc --passes=account --rest=1s || rc=$? # for 1 s, however quick the machine is
 kill $neighbour
 wait $neighbour 2>/dev/null || true
 [ $rc = 0 ] || fail "noisy: $rc: $(cat err)"
 python3 -c '
 import json
 d = json.load(open("noisy.json"))
-seconds = sum(r["ns_per_op"] for r in d["runs"]) * d["trace"]["ops"] / 1e9
-assert any("other programs used" in n for n in d["notes"]), (seconds, d["notes"])' || fail "the neighbour is not told of"
+assert any("other programs used" in n for n in d["notes"]), d["notes"]' || fail "the neighbour is not told of"
 echo "ok hakreplay-statistics"
