@@ -35,6 +35,9 @@ static void catch_stop(void) {
     sa.sa_handler = on_stop; /* no SA_RESTART: the wait for a run must end */
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
+    struct sigaction hup;
+    if (sigaction(SIGHUP, NULL, &hup) == 0 && hup.sa_handler != SIG_IGN) /* nohup's stays ignored */
+        sigaction(SIGHUP, &sa, NULL);
 }
 /* ---- the experiment ----------------------------------------------------------------------------
  */
@@ -135,8 +138,10 @@ static int run_all(struct hakr_options *o, const char *args, struct hakc_err *er
         int rc2 = hakr_save_end(&save, state, rc == 0 ? err : NULL);
         rc = rc != 0 ? rc : rc2;
     }
-    if (rc == 0)
-        rc = hakr_report_print(&report, stdout, o->format, err);
+    if (rc == 0 || e.n_runs != 0) { /* what was measured is shown, also where storing it failed */
+        int rc2 = hakr_report_print(&report, stdout, o->format, rc == 0 ? err : NULL);
+        rc = rc != 0 ? rc : rc2;
+    }
     code = e.interrupted || any_failed(&e);
     if (code == 0 && hakr_limits_broken(&e, e.baseline, o->limits, o->n_limits) != 0)
         code = HAKR_EXIT_REGRESSION;

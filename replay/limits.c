@@ -44,7 +44,8 @@ struct hakr_compared hakr_compare(const struct hakr_experiment *e, size_t v, siz
         if (v != base && hakc_rank_test(x, nx, y, ny, &rank) == 0)
             c.p = rank.p;
         double mx = median_of(x, nx), my = median_of(y, ny);
-        c.has = my > 0;
+        c.unlike = hakr_failed_unlike(e, v, base, pass);
+        c.has = my > 0 && !c.unlike;
         c.ratio = c.has ? mx / my : 0;
     }
     free(x);
@@ -53,6 +54,8 @@ struct hakr_compared hakr_compare(const struct hakr_experiment *e, size_t v, siz
 }
 
 int hakr_limit_broken(const struct hakr_limit *limit, const struct hakr_compared *c) {
+    if (c->unlike)
+        return 1; /* a gate does not open for what cannot be judged */
     return c->has && c->p < HAKR_SIGNIFICANT && c->ratio > 1 + limit->share;
 }
 

@@ -24,6 +24,7 @@ int hakr_limit_parse(const char *text, struct hakr_limit *limit, struct hakc_err
 
 /* How variant v compares with the variant `base`. */
 struct hakr_compared {
+    int unlike;   /* they refused different numbers of allocations: nothing to compare */
     int has;      /* both were measured, in all their runs */
     double ratio; /* of the medians */
     double p;     /* of the rank test; 1 where it has nothing to say */

@@ -160,7 +160,7 @@ void hakr_report_comparison(struct hakc_out *o, const struct hakr_experiment *e,
         hakc_out_list(o, "results", NULL, data_cols, sizeof data_cols / sizeof *data_cols);
     for (size_t v = 0; v < nv; v++) {
         struct compared c = compare(&t[v], &t[ref]);
-        if (e->variants->at[v].control)
+        if (e->variants->at[v].control || hakr_failed_unlike(e, v, ref, HAKR_PASS_TIME))
             c.has = 0;
         if (!table)
             data_row(o, e, v, &t[v], c);

@@ -13,6 +13,10 @@ void hakr_report_driver(struct hakc_out *o, const struct hakr_experiment *e, int
     double quickest = NAN, cost = NAN;
     for (size_t v = 0; v < e->variants->n; v++) {
         double m = hakr_figure_median(e, v, HAKR_PASS_TIME, HAKR_F_NS_PER_OP);
+        if (e->variants->at[v].control &&
+            hakr_figure_median(e, v, HAKR_PASS_TIME, HAKR_F_FAILED) > 0)
+            continue; /* a limit keeps it from its memory: what it took then is no cost of driving
+                       */
         if (e->variants->at[v].control)
             cost = m;
         else if (isnan(quickest) || m < quickest)
@@ -104,7 +108,13 @@ static void limit_notes(struct hakc_out *o, const struct hakr_report *r) {
                 continue;
             struct hakr_compared c = hakr_compare(e, v, e->baseline, l->pass, l->figure);
             const char *label = e->variants->at[v].label;
-            if (!c.has)
+            if (c.unlike)
+                hakc_out_note(o,
+                              "%s=%g%%: FAILED: %s and %s refused different numbers of "
+                              "allocations: they did not "
+                              "do the same work.",
+                              l->word, 100 * l->share, label, base);
+            else if (!c.has)
                 hakc_out_note(o, "%s=%g%%: %s could not be compared with %s.", l->word,
                               100 * l->share, label, base);
             else if (hakr_limit_broken(l, &c))

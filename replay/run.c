@@ -261,6 +261,7 @@ int hakr_run(const struct hakr_task *task, const volatile int *stop, struct hakr
     sigemptyset(&block);
     sigaddset(&block, SIGINT);
     sigaddset(&block, SIGTERM);
+    sigaddset(&block, SIGHUP);
     sigprocmask(SIG_BLOCK, &block, &before);
     int rc = make_ctl(task, &c, &fd, err);
     if (rc == 0 && task->memory_limit != 0 && task->limit_by_cgroup) {

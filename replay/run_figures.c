@@ -153,3 +153,9 @@ struct hakr_latency *hakr_latency_of(const struct hakr_experiment *e, size_t var
     }
     return l;
 }
+
+int hakr_failed_unlike(const struct hakr_experiment *e, size_t a, size_t b, enum hakr_pass pass) {
+    double x = hakr_figure_median(e, a, pass, HAKR_F_FAILED),
+           y = hakr_figure_median(e, b, pass, HAKR_F_FAILED);
+    return x > y || y > x;
+}

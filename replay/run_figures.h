@@ -59,6 +59,10 @@ double *hakr_figures(const struct hakr_experiment *e, size_t variant, enum hakr_
 double hakr_figure_median(const struct hakr_experiment *e, size_t variant, enum hakr_pass pass,
                           enum hakr_figure f);
 
+/* Whether two variants refused different numbers of allocations: then they did not do the same
+ * work, and there is no ratio between them. */
+int hakr_failed_unlike(const struct hakr_experiment *e, size_t a, size_t b, enum hakr_pass pass);
+
 /* The latencies of a variant's runs, added up; the caller's to free. NULL if there are none or one
  * failed, or out of memory. */
 struct hakr_latency *hakr_latency_of(const struct hakr_experiment *e, size_t variant);

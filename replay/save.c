@@ -126,7 +126,8 @@ static int put_metrics(struct hakr_save *s, int64_t id, const struct hakr_run *r
         if (!isnan(x))
             rc = hakd_put_metric(s->db, id, list[i].name, x, list[i].unit, err);
     }
-    if (rc == 0 && s->variants->at[run->variant].control && run->pass == HAKR_PASS_TIME)
+    if (rc == 0 && s->variants->at[run->variant].control && run->pass == HAKR_PASS_TIME &&
+        run->result.failed == 0)
         rc = hakd_put_metric(s->db, id, HAKD_M_DRIVER_NS_PER_OP,
                              hakr_figure(run, HAKR_F_NS_PER_OP, ops), HAKD_UNIT_NS_PER_OP, err);
     return rc;

@@ -62,6 +62,18 @@ try 0 'bigger=0%: held: libc:A=1 is at' -a "libc,libc:A=1" --passes=account --fa
 try 0 'bigger=900%: held' -a "libc,big=$PWD/BIG.so" --passes=account --fail-if bigger=900% --fail-if peak=900%
 try 3 'FAILED' -a "libc,big=$PWD/BIG.so" --passes=account --fail-if bigger=900% --fail-if peak=5%
 try 1 'could not be compared' -a "libc,fall=$PWD/FALL.so" "${time[@]}" --fail-if slower=3%
+# what refused more of its allocations did less work: no ratio, and the gate does not open
+interposer refuses <<'END_C'
+void *malloc(size_t size)
+{
+    static long n;
+    return size >= 16 && size < 1040 && __atomic_add_fetch(&n, 1, __ATOMIC_RELAXED) > 5000 ? NULL : __libc_malloc(size);
+}
+END_C
+try 3 'FAILED: refuses and libc refused different numbers' -a "libc,refuses=$PWD/refuses.so" --passes=account --fail-if bigger=900%
+# a control that may not have its memory gives no cost of the driver
+(ulimit -v 500000 && "$BIN/hakreplay" t.zst -a libc --passes=time -r 1 --no-db >out 2>err) || fail "ulimit -v: $(cat err)"
+grep -q 'The driver itself costs' out && fail "a cost of driving from a control without memory: $(cat out)"
 # ratios are to the baseline, and it has none but 1
 "$BIN/hakreplay" t.zst --no-db -a "libc,slow=$PWD/SLOW.so" "${time[@]}" --baseline slow --json >out.json
 python3 - <<'END_P' || fail "ratios"

@@ -74,13 +74,13 @@ static void test_limits(void **state) {
     assert_int_equal(hakr_limit_parse("slower=3%", &l, &err), 0);
     assert_int_equal(l.pass, HAKR_PASS_TIME);
     assert_true(l.share > 0.0299 && l.share < 0.0301);
-    struct hakr_compared c = {1, 1.04, 0.01};
+    struct hakr_compared c = {.has = 1, .ratio = 1.04, .p = 0.01};
     assert_true(hakr_limit_broken(&l, &c));
     c.p = 0.05;
     assert_false(hakr_limit_broken(&l, &c));
-    c = (struct hakr_compared){1, 1.02, 0.001};
+    c = (struct hakr_compared){.has = 1, .ratio = 1.02, .p = 0.001};
     assert_false(hakr_limit_broken(&l, &c));
-    c = (struct hakr_compared){0, 9, 0.001};
+    c = (struct hakr_compared){.ratio = 9, .p = 0.001};
     assert_false(hakr_limit_broken(&l, &c));
     assert_int_equal(hakr_limit_parse("bigger=0.5%", &l, &err), 0);
     assert_int_equal(l.pass, HAKR_PASS_ACCOUNT);
@@ -89,6 +89,8 @@ static void test_limits(void **state) {
         "slow=3%", "slower=3%%", "slower= 3%"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(hakr_limit_parse(bad[i], &l, &err), HAKC_EUSAGE);
+    c = (struct hakr_compared){.unlike = 1};
+    assert_true(hakr_limit_broken(&l, &c));
 }
 
 int main(void) {
