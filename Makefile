@@ -161,7 +161,9 @@ man-check: ## lint the man pages
 readme-check: ## hold README.md against the targets and tools there are
 	@scripts/check-readme
 
-.PHONY: clean help install setup
+.PHONY: clean help install setup uninstall
+# the commands that haktrace-start(1) describes
+START_PAGES = stop status rotate snapshot
 INSTALL_TOOLS = $(filter haktrace hakreplay haksim hakdb,$(TOOLS))
 install: all ## install tools, libraries and man pages under DESTDIR and PREFIX (/usr/local)
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include share/man/man1 share/man/man7)
@@ -175,6 +177,14 @@ install: all ## install tools, libraries and man pages under DESTDIR and PREFIX 
 	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/hakmem.pc
 	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(wildcard docs/man/*.7) $(DESTDIR)$(PREFIX)/share/man/man7
+	for c in $(START_PAGES); do ln -sf haktrace-start.1 $(DESTDIR)$(PREFIX)/share/man/man1/haktrace-$$c.1; done
+uninstall: ## remove what install puts there
+	rm -f $(INSTALL_TOOLS:%=$(DESTDIR)$(PREFIX)/bin/%) $(SHLIBS:%=$(DESTDIR)$(PREFIX)/lib/%.so) \
+	  $(DESTDIR)$(PREFIX)/lib/libhakmem.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/$(libhakmem_SONAME) \
+	  $(DESTDIR)$(PREFIX)/include/hakmem.h $(DESTDIR)$(PREFIX)/lib/pkgconfig/hakmem.pc \
+	  $(patsubst docs/man/%,$(DESTDIR)$(PREFIX)/share/man/man1/%,$(wildcard docs/man/*.1)) \
+	  $(patsubst docs/man/%,$(DESTDIR)$(PREFIX)/share/man/man7/%,$(wildcard docs/man/*.7)) \
+	  $(START_PAGES:%=$(DESTDIR)$(PREFIX)/share/man/man1/haktrace-%.1)
 
 setup: ## install what the build, the checks and the demo need (apt; looks first)
 	@scripts/setup

@@ -73,8 +73,8 @@ struct hakmem_class {
 
 enum hakmem_thread_state {
     HAKMEM_THREAD_LIVE = 0,
-    HAKMEM_THREAD_ENDED = 1,  /* its heap waits for a new thread */
-    HAKMEM_THREAD_FORKED = 2, /* it was another process's: of a thread that fork left behind */
+    HAKMEM_THREAD_ENDED = 1, /* its heap waits for a new thread */
+    HAKMEM_THREAD_FORKED = 2 /* it was another process's: of a thread that fork left behind */
 };
 
 struct hakmem_thread {

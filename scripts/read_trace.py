@@ -10,6 +10,7 @@ Trace(path).records(). Needs the zstd command. Exit codes: 0, 1 a newer version,
 truncated.
 """
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -451,6 +452,10 @@ def main(argv):
             check(trace)
         else:
             dump(trace)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except TraceError as e:
         sys.stdout.flush()
         print(f"{files[0]}: {e}", file=sys.stderr)

@@ -29,22 +29,36 @@ static void sleep_ms(unsigned ms) {
     nanosleep(&ts, NULL);
 }
 
+/* The one argument of all these commands. */
+static error_t parse_pid(int key, const char *arg, struct argp_state *state, pid_t *pid) {
+    if (key == ARGP_KEY_ARG && *pid != 0)
+        argp_error(state, "one PID at a time");
+    if (key == ARGP_KEY_ARG)
+        *pid = (pid_t)hakt_cmd_number(state, "PID", arg, 1, 1u << 30);
+    if (key == ARGP_KEY_END && *pid == 0)
+        argp_error(state, "no PID given");
+    return key == ARGP_KEY_ARG || key == ARGP_KEY_END ? 0 : ARGP_ERR_UNKNOWN;
+}
+
 /* ---- start -------------------------------------------------------------------------------- */
 
 enum {
     OPT_NOTIFY = 512,
     OPT_FOREGROUND,
+    OPT_MORE,
 };
 
 struct start_options {
     struct hakt_record_options record;
     pid_t pid;
     int notify, foreground;
+    int more; /* another process has the file of that name */
 };
 
 static const struct argp_option start_table[] = {
     {"foreground", OPT_FOREGROUND, NULL, 0, "Stay, until the recording ends", 0},
     {"notify", OPT_NOTIFY, NULL, OPTION_HIDDEN, "", 0},
+    {"more", OPT_MORE, NULL, OPTION_HIDDEN, "", 0},
     {0}};
 
 static error_t parse_start(int key, char *arg, struct argp_state *state) {
@@ -56,20 +70,14 @@ static error_t parse_start(int key, char *arg, struct argp_state *state) {
     case OPT_NOTIFY:
         o->notify = 1;
         break;
+    case OPT_MORE:
+        o->more = 1;
+        break;
     case OPT_FOREGROUND:
         o->foreground = 1;
         break;
-    case ARGP_KEY_ARG:
-        if (o->pid != 0)
-            argp_error(state, "one PID at a time");
-        o->pid = (pid_t)hakt_cmd_number(state, "PID", arg, 1, 1u << 30);
-        break;
-    case ARGP_KEY_END:
-        if (o->pid == 0)
-            argp_error(state, "no PID given");
-        break;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return parse_pid(key, arg, state, &o->pid);
     }
     return 0;
 }
@@ -81,7 +89,9 @@ static const struct argp start_argp = {
     "-o FILE PID",
     "Record a program that runs with libhaktrace.so preloaded.\v"
     "Objects that were allocated before are unknown: their frees are marked foreign. The collector "
-    "runs in the background until the program ends or `haktrace stop PID`.",
+    "runs in the background until the program ends, `haktrace stop PID`, or SIGINT, SIGTERM or "
+    "SIGHUP "
+    "to it (with --foreground, Ctrl-C). The program goes on.",
     start_children,
     NULL,
     NULL};
@@ -99,30 +109,46 @@ static void report(int fd, int code, const char *text) {
         return; /* nobody waits any more */
 }
 
-static void snapshot_wanted(int sig) {
-    (void)sig;
-    hakt_session_snapshot = 1;
-}
-
-static void background_signals(void) {
-    static const int ignored[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ};
-    struct sigaction ignore = {.sa_handler = SIG_IGN}, note = {.sa_handler = snapshot_wanted};
-    for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
-        sigaction(ignored[i], &ignore, NULL);
-    sigaction(SIGUSR2, &note, NULL);
+static int notify(const char *path, const char *problem) {
+    struct hakt_notify n = {0};
+    snprintf(n.path, sizeof(n.path), "%s", path);
+    snprintf(n.problem, sizeof(n.problem), "%s", problem);
+    ssize_t written = write(NOTIFY_FD, &n, sizeof(n));
+    close(NOTIFY_FD);
+    return written == (ssize_t)sizeof(n) ? 0 : -1;
 }
 
 /* Makes the process join: by the library that waits for our word, or one that sleeps. */
 static int offer(const struct start_options *o, struct hakt_session *s, struct hakc_err *err) {
-    if (o->notify) {
-        char path[HAKT_SHM_PATH] = "";
-        snprintf(path, sizeof(path), "%s", s->shm_path);
-        if (write(NOTIFY_FD, path, sizeof(path)) != (ssize_t)sizeof(path))
-            return hakc_fail_errno(err, HAKC_EIO, "telling process %d", (int)o->pid);
-        close(NOTIFY_FD);
-        return 0;
-    }
+    if (o->notify)
+        return notify(s->shm_path, "") == 0
+                   ? 0
+                   : hakc_fail_errno(err, HAKC_EIO, "telling process %d", (int)o->pid);
     return hakt_control_offer(o->pid, s->shm_path, err);
+}
+
+/* Everything up to the offer. */
+static int begin(const struct start_options *o, struct hakt_session *s, struct hakt_target *target,
+                 struct hakc_err *err) {
+    char program[PATH_MAX], command[4096];
+    uint32_t fidelity = HAKT_HAS_TIMES | HAKT_HAS_THREADS | HAKT_EXACT_SIZES | HAKT_EXACT_IDS |
+                        (o->notify ? HAKT_WHOLE_LIFE : 0);
+    /* One that the program started itself ends with it: a service's stop goes to all of its
+     * processes, and what the program does then is to be recorded. */
+    hakt_collector_signals(!o->notify);
+    hakt_target_open(target, o->pid, 0);
+    hakt_describe_process(o->pid, program, command, sizeof(command));
+    int rc = hakt_session_open(s, &o->record, NULL, err);
+    if (rc == 0) {
+        s->ends_by_signal = !o->notify;
+        rc = hakt_session_begin(s, target, program, command, fidelity, o->more, err);
+        /* Of several programs that run with the same environment, one has the name as it is. */
+        if (rc == HAKC_EBUSY && o->notify)
+            rc = hakt_session_begin(s, target, program, command, fidelity, 1, err);
+    }
+    if (rc != 0 && o->notify)
+        notify("", err->msg);
+    return rc;
 }
 
 /* Records; tells `fd` (-1 = nobody) once the process has joined, or why not. The exit code. */
@@ -130,17 +156,7 @@ static int record(const struct start_options *o, int fd) {
     static struct hakt_session s;
     struct hakt_target target;
     struct hakc_err err = {0};
-    char program[PATH_MAX], command[4096];
-    uint32_t whole = o->notify ? HAKT_WHOLE_LIFE : 0;
-
-    background_signals();
-    hakt_target_open(&target, o->pid, 0);
-    hakt_describe_process(o->pid, program, command, sizeof(command));
-    int rc = hakt_session_open(&s, &o->record, NULL, &err);
-    if (rc == 0)
-        rc = hakt_session_begin(
-            &s, &target, program, command,
-            HAKT_HAS_TIMES | HAKT_HAS_THREADS | HAKT_EXACT_SIZES | HAKT_EXACT_IDS | whole, 0, &err);
+    int rc = begin(o, &s, &target, &err);
     if (rc == 0 && (rc = offer(o, &s, &err)) != 0 && s.writer != NULL && *s.path != '\0')
         unlink(s.path);
     if (rc == 0) {
@@ -217,17 +233,8 @@ static error_t parse_control(int key, char *arg, struct argp_state *state) {
     case 'j':
         o->json = 1;
         break;
-    case ARGP_KEY_ARG:
-        if (o->pid != 0)
-            argp_error(state, "one PID at a time");
-        o->pid = (pid_t)hakt_cmd_number(state, "PID", arg, 1, 1u << 30);
-        break;
-    case ARGP_KEY_END:
-        if (o->pid == 0)
-            argp_error(state, "no PID given");
-        break;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return parse_pid(key, arg, state, &o->pid);
     }
     return 0;
 }
@@ -253,13 +260,17 @@ static int send_command(int argc, char **argv, const struct argp *argp, uint32_t
     __atomic_store_n(&shm->command, command, __ATOMIC_RELEASE);
     bell(shm);
     int ms = 0;
-    while (__atomic_load_n(&shm->command_done, __ATOMIC_ACQUIRE) != command && ms++ < ANSWER_MS &&
-           collector_lives(shm))
+    uint32_t answer;
+    while ((answer = __atomic_load_n(&shm->command_done, __ATOMIC_ACQUIRE)) == HAKT_COMMAND_NONE &&
+           ms++ < ANSWER_MS && collector_lives(shm))
         sleep_ms(1);
-    int done = __atomic_load_n(&shm->command_done, __ATOMIC_ACQUIRE) == command;
+    int done = answer == command;
     if (done)
         fprintf(stderr, "haktrace: process %d: %s: %" PRIu64 " ops so far, %s\n", (int)o.pid, what,
                 shm->status.ops, shm->status.file);
+    else if (answer == HAKT_COMMAND_REFUSED)
+        hakc_fail(&err, HAKC_EIO, "process %d: it is not recorded into a window (--window)",
+                  (int)o.pid);
     else
         hakc_fail(&err, HAKC_EIO, "process %d: its collector, process %u, does not answer",
                   (int)o.pid, shm->collector_pid);

@@ -101,7 +101,7 @@ int hakt_control_offer(pid_t pid, const char *shm_path, struct hakc_err *err) {
     if (rc != 0)
         return rc;
     if (c.active)
-        return hakc_fail(err, HAKC_EUSAGE, "process %d is being recorded (haktrace status %d)",
+        return hakc_fail(err, HAKC_EIO, "process %d is being recorded (haktrace status %d)",
                          (int)pid, (int)pid);
     snprintf(path, sizeof(path), "%s", shm_path);
     c.generation++;
@@ -140,8 +140,10 @@ int hakt_control_open_shm(pid_t pid, struct hakt_shm **shm, struct hakc_err *err
         return rc;
     c.path[sizeof(c.path) - 1] = '\0';
     int fd = c.active && *c.path != '\0' ? open(c.path, O_RDWR | O_CLOEXEC) : -1;
+    c.problem[sizeof(c.problem) - 1] = '\0';
     if (fd < 0)
-        return hakc_fail(err, HAKC_ENOENT, "process %d is not being recorded", (int)pid);
+        return hakc_fail(err, HAKC_ENOENT, "process %d is not being recorded%s%s", (int)pid,
+                         *c.problem != '\0' ? ": " : "", c.problem);
     void *p = MAP_FAILED;
     if (fstat(fd, &st) == 0 && (size_t)st.st_size >= sizeof(struct hakt_shm))
         p = mmap(NULL, sizeof(struct hakt_shm), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

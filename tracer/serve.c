@@ -26,15 +26,19 @@ static void answer(struct hakt_shm_request *r, uint32_t state) {
 static void on_signal(int sig) {
     if (sig == SIGUSR2)
         hakt_session_snapshot = 1;
-    else
+    else if (sig == SIGUSR1)
         hakt_session_replaced = 1;
+    else
+        hakt_session_stop = 1;
 }
 
-/* A collector's own signals: it ends with its process, not with a terminal or a service's stop. */
-static void collector_signals(void) {
-    static const int ignored[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ};
+void hakt_collector_signals(int ends_by_signal) {
+    static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
+    static const int ignored[] = {SIGQUIT, SIGPIPE, SIGXFSZ};
     struct sigaction ignore = {.sa_handler = SIG_IGN}, note = {.sa_handler = on_signal};
     struct sigaction plain = {.sa_handler = SIG_DFL};
+    for (size_t i = 0; i < sizeof(ending) / sizeof(*ending); i++)
+        sigaction(ending[i], ends_by_signal ? &note : &ignore, NULL);
     for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
         sigaction(ignored[i], &ignore, NULL);
     sigaction(SIGUSR1, &note, NULL);
@@ -44,8 +48,7 @@ static void collector_signals(void) {
 
 /* In the forked collector. Nothing of the other session's is touched but the request; its files
  * are closed unwritten. */
-static _Noreturn void serve(const struct hakt_record_options *opt, const struct hakt_clock *clock,
-                            struct hakt_shm_request *request) {
+static _Noreturn void serve(const struct hakt_session *of, struct hakt_shm_request *request) {
     static struct hakt_session s;
     struct hakt_target target;
     struct hakc_err err = {0};
@@ -53,11 +56,12 @@ static _Noreturn void serve(const struct hakt_record_options *opt, const struct 
     int rc;
 
     syscall(SYS_close_range, 3u, ~0u, 0u);
-    collector_signals();
-    hakt_session_replaced = hakt_session_snapshot = 0;
+    hakt_collector_signals(of->ends_by_signal);
+    hakt_session_replaced = hakt_session_snapshot = hakt_session_stop = 0;
     hakt_target_open(&target, (pid_t)request->pid, 0);
     hakt_describe_process(target.pid, program, command, sizeof(command));
-    rc = hakt_session_open(&s, opt, clock, &err);
+    rc = hakt_session_open(&s, of->opt, &of->clock, &err);
+    s.ends_by_signal = of->ends_by_signal;
     if (rc == 0)
         rc = hakt_session_begin(&s, &target, program, command,
                                 HAKT_HAS_TIMES | HAKT_HAS_THREADS | HAKT_EXACT_SIZES |
@@ -125,7 +129,7 @@ void hakt_serve_requests(struct hakt_session *s) {
         struct hakt_served *v = new_served(s);
         pid_t pid = (pid_t)r->pid, collector = v != NULL ? fork() : -1;
         if (collector == 0)
-            serve(s->opt, &s->clock, r);
+            serve(s, r);
         if (collector < 0) {
             answer(r, HAKT_REQUEST_REFUSED);
             continue;
@@ -141,7 +145,9 @@ size_t hakt_serve_wait(struct hakt_session *s) {
     size_t going_on = 0;
     for (size_t i = 0; i < s->served_count; i++) {
         struct hakt_served *v = &s->served[i];
-        if (!hakt_target_ended(&v->process)) {
+        if (hakt_session_stop)
+            kill(v->collector, SIGTERM);
+        else if (!hakt_target_ended(&v->process)) {
             going_on += waitpid(v->collector, NULL, WNOHANG) == 0;
             continue;
         }

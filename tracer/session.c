@@ -19,7 +19,7 @@
 #define BURST_NS       1000 /* from stamp to stamp */
 #define SETTLE_US      2000 /* for ops under way when a recording stops */
 
-volatile sig_atomic_t hakt_session_snapshot, hakt_session_replaced;
+volatile sig_atomic_t hakt_session_snapshot, hakt_session_replaced, hakt_session_stop;
 
 static uint64_t monotonic_ns(void) {
     struct timespec ts;
@@ -73,6 +73,7 @@ int hakt_session_begin(struct hakt_session *s, struct hakt_target *target, const
     s->more = more;
     s->started_ns = monotonic_ns();
     snprintf(s->program, sizeof(s->program), "%s", program);
+    free(s->command); /* of a try that found its file busy */
     s->command = strdup(command);
     if (s->command == NULL)
         return hakc_fail(err, HAKC_ENOMEM, "no memory for the command line");
@@ -99,6 +100,7 @@ int hakt_session_rotate(struct hakt_session *s, struct hakc_err *err) {
     strcpy(path, s->path);
     hakt_collect_get_stats(s->collect, &st);
     end.stamped = s->shm->pace > 1 ? st.stamped : 0;
+    s->ops_before = st.ops;
     hakt_collect_rotate(s->collect, sink_of(s));
     s->more = 1;
     s->fidelity &= ~(uint32_t)HAKT_WHOLE_LIFE;
@@ -127,7 +129,7 @@ static void publish_status(struct hakt_session *s) {
     struct hakt_shm_status *to = &s->shm->status;
     struct hakt_collect_stats st;
     hakt_collect_get_stats(s->collect, &st);
-    to->ops = st.ops;
+    to->ops = st.ops - s->ops_before;
     to->threads = st.threads;
     to->dropped = st.dropped;
     to->backlog_bytes = st.backlog;
@@ -161,6 +163,8 @@ static int obey(struct hakt_session *s) {
         rc = hakt_session_rotate(s, &err);
     else if (command == HAKT_COMMAND_SNAPSHOT && s->window != NULL)
         rc = hakt_session_write_window(s, HAKT_END_STOPPED, &err);
+    else if (command == HAKT_COMMAND_SNAPSHOT)
+        command = HAKT_COMMAND_REFUSED;
     if (rc != 0 && s->window == NULL)
         s->write_err = err;
     else if (rc != 0)
@@ -201,11 +205,10 @@ static int attend(struct hakt_session *s, enum hakt_session_outcome *outcome) {
         *outcome = HAKT_SESSION_REPLACED;
         return 1;
     }
-    if (__atomic_load_n(&s->shm->command, __ATOMIC_RELAXED) != 0 || hakt_session_snapshot) {
-        *outcome = HAKT_SESSION_STOPPED;
+    *outcome = HAKT_SESSION_STOPPED;
+    if (__atomic_load_n(&s->shm->command, __ATOMIC_RELAXED) != 0 || hakt_session_snapshot)
         return obey(s);
-    }
-    return 0;
+    return hakt_session_stop;
 }
 
 enum hakt_session_outcome hakt_session_run(struct hakt_session *s) {
@@ -245,7 +248,7 @@ enum hakt_session_outcome hakt_session_run(struct hakt_session *s) {
 }
 
 void hakt_session_wait(struct hakt_session *s) {
-    while (!hakt_target_ended(s->target)) {
+    while (!hakt_session_stop && !hakt_target_ended(s->target)) {
         if (__atomic_load_n(&s->shm->requests_asked, __ATOMIC_ACQUIRE) != s->requests_seen)
             hakt_serve_requests(s);
         hakt_shm_sleep(s->shm, SLEEP_IDLE_NS);

@@ -52,9 +52,10 @@ struct hakt_session {
     const struct hakt_record_options *opt;
     struct hakt_target *target;
     char program[PATH_MAX];
-    char *command;     /* owned */
-    uint32_t fidelity; /* enum hakt_fidelity */
-    int more;          /* not the recording's first file: see hakt_output_name */
+    char *command;       /* owned */
+    uint32_t fidelity;   /* enum hakt_fidelity */
+    int more;            /* not the recording's first file: see hakt_output_name */
+    uint64_t ops_before; /* of the files before this one */
     char path[PATH_MAX];
     struct hakt_shm *shm;
     int shm_fd;
@@ -68,12 +69,14 @@ struct hakt_session {
     char replaced_by[PATH_MAX]; /* or one that did not, and is not recorded */
     struct hakt_served *served;
     size_t served_count;
+    int ends_by_signal; /* SIGINT, SIGTERM and SIGHUP set hakt_session_stop, in all collectors */
     uint32_t requests_seen;
     uint64_t started_ns; /* CLOCK_MONOTONIC */
 };
 
-/* Set by signal handlers: write the window; the process executes something else by now. */
-extern volatile sig_atomic_t hakt_session_snapshot, hakt_session_replaced;
+/* Set by signal handlers: write the window; the process executes something else by now; end the
+ * recording, as `haktrace stop` does. */
+extern volatile sig_atomic_t hakt_session_snapshot, hakt_session_replaced, hakt_session_stop;
 
 /* Clock (a running one may be given) and shared memory. */
 int hakt_session_open(struct hakt_session *s, const struct hakt_record_options *opt,
@@ -92,7 +95,7 @@ enum hakt_session_outcome hakt_session_run(struct hakt_session *s);
 int hakt_session_finish(struct hakt_session *s, enum hakt_session_outcome outcome,
                         struct hakc_err *err);
 
-/* Serves the descendants of the process until it has ended. */
+/* Serves the descendants of the process until it has ended, or hakt_session_stop. */
 void hakt_session_wait(struct hakt_session *s);
 
 void hakt_session_close(struct hakt_session *s);
@@ -100,10 +103,15 @@ void hakt_session_close(struct hakt_session *s);
 /* ---- for session.c, serve.c and session_file.c ------------------------------------------------
  */
 
+/* A collector's own signals. It ends with its process, not with a terminal or a service's stop;
+ * or ends_by_signal. */
+void hakt_collector_signals(int ends_by_signal);
+
 /* Requests that are in the shared memory: forks a collector for each. */
 void hakt_serve_requests(struct hakt_session *s);
 
-/* Waits for the collectors of processes that have ended. How many others go on. */
+/* Waits for the collectors of processes that have ended; with hakt_session_stop, ends the others
+ * too. How many go on. */
 size_t hakt_serve_wait(struct hakt_session *s);
 
 /* Opens the next file; begins the collector anew on it. */

@@ -120,6 +120,65 @@ if gcc -o waits waits.c 2>/dev/null; then
     [ ! -e sub.zst ] || fail "a subreaper got a collector for a child"
 fi
 
+# several programs with one environment, at once and one after another in one's place: a file each, all sound
+one=$PWD/each.zst
+HAKTRACE_OUTPUT=$one HAKTRACE_OPTIONS=--follow=exec LD_PRELOAD=$RT \
+    sh -c '"$0" 1 50; "$0" 1 60; exec "$0" 1 70' "$STRESS/trace_known" >/dev/null || fail "following: exit code $?"
+four() { [ "$(find . -name "each*.zst" | wc -l)" = 4 ] && haktrace verify -q each*.zst; }
+wait_for 5 four || fail "a shell and three programs: $(ls each*) $(haktrace verify each*.zst 2>&1)"
+for n in 50 60 70; do
+    for f in each*.zst; do "$STRESS/trace_check" "$f"; done | grep -qx "1 malloc 3001 $n" || fail "the program of $n is in no file"
+done
+rm -f each*.zst
+# shellcheck disable=SC2034 # counts
+for i in 1 2 3; do HAKTRACE_OUTPUT=$one LD_PRELOAD=$RT "$STRESS/trace_known" 2 2000 >/dev/null & done
+wait
+three() { haktrace verify -q each*.zst && ! fuser -s each*.zst 2>/dev/null; }
+wait_for 5 three || fail "three at once: $(haktrace verify each*.zst 2>&1)"
+for f in each*.zst; do sound "$f"; done
+haktrace -q -o busy.zst -- sleep 1 & tracer=$!
+wait_for 5 test -s busy.zst || fail "no file"
+haktrace -q -o busy.zst -- true 2>err && fail "two recordings into one file"
+grep -q 'is being written by another process' err || fail "two recordings: $(cat err)"
+haktrace cut -o busy.zst own-trace_known.zst 2>/dev/null # replaces the name, not what is being written
+wait $tracer || fail "the first recording: exit code $?"
+
+# why there is no recording can be asked
+for why in 'HAKTRACE_OUTPUT=/nonexistent/x.zst cannot create /nonexistent/x.zst' \
+    'HAKTRACE_OPTIONS=--bogus HAKTRACE_OPTIONS' 'HAKTRACE_TOOL=/nonexistent the collector'; do
+    env HAKTRACE_OUTPUT="$PWD/none.zst" "${why%% *}" LD_PRELOAD="$RT" "$STRESS/trace_beat" 1 end >made & pid=$!
+    started=$pid
+    reason() { ! haktrace status "$pid" 2>err && grep -q "not being recorded: .*${why#* }" err; }
+    wait_for 10 reason || fail "${why%% *}: $(cat err)"
+    touch end
+    wait $pid || fail "the program: exit code $?"
+    rm -f end made
+done
+started=
+
+# a signal to the collector ends the recording in good order, and the program goes on
+for signal in INT TERM HUP; do
+    LD_PRELOAD=$RT "$STRESS/trace_beat" 2 end >made & pid=$!
+    started=$pid
+    wait_for 5 grep -q libhaktrace "/proc/$pid/maps" || fail "the library is not loaded"
+    # a shell's background jobs ignore SIGINT: not this one
+    python3 -c 'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])' \
+        haktrace start --foreground -o "$signal.zst" $pid 2>err & collector=$!
+    wait_for 5 haktrace status $pid || fail "$signal: not recorded: $(cat err)"
+    haktrace snapshot $pid 2>snap.err && fail "a snapshot without a window"
+    grep -q 'not recorded into a window' snap.err || fail "snapshot: $(cat snap.err)"
+    sleep 0.1
+    kill -s "$signal" $collector
+    wait $collector || fail "$signal: exit code $?: $(cat err)"
+    kill -0 $pid || fail "$signal ended the program"
+    sound "$signal.zst"
+    haktrace info "$signal.zst" | grep -q 'ended by *the recording was stopped' || fail "$signal: how it ended"
+    touch end
+    wait $pid || fail "the program: exit code $?"
+    rm -f end
+done
+started=
+
 # many cycles of start and stop take no more of the program's memory each
 LD_PRELOAD=$RT "$STRESS/trace_beat" 3 end >made & pid=$!
 started=$pid

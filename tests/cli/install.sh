@@ -51,3 +51,13 @@ if command -v c++ >/dev/null; then
     LD_LIBRARY_PATH=$lib ./program2
 fi
 [ -s root/opt/hak/share/man/man7/hakmem.7 ]
+[ -s root/opt/hak/share/man/man1/haktrace-rotate.1 ]
+printf '#include <hakmem.h>\n' >old.c
+"${CC:-cc}" -std=c89 -pedantic -Wall -Werror -fsyntax-only -Wno-long-long "-I$PWD/root/opt/hak/include" old.c
+
+make -s -C "$TOP" uninstall DESTDIR="$PWD/root" PREFIX=/opt/hak
+left=$(find root ! -type d)
+[ -z "$left" ] || {
+    echo "uninstall leaves: $left"
+    exit 1
+}

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "tracer/format/text.h"
@@ -139,13 +140,24 @@ static int writer_create(struct hakt_writer *w, const char *path, struct hakc_er
     struct stat st;
     w->is_stdout = strcmp(path, "-") == 0;
     strncpy(w->path, w->is_stdout ? "(standard output)" : path, sizeof(w->path) - 1);
-    w->fd =
-        w->is_stdout ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    w->fd = w->is_stdout ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (w->fd < 0)
         return hakc_fail_errno(err, errno == ENOENT ? HAKC_ENOENT : HAKC_EIO, "cannot create %s",
                                path);
     /* Standard output may be a file opened for append or at an offset: leave its length alone. */
     w->regular = !w->is_stdout && fstat(w->fd, &st) == 0 && S_ISREG(st.st_mode);
+    if (!w->regular)
+        return 0;
+    /* Two recordings into one file would be none. */
+    if (flock(w->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        close(w->fd);
+        return hakc_fail(err, HAKC_EBUSY, "%s is being written by another process", path);
+    }
+    if (ftruncate(w->fd, 0) != 0) {
+        int rc = hakc_fail_errno(err, HAKC_EIO, "cannot empty %s", path);
+        close(w->fd);
+        return rc;
+    }
     return 0;
 }
 

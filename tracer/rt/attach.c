@@ -180,8 +180,11 @@ static void rt_start(void) {
                                                                       : join_as_descendant(shm));
         clean_environment(shm != NULL ? shm->follow : HAKT_FOLLOW_NONE);
     } else if (output != NULL) {
-        ok = hakt_spawn_collector(*output + strlen(HAKT_OUTPUT_ENV "="), path) && join_path(path);
+        ok = hakt_spawn_collector(*output + strlen(HAKT_OUTPUT_ENV "="), path,
+                                  hakt_control.problem) &&
+             join_path(path);
         clean_environment(ok ? rt.shm->follow : HAKT_FOLLOW_NONE);
+        hakt_env_mark_more();
     }
     if (!ok)
         go_dormant();

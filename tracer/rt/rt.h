@@ -88,9 +88,13 @@ static inline int hakt_is_active(void) {
 HAKT_HIDDEN char **hakt_env(const char *name);
 HAKT_HIDDEN void hakt_env_remove(const char *name);
 HAKT_HIDDEN void hakt_env_remove_preload(void);
+/* What the program executes records into files of its own, not into that of this process. */
+HAKT_HIDDEN void hakt_env_mark_more(void);
 
-/* Starts a collector of our own, as the environment says. 1 with the name of its memory, or 0. */
-HAKT_HIDDEN int hakt_spawn_collector(const char *output, char path[HAKT_SHM_PATH]);
+/* Starts a collector of our own, as the environment says. 1 with the name of its memory, or 0 with
+ * the reason. */
+HAKT_HIDDEN int hakt_spawn_collector(const char *output, char path[HAKT_SHM_PATH],
+                                     char problem[HAKT_PROBLEM]);
 
 /* Asks the collector of the process that this one came from (and whether by exec) for one of its
  * own. 1 with the name of its memory, or 0. */

@@ -89,6 +89,20 @@ static int append(char *to, size_t room, const char *text, size_t n) {
     return 1;
 }
 
+void hakt_env_mark_more(void) {
+    static const char more[] = "--more";
+    static char entry[4096]; /* outlives us in the environment */
+    char **options = hakt_env(HAKT_OPTIONS_ENV);
+    const char *old = options != NULL ? *options + strlen(HAKT_OPTIONS_ENV "=") : NULL;
+    if (old == NULL || strncmp(old, more, sizeof(more) - 1) == 0)
+        return;
+    entry[0] = '\0';
+    if (append(entry, sizeof(entry), HAKT_OPTIONS_ENV "=", strlen(HAKT_OPTIONS_ENV "=")) &&
+        append(entry, sizeof(entry), more, sizeof(more) - 1) &&
+        append(entry, sizeof(entry), " ", 1) && append(entry, sizeof(entry), old, strlen(old)))
+        *options = entry;
+}
+
 /* haktrace: as the environment says, or in the folder beside this library's, or in this one's. */
 static int find_tool(char path[4096]) {
     static const char *const places[] = {"../bin/haktrace", "haktrace"};
@@ -161,14 +175,29 @@ static _Noreturn void become_collector(const char *tool, const char *output, int
     __builtin_unreachable();
 }
 
-/* Reads the name of the collector's memory, or sees that there is none. */
-static int read_name(int fd, char path[HAKT_SHM_PATH]) {
+static void say(char problem[HAKT_PROBLEM], const char *text) {
+    *problem = '\0';
+    append(problem, HAKT_PROBLEM, text, strlen(text));
+}
+
+/* Reads the name of the collector's memory, or why there is none. */
+static int read_name(int fd, char path[HAKT_SHM_PATH], char problem[HAKT_PROBLEM]) {
     struct timespec ts = {SPAWN_MS / 1000, 0};
     struct pollfd p = {.fd = fd, .events = POLLIN};
-    if (syscall(SYS_ppoll, &p, 1, &ts, NULL, 8) != 1)
+    struct hakt_notify n;
+    if (syscall(SYS_ppoll, &p, 1, &ts, NULL, 8) != 1) {
+        say(problem, "the collector did not come up within 5 s");
         return 0;
-    return syscall(SYS_read, fd, path, HAKT_SHM_PATH) == HAKT_SHM_PATH &&
-           path[HAKT_SHM_PATH - 1] == '\0';
+    }
+    if (syscall(SYS_read, fd, &n, sizeof(n)) != sizeof(n)) {
+        say(problem, "the collector ended at once: see whether `haktrace start` takes what "
+                     "HAKTRACE_OPTIONS says");
+        return 0;
+    }
+    n.path[HAKT_SHM_PATH - 1] = n.problem[HAKT_PROBLEM - 1] = '\0';
+    memcpy(path, n.path, HAKT_SHM_PATH);
+    memcpy(problem, n.problem, HAKT_PROBLEM);
+    return *path != '\0';
 }
 
 /* Would orphans become children of this very process? Its wait() would then see our collector. */
@@ -177,14 +206,26 @@ static int adopts_orphans(uint32_t pid) {
     return pid == 1 || (syscall(SYS_prctl, PR_GET_CHILD_SUBREAPER, &adopts) == 0 && adopts != 0);
 }
 
-int hakt_spawn_collector(const char *output, char path[HAKT_SHM_PATH]) {
+int hakt_spawn_collector(const char *output, char path[HAKT_SHM_PATH], char problem[HAKT_PROBLEM]) {
     char tool[4096];
     int ends[2], ok = 0;
     uint32_t self = (uint32_t)syscall(SYS_getpid);
     uint64_t all = ~(uint64_t)0, before = 0;
 
-    if (adopts_orphans(self) || !find_tool(tool) || syscall(SYS_pipe2, ends, O_CLOEXEC) != 0)
+    if (adopts_orphans(self)) {
+        say(problem,
+            "it adopts orphans (process 1 of a container, or a subreaper), so the collector "
+            "would be its child: run haktrace -- PROGRAM in its place");
         return 0;
+    }
+    if (!find_tool(tool)) {
+        say(problem, "no haktrace was found beside the library: HAKTRACE_TOOL names it");
+        return 0;
+    }
+    if (syscall(SYS_pipe2, ends, O_CLOEXEC) != 0) {
+        say(problem, "no pipe to a collector could be had");
+        return 0;
+    }
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all));
     long child = syscall(SYS_clone, 0, 0, 0, 0, 0);
     if (child == 0) {
@@ -197,7 +238,9 @@ int hakt_spawn_collector(const char *output, char path[HAKT_SHM_PATH]) {
     if (child > 0) {
         while (syscall(SYS_wait4, child, NULL, __WALL, NULL) < 0 && errno == EINTR)
             continue;
-        ok = read_name(ends[0], path);
+        ok = read_name(ends[0], path, problem);
+    } else {
+        say(problem, "no collector could be started: the process may not fork");
     }
     syscall(SYS_close, ends[0]);
     return ok;

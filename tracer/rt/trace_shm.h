@@ -147,12 +147,14 @@ enum hakt_shm_command {
     HAKT_COMMAND_STOP = 1,
     HAKT_COMMAND_ROTATE = 2,
     HAKT_COMMAND_SNAPSHOT = 3, /* of a flight recorder: write the window */
+    HAKT_COMMAND_REFUSED = 15, /* the answer to one that this recording has no use for */
 };
 
 /* For `haktrace status`; the collector's, some 20 times a second. */
 struct hakt_shm_status {
     uint64_t started_unix_ns;
-    uint64_t ops, bytes, dropped, threads;
+    uint64_t ops, bytes; /* of this file */
+    uint64_t dropped, threads;
     uint64_t window_bytes;  /* held by a flight recorder */
     uint64_t backlog_bytes; /* of records that are not resolved yet */
     char file[4096];
@@ -195,7 +197,7 @@ struct hakt_shm {
     uint32_t stopped;                /* the recording has ended: threads leave their rings */
     /* Written by a `haktrace` that looks on. */
     uint32_t command;      /* enum hakt_shm_command */
-    uint32_t command_done; /* the command that was carried out last */
+    uint32_t command_done; /* the command that was carried out last, or REFUSED */
     struct hakt_shm_status status;
 };
 
@@ -204,7 +206,8 @@ struct hakt_shm {
  * its magic in the library's data and reads and writes it from outside (process_vm_writev).
  */
 #define HAKT_CONTROL_MAGIC   "haktrace-control"
-#define HAKT_CONTROL_VERSION 1u
+#define HAKT_CONTROL_VERSION 2u
+#define HAKT_PROBLEM         256
 struct hakt_control {
     char magic[16];
     uint32_t version;
@@ -216,6 +219,14 @@ struct hakt_control {
      * limit and end of ring i at rings + i * ring_stride + limit_offset, + end_offset. */
     uint64_t rings;
     uint32_t ring_count, ring_stride, limit_offset, end_offset;
+    /* Why it could not start a collector, as its environment says it should; "" = no problem. */
+    char problem[HAKT_PROBLEM];
+};
+
+/* What a collector that a library started tells it: all of it in one write. */
+struct hakt_notify {
+    char path[HAKT_SHM_PATH]; /* "": it cannot record */
+    char problem[HAKT_PROBLEM];
 };
 
 static inline struct hakt_shm_slot *hakt_shm_slots(struct hakt_shm *shm) {
