@@ -124,7 +124,7 @@ static uint8_t *pack(struct hakt_queue *q, uint8_t *p, const struct hakt_taken *
     for (uint32_t i = t->at; i < t->n; i++) {
         unsigned op = t->op[i] & ~HAKT_STAMPED, align = t->align[i];
         int64_t steps = (int64_t)(t->ptr[i] - ptr) >> 3;
-        uint64_t distance = (uint64_t)steps << 1 ^ (uint64_t)(steps >> 63);
+        uint64_t distance = (uint64_t)steps << 1 ^ -(uint64_t)(steps < 0);
         uint64_t added = t->time[i] - time;
         unsigned code = (unsigned)(t->op[i] >= HAKT_STAMPED) * IS_STAMPED;
         ptr = t->ptr[i];
