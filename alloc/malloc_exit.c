@@ -41,16 +41,6 @@ static bool was_stderr(int fd) {
            is.st_ino == kept_is.st_ino && is.st_rdev == kept_is.st_rdev;
 }
 
-static void write_all(int fd, const char *buf, size_t n) {
-    while (n > 0) {
-        ssize_t k = write(fd, buf, n);
-        if (k < 0 && errno != EINTR)
-            return;
-        buf += k > 0 ? k : 0;
-        n -= k > 0 ? (size_t)k : 0;
-    }
-}
-
 static void print(int fd) {
     struct hak_text t = {0}; /* counts */
     hak_report_json(&t);
@@ -61,7 +51,7 @@ static void print(int fd) {
     t = (struct hak_text){.buf = buf, .len = len};
     hak_report_json(&t);
     if (t.used <= len)
-        write_all(fd, buf, t.used);
+        hak_report_write(fd, buf, t.used);
     munmap(buf, len);
 }
 

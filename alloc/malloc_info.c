@@ -46,14 +46,7 @@ static void to_file(void *ctx, const char *buf, size_t n) {
 }
 
 static void to_fd(void *ctx, const char *buf, size_t n) {
-    int fd = *(const int *)ctx;
-    while (n > 0) {
-        ssize_t k = write(fd, buf, n);
-        if (k < 0 && errno != EINTR)
-            return;
-        buf += k > 0 ? k : 0;
-        n -= k > 0 ? (size_t)k : 0;
-    }
+    hak_report_write(*(const int *)ctx, buf, n);
 }
 
 EXPORT int malloc_info(int options, FILE *f) {

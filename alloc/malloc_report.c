@@ -235,3 +235,13 @@ void hak_report_arena(struct hak_text *t) {
              s.committed_bytes, s.used_bytes);
     hak_text(t, "max mmap regions = %u\nmax mmap bytes   = %u\n", s.large_objects, s.large_bytes);
 }
+
+void hak_report_write(int fd, const char *buf, size_t n) {
+    while (n > 0) {
+        ssize_t k = write(fd, buf, n);
+        if (k < 0 && errno != EINTR)
+            return;
+        buf += k > 0 ? k : 0;
+        n -= k > 0 ? (size_t)k : 0;
+    }
+}

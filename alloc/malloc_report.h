@@ -21,4 +21,7 @@ void hak_report_json(struct hak_text *t);
 void hak_report_xml(struct hak_text *t);
 void hak_report_arena(struct hak_text *t);
 
+/* Writes all of it, or what goes. Changes errno. */
+void hak_report_write(int fd, const char *buf, size_t n);
+
 #endif

@@ -6,6 +6,45 @@
 
 #include <stddef.h>
 
+/* one row a variant: does it fail, how fast, how much memory, and against libc; a ratio only where
+ * no time run of either side failed. `timed` are the runs that count as timed. */
+#define V_COMPARE(timed)                                                                           \
+    "CREATE VIEW v_compare AS\n"                                                                   \
+    "WITH variant AS (SELECT experiment_id, trace_id, allocator, policy, env,\n"                   \
+    "    sum(pass = 'time' AND " timed "status = 'ok') AS time_runs,\n"                            \
+    "    sum(status <> 'ok') AS failed_runs\n"                                                     \
+    "  FROM run WHERE pass IN ('time', 'account', 'latency')\n"                                    \
+    "  GROUP BY experiment_id, trace_id, allocator, policy, env),\n"                               \
+    "figure AS (SELECT v.*,\n"                                                                     \
+    "    max(CASE WHEN k.pass = 'time' AND k.name = 'wall_ns' THEN k.median END) AS wall_ns,\n"    \
+    "    max(CASE WHEN k.pass = 'time' AND k.name = 'ns_per_op' THEN k.median END) AS "            \
+    "ns_per_op,\n"                                                                                 \
+    "    max(CASE WHEN k.pass = 'account' AND k.name = 'peak_resident_bytes' THEN k.median END)\n" \
+    "      AS peak_resident_bytes,\n"                                                              \
+    "    max(CASE WHEN k.pass = 'account' AND k.name = 'mean_resident_bytes' THEN k.median END)\n" \
+    "      AS mean_resident_bytes,\n"                                                              \
+    "    max(CASE WHEN k.pass = 'account' AND k.name = 'minor_faults' THEN k.median END)\n"        \
+    "      AS minor_faults,\n"                                                                     \
+    "    max(CASE WHEN k.pass = 'account' AND k.name = 'syscalls' THEN k.median END) AS "          \
+    "syscalls,\n"                                                                                  \
+    "    max(CASE WHEN k.pass = 'account' AND k.name = 'release_calls' THEN k.median END)\n"       \
+    "      AS release_calls\n"                                                                     \
+    "  FROM variant v LEFT JOIN v_median k ON k.experiment_id = v.experiment_id\n"                 \
+    "    AND k.trace_id IS v.trace_id AND k.allocator = v.allocator AND k.policy IS v.policy\n"    \
+    "    AND k.env IS v.env\n"                                                                     \
+    "  GROUP BY v.experiment_id, v.trace_id, v.allocator, v.policy, v.env)\n"                      \
+    "SELECT f.experiment_id, f.trace_id, t.path AS trace_path, f.allocator, f.policy, f.env,\n"    \
+    "  f.time_runs, f.failed_runs, f.wall_ns, f.ns_per_op,\n"                                      \
+    "  CASE WHEN f.failed_runs = 0 AND b.failed_runs = 0 THEN f.wall_ns / b.wall_ns END\n"         \
+    "    AS time_to_libc,\n"                                                                       \
+    "  f.peak_resident_bytes, f.mean_resident_bytes,\n"                                            \
+    "  CASE WHEN f.failed_runs = 0 AND b.failed_runs = 0\n"                                        \
+    "    THEN f.peak_resident_bytes / b.peak_resident_bytes END AS peak_to_libc,\n"                \
+    "  f.minor_faults, f.syscalls, f.release_calls\n"                                              \
+    "FROM figure f LEFT JOIN trace t ON t.id = f.trace_id\n"                                       \
+    "  LEFT JOIN figure b ON b.experiment_id = f.experiment_id AND b.trace_id IS f.trace_id\n"     \
+    "    AND b.allocator = 'libc' AND b.policy IS NULL AND b.env IS NULL;\n"
+
 static const char version_1[] =
     "CREATE TABLE machine (\n"
     "  id INTEGER PRIMARY KEY,\n"
@@ -121,42 +160,7 @@ static const char version_1[] =
     "SELECT experiment_id, trace_id, allocator, policy, env, pass, mode, name, unit,\n"
     "  max(n) AS n, avg(value) AS median\n"
     "FROM ranked WHERE place IN ((n + 1) / 2, (n + 2) / 2)\n"
-    "GROUP BY experiment_id, trace_id, allocator, policy, env, pass, mode, name;\n"
-    /* one row a variant: does it fail, how fast, how much memory, and against libc; a ratio only
-     * where no time run of either side failed */
-    "CREATE VIEW v_compare AS\n"
-    "WITH variant AS (SELECT experiment_id, trace_id, allocator, policy, env,\n"
-    "    sum(pass = 'time' AND status = 'ok') AS time_runs,\n"
-    "    sum(status <> 'ok') AS failed_runs\n"
-    "  FROM run WHERE pass IN ('time', 'account', 'latency')\n"
-    "  GROUP BY experiment_id, trace_id, allocator, policy, env),\n"
-    "figure AS (SELECT v.*,\n"
-    "    max(CASE WHEN k.pass = 'time' AND k.name = 'wall_ns' THEN k.median END) AS wall_ns,\n"
-    "    max(CASE WHEN k.pass = 'time' AND k.name = 'ns_per_op' THEN k.median END) AS ns_per_op,\n"
-    "    max(CASE WHEN k.pass = 'account' AND k.name = 'peak_resident_bytes' THEN k.median END)\n"
-    "      AS peak_resident_bytes,\n"
-    "    max(CASE WHEN k.pass = 'account' AND k.name = 'mean_resident_bytes' THEN k.median END)\n"
-    "      AS mean_resident_bytes,\n"
-    "    max(CASE WHEN k.pass = 'account' AND k.name = 'minor_faults' THEN k.median END)\n"
-    "      AS minor_faults,\n"
-    "    max(CASE WHEN k.pass = 'account' AND k.name = 'syscalls' THEN k.median END) AS syscalls,\n"
-    "    max(CASE WHEN k.pass = 'account' AND k.name = 'release_calls' THEN k.median END)\n"
-    "      AS release_calls\n"
-    "  FROM variant v LEFT JOIN v_median k ON k.experiment_id = v.experiment_id\n"
-    "    AND k.trace_id IS v.trace_id AND k.allocator = v.allocator AND k.policy IS v.policy\n"
-    "    AND k.env IS v.env\n"
-    "  GROUP BY v.experiment_id, v.trace_id, v.allocator, v.policy, v.env)\n"
-    "SELECT f.experiment_id, f.trace_id, t.path AS trace_path, f.allocator, f.policy, f.env,\n"
-    "  f.time_runs, f.failed_runs, f.wall_ns, f.ns_per_op,\n"
-    "  CASE WHEN f.failed_runs = 0 AND b.failed_runs = 0 THEN f.wall_ns / b.wall_ns END\n"
-    "    AS time_to_libc,\n"
-    "  f.peak_resident_bytes, f.mean_resident_bytes,\n"
-    "  CASE WHEN f.failed_runs = 0 AND b.failed_runs = 0\n"
-    "    THEN f.peak_resident_bytes / b.peak_resident_bytes END AS peak_to_libc,\n"
-    "  f.minor_faults, f.syscalls, f.release_calls\n"
-    "FROM figure f LEFT JOIN trace t ON t.id = f.trace_id\n"
-    "  LEFT JOIN figure b ON b.experiment_id = f.experiment_id AND b.trace_id IS f.trace_id\n"
-    "    AND b.allocator = 'libc' AND b.policy IS NULL AND b.env IS NULL;\n"
+    "GROUP BY experiment_id, trace_id, allocator, policy, env, pass, mode, name;\n" V_COMPARE("")
     /* memory system calls with the run they belong to, and what one costs */
     "CREATE VIEW v_syscall AS SELECT r.id AS run_id, r.experiment_id, r.trace_id,\n"
     "  t.path AS trace_path, r.allocator, r.policy, r.env, r.counting, s.call, s.detail,\n"
@@ -321,40 +325,7 @@ static const char version_4[] =
     "    FROM slow_call c WHERE c.run_id = s.run_id AND c.thread = s.thread AND c.op = s.op)\n"
     "    AS inside\n"
     "FROM slow_op s JOIN run r ON r.id = s.run_id LEFT JOIN trace t ON t.id = r.trace_id;\n"
-    "DROP VIEW v_compare;\n"
-    "CREATE VIEW v_compare AS\n"
-    "WITH variant AS (SELECT experiment_id, trace_id, allocator, policy, env,\n"
-    "    sum(pass = 'time' AND mode NOT IN ('check', 'counters') AND status = 'ok') AS time_runs,\n"
-    "    sum(status <> 'ok') AS failed_runs\n"
-    "  FROM run WHERE pass IN ('time', 'account', 'latency')\n"
-    "  GROUP BY experiment_id, trace_id, allocator, policy, env),\n"
-    "figure AS (SELECT v.*,\n"
-    "    max(CASE WHEN k.pass = 'time' AND k.name = 'wall_ns' THEN k.median END) AS wall_ns,\n"
-    "    max(CASE WHEN k.pass = 'time' AND k.name = 'ns_per_op' THEN k.median END) AS ns_per_op,\n"
-    "    max(CASE WHEN k.pass = 'account' AND k.name = 'peak_resident_bytes' THEN k.median END)\n"
-    "      AS peak_resident_bytes,\n"
-    "    max(CASE WHEN k.pass = 'account' AND k.name = 'mean_resident_bytes' THEN k.median END)\n"
-    "      AS mean_resident_bytes,\n"
-    "    max(CASE WHEN k.pass = 'account' AND k.name = 'minor_faults' THEN k.median END)\n"
-    "      AS minor_faults,\n"
-    "    max(CASE WHEN k.pass = 'account' AND k.name = 'syscalls' THEN k.median END) AS syscalls,\n"
-    "    max(CASE WHEN k.pass = 'account' AND k.name = 'release_calls' THEN k.median END)\n"
-    "      AS release_calls\n"
-    "  FROM variant v LEFT JOIN v_median k ON k.experiment_id = v.experiment_id\n"
-    "    AND k.trace_id IS v.trace_id AND k.allocator = v.allocator AND k.policy IS v.policy\n"
-    "    AND k.env IS v.env\n"
-    "  GROUP BY v.experiment_id, v.trace_id, v.allocator, v.policy, v.env)\n"
-    "SELECT f.experiment_id, f.trace_id, t.path AS trace_path, f.allocator, f.policy, f.env,\n"
-    "  f.time_runs, f.failed_runs, f.wall_ns, f.ns_per_op,\n"
-    "  CASE WHEN f.failed_runs = 0 AND b.failed_runs = 0 THEN f.wall_ns / b.wall_ns END\n"
-    "    AS time_to_libc,\n"
-    "  f.peak_resident_bytes, f.mean_resident_bytes,\n"
-    "  CASE WHEN f.failed_runs = 0 AND b.failed_runs = 0\n"
-    "    THEN f.peak_resident_bytes / b.peak_resident_bytes END AS peak_to_libc,\n"
-    "  f.minor_faults, f.syscalls, f.release_calls\n"
-    "FROM figure f LEFT JOIN trace t ON t.id = f.trace_id\n"
-    "  LEFT JOIN figure b ON b.experiment_id = f.experiment_id AND b.trace_id IS f.trace_id\n"
-    "    AND b.allocator = 'libc' AND b.policy IS NULL AND b.env IS NULL;\n";
+    "DROP VIEW v_compare;\n" V_COMPARE("mode NOT IN ('check', 'counters') AND ");
 
 const struct hakd_migration hakd_migrations[] = {
     {1, version_1}, {2, version_2}, {3, version_3}, {4, version_4}, {0, NULL},

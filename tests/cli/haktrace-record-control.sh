@@ -145,7 +145,7 @@ wait $tracer || fail "the first recording: exit code $?"
 
 # why there is no recording can be asked
 for why in 'HAKTRACE_OUTPUT=/nonexistent/x.zst cannot create /nonexistent/x.zst' \
-    'HAKTRACE_OPTIONS=--bogus HAKTRACE_OPTIONS' 'HAKTRACE_TOOL=/nonexistent the collector'; do
+    'HAKTRACE_OPTIONS=--bogus HAKTRACE_OPTIONS' 'HAKTRACE_TOOL=/nonexistent no haktrace was found'; do
     env HAKTRACE_OUTPUT="$PWD/none.zst" "${why%% *}" LD_PRELOAD="$RT" "$STRESS/trace_beat" 1 end >made & pid=$!
     started=$pid
     reason() { ! haktrace status "$pid" 2>err && grep -q "not being recorded: .*${why#* }" err; }

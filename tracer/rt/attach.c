@@ -132,6 +132,7 @@ static int join_shm(struct hakt_shm *shm) {
                                      __ATOMIC_SEQ_CST))
         return 0;
     rt.attached = 0;
+    hakt_control.problem[0] = '\0';
     __atomic_store_n(rt.alive, 1, __ATOMIC_RELEASE);
     __atomic_store_n(&hakt_control.active, 1, __ATOMIC_RELEASE);
     return 1;

@@ -111,7 +111,8 @@ static int find_tool(char path[4096]) {
     *path = '\0';
     if (named != NULL)
         return append(path, 4096, *named + strlen(HAKT_TOOL_ENV "="),
-                      strlen(*named + strlen(HAKT_TOOL_ENV "=")));
+                      strlen(*named + strlen(HAKT_TOOL_ENV "="))) &&
+               syscall(SYS_faccessat, AT_FDCWD, path, X_OK) == 0;
     if (dladdr((void *)(uintptr_t)find_tool, &self) == 0)
         return 0;
     size_t folder = strlen(self.dli_fname);
@@ -219,7 +220,7 @@ int hakt_spawn_collector(const char *output, char path[HAKT_SHM_PATH], char prob
         return 0;
     }
     if (!find_tool(tool)) {
-        say(problem, "no haktrace was found beside the library: HAKTRACE_TOOL names it");
+        say(problem, "no haktrace was found, beside the library or as HAKTRACE_TOOL names it");
         return 0;
     }
     if (syscall(SYS_pipe2, ends, O_CLOEXEC) != 0) {
