@@ -126,6 +126,8 @@ struct hak_heap *hak_heap_new(void) {
 
 void hak_heap_retire(struct hak_heap *h) {
     hak_heap_flush(h);
+    h->packs = false; /* its next thread may be one that frees little */
+    h->singles = 0;
     hak_pool_thread_exit();
     hak_heaps_push_retired(h);
 }

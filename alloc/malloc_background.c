@@ -17,6 +17,7 @@
 #define LEFT_ALONE_NS ((uint64_t)20000000)
 
 static _Atomic(bool) main_ended;
+static sigset_t programs_mask; /* of the thread that started ours */
 
 /* The main thread has called pthread_exit and no other is left but this one: it is a zombie until
  * the process ends, and counts as a thread. */
@@ -38,8 +39,10 @@ static bool left_alone(void) {
 static uint64_t look_around(void) {
     if (!main_ended)
         return UINT64_MAX;
-    if (left_alone())
+    if (left_alone()) { /* exit handlers are the program's, and may want its signals */
+        pthread_sigmask(SIG_SETMASK, &programs_mask, NULL);
         exit(0);
+    }
     return LEFT_ALONE_NS;
 }
 
@@ -56,7 +59,7 @@ void hak_background_thread_ends(void) {
 }
 
 void hak_background_start(void) {
-    sigset_t all, before;
+    sigset_t all;
     pthread_attr_t attr;
     pthread_t thread;
     bool late;
@@ -68,8 +71,8 @@ void hak_background_start(void) {
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attr, STACK);
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_sigmask(SIG_SETMASK, &all, &programs_mask);
     hak_settings.background_runs = pthread_create(&thread, &attr, life, NULL) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_sigmask(SIG_SETMASK, &programs_mask, NULL);
     pthread_attr_destroy(&attr);
 }

@@ -30,7 +30,8 @@ void hak_exit_keep_stderr(void) {
         return;
     int saved = errno;
     if (fstat(STDERR_FILENO, &kept_is) == 0)
-        kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, KEPT_FROM);
+        for (int from = KEPT_FROM; kept < 0 && from > 9; from /= 2) /* RLIMIT_NOFILE may be low */
+            kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, from);
     errno = saved;
 }
 

@@ -49,7 +49,8 @@ static void fork_child(void) {
     if (late_heap)
         late_heap->state = HAK_HEAP_LIVE; /* nobody else was inside: fork holds its lock */
     hak_lock_fork_child(&late_lock, &late_hold);
-    hak_background_start();
+    if (!ended) /* else nobody would tell it that the main thread ends */
+        hak_background_start();
 }
 
 static void init(void) {

@@ -239,13 +239,12 @@ void hak_pool_put(struct hak_slab *head) {
 }
 
 void hak_pool_look(void) {
-    uint64_t tick = atomic_load_explicit(&next_tick, memory_order_relaxed), ns;
+    uint64_t tick = atomic_load_explicit(&next_tick, memory_order_relaxed);
     observe(HAK_SPAN_LOOK, NULL, 0);
-    if (tick == UINT64_MAX || (ns = now()) < tick)
+    if (tick == UINT64_MAX || now() < tick)
         return;
     hak_pool_lock();
-    now_watched();
-    hak_spans_look(&spans, ns);
+    hak_spans_look(&spans, now_watched()); /* read anew: others may have told later times */
     hak_pool_unlock();
 }
 
@@ -257,7 +256,7 @@ void hak_pool_watch(uint64_t (*beside)(void)) {
         hak_spans_look(&spans, ns);
         tick = spans.target.next_tick_ns;
         asleep_until = tick;
-        atomic_store_explicit(&asleep, 1, memory_order_relaxed);
+        atomic_store_explicit(&asleep, 1, memory_order_seq_cst); /* before it looks beside */
         atomic_store_explicit(&next_tick, tick, memory_order_relaxed);
         hak_lock_drop(&lock, &hold);
         if (tick != UINT64_MAX)
@@ -269,7 +268,7 @@ void hak_pool_watch(uint64_t (*beside)(void)) {
 }
 
 void hak_pool_wake(void) {
-    atomic_store_explicit(&asleep, 0, memory_order_relaxed);
+    atomic_store_explicit(&asleep, 0, memory_order_seq_cst); /* after what it shall see */
     hak_os_wake(&asleep);
 }
 

@@ -7,8 +7,9 @@
  * of links through memory that another core holds. A heap packs HAK_PARCELS parcels at a time,
  * each for another slab; full ones are sent, others when their place is needed, at every 16th
  * refill of the heap, at a trim and at the thread's end. So a thread that stops keeps at most
- * HAK_PARCELS * HAK_PARCEL_BYTES from their owners. Its first 64 frees a heap sends one by one:
- * most threads free few blocks of others, and keep nothing back.
+ * HAK_PARCELS * HAK_PARCEL_BYTES from their owners, in as many slabs, which stay in use for that.
+ * Its first 64 frees a thread sends one by one: most free few blocks of others, and keep nothing
+ * back.
  *
  * A parcel is pushed onto the slab with one CAS (a stack); whoever finds the stack empty also puts
  * the slab on the owner's pending list. The owner takes whole stacks when it runs out of blocks.

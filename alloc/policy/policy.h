@@ -53,7 +53,7 @@ struct hakp_spec {
     enum hakp_kind kind;
     enum hakp_how how;
     uint64_t n;  /* spans: partial, to gather; bounce, to keep of a kind. pressure, budget: % */
-    uint64_t ns; /* decay, delay, demand, pressure: the time in their description */
+    uint64_t ns; /* of the policies that go by time: ms= in their description */
     uint64_t max_bytes;  /* more dirty bytes than this start a round as well (0 = no such limit) */
     uint64_t keep_bytes; /* dirty bytes that stay, the youngest */
     uint64_t huge_bytes; /* who holds so much gets huge pages where they fit (0 = nobody) */

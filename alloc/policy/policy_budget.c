@@ -1,7 +1,8 @@
 /*
- * budget:pct=P: what giving back costs may come to P percent of the time that passes, and is spent
- * where it is likely to be worth it. Pages go back at the frees that end a burst, so that nobody
- * needs to look at the clock while the program rests.
+ * budget:pct=P: what giving back costs may come to P percent of the time that passes, and to REST
+ * times that of the time in which the program rests; it is spent where it is likely to be worth it.
+ * Pages go back at the frees that end a burst, so that nobody needs to look at the clock while the
+ * program rests.
  *
  *   credit    grows by P percent of the time, and by REST times that where no span came or went for
  *             ms: a program that rests has time. A page that was given back and is taken again
@@ -58,7 +59,8 @@ static void add_credit(uint64_t *state, int64_t ns) {
 static void pass_time(struct hakp_policy *p, const struct hakp_event *ev) {
     uint64_t *state = p->state, past = state[AT] != 0 ? ev->now_ns - state[AT] : 0;
     uint64_t worth = p->spec.n * (past >= p->spec.ns ? REST : 1);
-    add_credit(state, past < (uint64_t)MOST ? (int64_t)(past * worth / 100) : MOST);
+    uint64_t counts = past < (uint64_t)MOST * 100 ? past : (uint64_t)MOST * 100;
+    add_credit(state, (int64_t)(counts * worth / 100));
     state[AT] = ev->now_ns;
     if (ev->now_ns >= state[END]) {
         state[TOP_BEFORE] = ev->now_ns - state[END] < TERM * p->spec.ns ? state[TOP] : 0;
@@ -154,6 +156,7 @@ static void answer(struct hakp_policy *p, const struct hakp_event *ev, struct ha
 
 const struct hakp_ops hakp_budget = {
     .name = "budget",
-    .help = "give back when a burst ends, for at most P percent of the time",
+    .help =
+        "give back when a burst ends, for at most P percent of the time, eight times that at rest",
     .answer = answer,
 };

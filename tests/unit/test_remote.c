@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "alloc/internal.h"
+#include "alloc/remote.h"
 
 enum { MOST = 6000, SINGLES = 64 };
 
@@ -112,11 +113,23 @@ static void first_frees_go_at_once(void **state) {
         hak_heap_free(fresh, block[i]);
     hak_core_trim(owner);
     assert_int_equal(active(), 0);
+
+    /* nor does a new thread keep any that takes over a heap that packed */
+    fill(100, 64);
+    for (unsigned i = 0; i < 100; i++)
+        hak_heap_free(fresh, block[i]);
+    hak_heap_retire(fresh);
+    assert_ptr_equal(hak_heap_new(), fresh);
+    fill(3, 64);
+    for (unsigned i = 0; i < 3; i++)
+        hak_heap_free(fresh, block[i]);
+    hak_core_trim(owner);
+    assert_int_equal(active(), 0);
 }
 
-/* The owner allocates on and on: its own refills are enough for what it frees of others to go out,
- * and for what others have sent to come in. */
-static void refills_send_and_collect(void **state) {
+/* The owner allocates on and on: its own refills are enough for what it frees of others to go
+ * out. */
+static void refills_send(void **state) {
     (void)state;
     fill(3, 64);
     for (unsigned i = 0; i < 3; i++)
@@ -130,6 +143,33 @@ static void refills_send_and_collect(void **state) {
     uint64_t left = active();
     hak_core_trim(other);
     assert_in_range(left, 1, 16 * 5); /* other's own slabs, none of owner's */
+    assert_int_equal(active(), 0);
+}
+
+/* And for what others have sent to come in, also while it does not run out of blocks. */
+static void refills_collect(void **state) {
+    (void)state;
+    enum { N = 2000, KEPT = 50 };
+    static void *p[N];
+    for (unsigned i = 0; i < N; i++)
+        p[i] = hak_heap_alloc(owner, 1000);
+    for (unsigned i = 0; i < N; i++)
+        if (i % KEPT != 0)
+            hak_heap_free(owner, p[i]);
+    hak_heap_flush(owner); /* slabs with many free blocks */
+    fill(200, 64);
+    const struct hak_slab *s = hak_slab_lookup(block[0]);
+    for (unsigned i = 0; i < 200; i++)
+        hak_heap_free(other, block[i]);
+    hak_remote_send(other);
+    assert_true(atomic_load(&s->remote) != 0);
+    for (unsigned i = 0; i < N; i++)
+        if (i % KEPT != 0)
+            p[i] = hak_heap_alloc(owner, 1000);
+    assert_true(atomic_load(&s->remote) == 0);
+    for (unsigned i = 0; i < N; i++)
+        hak_heap_free(owner, p[i]);
+    hak_core_trim(owner);
     assert_int_equal(active(), 0);
 }
 
@@ -183,9 +223,9 @@ static void who_packs_retires(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(owner_gets_all_blocks),  cmocka_unit_test(a_few_wait_until_sent),
-        cmocka_unit_test(first_frees_go_at_once), cmocka_unit_test(refills_send_and_collect),
-        cmocka_unit_test(slab_changes_its_class), cmocka_unit_test(owner_retires_first),
-        cmocka_unit_test(who_packs_retires),
+        cmocka_unit_test(first_frees_go_at_once), cmocka_unit_test(refills_send),
+        cmocka_unit_test(refills_collect),        cmocka_unit_test(slab_changes_its_class),
+        cmocka_unit_test(owner_retires_first),    cmocka_unit_test(who_packs_retires),
     };
     return cmocka_run_group_tests_name("remote", tests, set_up, NULL);
 }
