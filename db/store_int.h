@@ -81,7 +81,6 @@ void hakd_bind_text(struct hakd_bind *b, const char *v); /* NULL = NULL */
 void hakd_bind_int(struct hakd_bind *b, int64_t v);
 void hakd_bind_id(struct hakd_bind *b, int64_t v); /* 0 = NULL */
 void hakd_bind_real(struct hakd_bind *b, double v);
-void hakd_bind_null(struct hakd_bind *b);
 /* Above INT64_MAX is an error that names `name`, not a wrap. */
 void hakd_bind_uint(struct hakd_bind *b, const char *name, uint64_t v);
 /* The same, and UINT64_MAX = not known = NULL. */

@@ -110,7 +110,7 @@ void hakd_bind_int(struct hakd_bind *b, int64_t v) {
     note_failure(b, sqlite3_bind_int64(b->st, ++b->at, v));
 }
 
-void hakd_bind_null(struct hakd_bind *b) {
+static void bind_null(struct hakd_bind *b) {
     note_failure(b, sqlite3_bind_null(b->st, ++b->at));
 }
 
@@ -118,7 +118,7 @@ void hakd_bind_id(struct hakd_bind *b, int64_t v) {
     if (v)
         hakd_bind_int(b, v);
     else
-        hakd_bind_null(b);
+        bind_null(b);
 }
 
 void hakd_bind_real(struct hakd_bind *b, double v) {
@@ -133,7 +133,7 @@ void hakd_bind_uint(struct hakd_bind *b, const char *name, uint64_t v) {
 
 void hakd_bind_known(struct hakd_bind *b, const char *name, uint64_t v) {
     if (v == UINT64_MAX)
-        hakd_bind_null(b);
+        bind_null(b);
     else
         hakd_bind_uint(b, name, v);
 }

@@ -28,11 +28,6 @@ int hakr_limit_parse(const char *text, struct hakr_limit *limit, struct hakc_err
                      text);
 }
 
-static double median_of(double *x, size_t n) {
-    hakc_sort(x, n);
-    return hakc_median(x, n);
-}
-
 struct hakr_compared hakr_compare(const struct hakr_experiment *e, size_t v, size_t base,
                                   enum hakr_pass pass, enum hakr_figure figure) {
     struct hakr_compared c = {.p = 1};
@@ -43,10 +38,12 @@ struct hakr_compared hakr_compare(const struct hakr_experiment *e, size_t v, siz
     if (nx != 0 && ny != 0) {
         if (v != base && hakc_rank_test(x, nx, y, ny, &rank) == 0)
             c.p = rank.p;
-        double mx = median_of(x, nx), my = median_of(y, ny);
+        double mx = hakr_figure_median(e, v, pass, figure),
+               my = hakr_figure_median(e, base, pass, figure);
         c.unlike = hakr_failed_unlike(e, v, base, pass);
         c.has = my > 0 && !c.unlike;
         c.ratio = c.has ? mx / my : 0;
+        c.from_none = my == 0 && mx > 0;
     }
     free(x);
     free(y);
@@ -54,7 +51,7 @@ struct hakr_compared hakr_compare(const struct hakr_experiment *e, size_t v, siz
 }
 
 int hakr_limit_broken(const struct hakr_limit *limit, const struct hakr_compared *c) {
-    if (c->unlike)
+    if (c->unlike || c->from_none)
         return 1; /* a gate does not open for what cannot be judged */
     return c->has && c->p < HAKR_SIGNIFICANT && c->ratio > 1 + limit->share;
 }

@@ -24,10 +24,11 @@ int hakr_limit_parse(const char *text, struct hakr_limit *limit, struct hakc_err
 
 /* How variant v compares with the variant `base`. */
 struct hakr_compared {
-    int unlike;   /* they refused different numbers of allocations: nothing to compare */
-    int has;      /* both were measured, in all their runs */
-    double ratio; /* of the medians */
-    double p;     /* of the rank test; 1 where it has nothing to say */
+    int unlike;    /* they refused different numbers of allocations: nothing to compare */
+    int has;       /* both were measured, in all their runs */
+    int from_none; /* both were, but the baseline is at 0 and this one is not: no ratio */
+    double ratio;  /* of the medians */
+    double p;      /* of the rank test; 1 where it has nothing to say */
 };
 struct hakr_compared hakr_compare(const struct hakr_experiment *e, size_t v, size_t base,
                                   enum hakr_pass pass, enum hakr_figure figure);

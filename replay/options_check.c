@@ -23,6 +23,10 @@ static int heed_recorder(struct hakr_options *o, struct hakc_err *err) {
     if (o->variants.n != 1 || o->variants.at[0].path != NULL || o->variants.at[0].env_text != NULL)
         return hakc_fail(err, HAKC_EUSAGE,
                          "while haktrace records hakreplay, it replays with --alloc=libc alone");
+    if (o->memory_limit != 0)
+        return hakc_fail(err, HAKC_EUSAGE,
+                         "while haktrace records hakreplay, there is no --memory-limit: it would "
+                         "be the recording's as well");
     fprintf(stderr, HAKR_TOOL ": haktrace is recording: one run, in this process\n");
     o->recorded = 1;
     o->passes = 1u << HAKR_PASS_TIME;

@@ -62,7 +62,8 @@ static int visit_object(struct dl_phdr_info *o, size_t size, void *arg) {
     return 1;
 }
 
-void hakr_build_id(const void *addr, char *hex, size_t len) {
+/* Copies the build id of the mapped object that holds addr as hex, "" if it has none. */
+static void build_id(const void *addr, char *hex, size_t len) {
     struct build_id_search s = {(uintptr_t)addr, hex, len};
     hex[0] = '\0';
     dl_iterate_phdr(visit_object, &s);
@@ -184,7 +185,7 @@ int hakr_prove(struct hakr_ctl *c, struct hakr_rare *rare) {
         return -1;
     }
     snprintf(c->lib_path, sizeof c->lib_path, "%s", path);
-    hakr_build_id(basic[0].bound, c->build_id, sizeof c->build_id);
+    build_id(basic[0].bound, c->build_id, sizeof c->build_id);
     return fill_rare(c, rare);
 }
 

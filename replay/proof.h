@@ -21,9 +21,6 @@ hakr_hakmem_ctl *hakr_find_hakmem(const struct hakr_ctl *ctl);
  * asking makes hakmem set itself up, whose calls belong into the region. */
 int hakr_prove_policy(struct hakr_ctl *ctl, hakr_hakmem_ctl *hakmem);
 
-/* Copies the build id of the mapped object that holds addr as hex, "" if it has none. */
-void hakr_build_id(const void *addr, char *hex, size_t len);
-
 /* Whether the malloc of this process is libhaktrace.so's: it is being recorded. */
 int hakr_is_recorded(void);
 

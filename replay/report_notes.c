@@ -114,6 +114,9 @@ static void limit_notes(struct hakc_out *o, const struct hakr_report *r) {
                               "allocations: they did not "
                               "do the same work.",
                               l->word, 100 * l->share, label, base);
+            else if (c.from_none)
+                hakc_out_note(o, "%s=%g%%: FAILED: %s takes something where %s takes nothing.",
+                              l->word, 100 * l->share, label, base);
             else if (!c.has)
                 hakc_out_note(o, "%s=%g%%: %s could not be compared with %s.", l->word,
                               100 * l->share, label, base);

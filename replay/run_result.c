@@ -46,11 +46,12 @@ static void explain_signal(const struct hakr_task *task, struct hakr_ctl *c, int
     char *e = r->error;
     size_t len = sizeof r->error;
     r->status = HAKR_CRASHED;
-    if (sig == SIGSYS && task->pass == HAKR_PASS_ACCOUNT) {
+    if (sig == SIGSYS && hakr_pass_counts(task->pass)) {
         r->status = HAKR_FAILED;
         snprintf(e, len,
                  "a thread that blocks SIGSYS made a memory system call: such a run cannot be "
-                 "accounted by seccomp");
+                 "accounted by seccomp (--counting=ptrace can%s)",
+                 task->pass == HAKR_PASS_INSIDE ? "; --slowest=0 does without" : "");
         return;
     }
     snprintf(e, len, "signal %d (%s)", sig, strsignal(sig));

@@ -7,11 +7,14 @@
  *   a frame's   since its page was faulted in: so long ago it was zeroed, which is what the next
  *               fault on it does again. The kernel hands out the frame that was freed last, so the
  *               free ones form a stack. HAKS_HOT: still in the second-level cache; HAKS_WARM: in
- * the third. an entry's  since the kernel last worked for this process: by then the program has
- * driven its code and data out of the caches, the more the longer it ran. An op is taken to drive
- * 256 bytes through them, four cache lines: its object's, that of the pointer that leads to it, and
- * two of other data. A frame that is faulted in drives its own size. A span's pages have the age of
- * its last fault.
+ *               the third.
+ *
+ *   an entry's  since the kernel last worked for this process: by then the program has driven its
+ *               code and data out of the caches, the more the longer it ran.
+ *
+ * An op is taken to drive 256 bytes through them, four cache lines: its object's, that of the
+ * pointer that leads to it, and two of other data. A frame that is faulted in drives its own size.
+ * A span's pages have the age of its last fault.
  */
 #ifndef SIM_HEAT_H
 #define SIM_HEAT_H

@@ -71,6 +71,13 @@ void *malloc(size_t size)
 }
 END_C
 try 3 'FAILED: refuses and libc refused different numbers' -a "libc,refuses=$PWD/refuses.so" --passes=account --fail-if bigger=900%
+# nothing in the baseline: no ratio, and the gate does not open for one that takes something
+{ printf '1\n400\n800\n1\n' && for i in $(seq 0 399); do printf 'a %d 24\nf %d\n' "$i" "$i"; done; } >none.rep
+"$BIN/haktrace" import -q -o none.zst none.rep
+rc=0
+"$BIN/hakreplay" none.zst --no-db --no-control -a libc,hakmem --passes=account --fail-if bigger=900% >out 2>err || rc=$?
+[ $rc = 3 ] || fail "nothing in the baseline: exit code $rc: $(cat out err)"
+grep -q 'FAILED: hakmem takes something where libc takes nothing' out err || fail "nothing in the baseline: $(cat out err)"
 # a control that may not have its memory gives no cost of the driver
 (ulimit -v 500000 && "$BIN/hakreplay" t.zst -a libc --passes=time -r 1 --no-db >out 2>err) || fail "ulimit -v: $(cat err)"
 grep -q 'The driver itself costs' out && fail "a cost of driving from a control without memory: $(cat out)"
