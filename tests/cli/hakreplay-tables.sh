@@ -77,6 +77,8 @@ grep -q 'in calls \[' all && grep -q 'Slowest ops' all && grep -q 'Why: ' all &&
 # progress with the time that is left, on a terminal alone
 script -qec "hakreplay '$trace' -a libc -r 30 --no-db" typescript >/dev/null </dev/null || fail "on a terminal: $?"
 tr '\r' '\n' <typescript | grep -q 'replaying.*left' || fail "no progress: $(tr '\r' '\n' <typescript | head -n 5)"
+script -qec "TERM=dumb hakreplay '$trace' -a libc -r 3 --no-db" typescript >/dev/null </dev/null || fail "on a dumb terminal: $?"
+grep -q replaying typescript && fail "progress on a dumb terminal"
 hakreplay "$trace" -a libc -r 3 --no-db >/dev/null 2>err
 [ ! -s err ] || fail "progress without a terminal: $(cat err)"
 echo "ok hakreplay-tables"
