@@ -44,7 +44,9 @@ struct hak_slab {
     uint32_t capacity;
     struct hak_slab *next, *prev; /* in the heap's list of available slabs */
     uint32_t block_size;
-    uint32_t maps; /* head, large: mappings that moves have cut its span into; 0 = none */
+    uint16_t maps; /* head, large: mappings that moves have cut its span into; 0 = none */
+    uint16_t huge; /* head, large: 2 MiB pieces of its span, from the start, that asked for huge
+                      pages; what one of them holds may be resident as a whole */
     _Alignas(64) _Atomic(uintptr_t) remote; /* parcels from others; 0 = not in a pending list */
     struct hak_slab *pending_next;
     struct hak_span span;
@@ -145,10 +147,8 @@ struct hak_slab *hak_arena_next(uint32_t *cursor);
 extern bool hak_supers __attribute__((visibility("hidden")));
 void hak_pool_lock(void);
 void hak_pool_unlock(void);
-/* A span for `pages` pages: the head of its units, state used. held: bytes of slabs that who asks
- * has already. *zero: its contents are zero. */
-struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, uint64_t held,
-                               bool *zero);
+/* A span for `pages` pages: the head of its units, state used. *zero: its contents are zero. */
+struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bool *zero);
 void hak_pool_put(struct hak_slab *head);
 /* For slow paths that do not come to the pool: tells the policy where its time has come. Cheap, but
  * it reads the clock if the policy goes by time. */
@@ -158,6 +158,9 @@ void hak_pool_look(void);
  * that may be at most, in ns; hak_pool_wake ends one early. */
 _Noreturn void hak_pool_watch(uint64_t (*beside)(void));
 void hak_pool_wake(void);
+/* Asks for huge pages under the first `bytes` of a large object's span, as far as they fill whole
+ * ones, where the policy wants that. */
+void hak_pool_huge(struct hak_slab *head, size_t bytes);
 /* head's first `pages` pages may be resident from now on. */
 void hak_pool_touch(struct hak_slab *head, uint32_t pages);
 /* from's pages have been moved to the same place in `to`, both used spans' heads. */

@@ -15,6 +15,10 @@
  * no memory until it is used. */
 #define GROW_MOST ((size_t)64 << 20)
 
+/* Objects from this size on ask for huge pages: with smaller ones little of it would lie between
+ * two multiples of 2 MiB. */
+#define HUGE_MIN ((size_t)4 << 20)
+
 /* Pages that were moved stay a mapping of their own, and so do their former and their new
  * neighbours. A process may have 65,530 mappings (vm.max_map_count), threads' stacks and all; these
  * are ours. */
@@ -31,8 +35,11 @@ static size_t offset_of(const struct hak_slab *head) {
 
 /* The object takes up its span's first `pages` pages. */
 static void large_extend(struct hak_slab *head, uint32_t pages) {
+    size_t bytes = (size_t)pages * hak_os_page_size();
     if (pages > head->carved)
         head->carved = pages;
+    if (bytes >= HUGE_MIN)
+        hak_pool_huge(head, bytes);
     hak_pool_touch(head, pages);
 }
 
@@ -44,7 +51,7 @@ static void *large_new(size_t size, size_t align, uint64_t room, bool *zero) {
     uint64_t pages = pages_of(size + !size + slack);
     uint32_t units = 0;
     unsigned kind = hak_span_kind(pages > room ? pages : room, hak_os_page_size(), &units);
-    struct hak_slab *s = kind < HAK_SPAN_KINDS ? hak_pool_take(pages, kind, units, 0, zero) : NULL;
+    struct hak_slab *s = kind < HAK_SPAN_KINDS ? hak_pool_take(pages, kind, units, zero) : NULL;
     if (!s)
         return NULL;
     char *base = hak_unit_addr(s->span.unit);
@@ -97,8 +104,8 @@ static bool count_maps(struct hak_slab *from, struct hak_slab *to) {
         atomic_fetch_sub_explicit(&nmaps, more, memory_order_relaxed);
         return false;
     }
-    from->maps = n;
-    to->maps = to->maps < n + 1 ? n + 1 : to->maps;
+    from->maps = (uint16_t)n;
+    to->maps = to->maps < n + 1 ? (uint16_t)(n + 1) : to->maps;
     return true;
 }
 

@@ -11,6 +11,7 @@ bool hak_supers;
 /* Mappings that huge pages may cut the arenas into; a process may have 65,530 (vm.max_map_count).
  */
 #define HUGE_MOST 8192
+static uint32_t nhuge;
 
 static struct hak_fork_lock lock = HAK_FORK_LOCK_INIT;
 static __thread volatile enum hak_hold hold;
@@ -114,6 +115,8 @@ static int remap(struct hak_span *span) {
     void *p = hak_unit_addr(span->unit);
     size_t bytes = (size_t)span->units << HAK_UNIT_SHIFT;
     int rc = span->state == HAK_SPAN_UNMAPPED ? map(p, bytes) : 0;
+    if (span->state == HAK_SPAN_UNMAPPED)
+        slab_of_span(span)->huge = 0;
     if (rc == 0 && span->state == HAK_SPAN_UNMAPPED && hak_supers && spans.target.huge_bytes != 0)
         hak_os_huge(p, bytes); /* a new mapping knows nothing of the old one's advice */
     if (rc == 0 || rc == EEXIST)
@@ -122,23 +125,57 @@ static int remap(struct hak_span *span) {
     return map(p, bytes);
 }
 
-/* s begins a fresh SuperSlab of small slabs (super), or lies in the last one. It becomes a huge
- * page where who asks holds some memory already (the policy's huge=), or what lies idle in it would
- * outweigh what is saved. All of a huge page comes in at its first touch, so its slabs count as
- * used from end to end. Not large objects: their time then
- * depends on how warm the host's huge pages are (docs/policies.md has the figures). */
-static void ask_for_huge(struct hak_slab *s, uint64_t held, bool super) {
-    static uint32_t asked;
-    static char *end; /* of the last one asked for */
+/* s, a small slab, begins a fresh SuperSlab (super), or lies in the last one. It becomes a huge
+ * page where the process has so much in small slabs already (the policy's huge=), or what lies idle
+ * in the last one would outweigh what is saved: all heaps take theirs from the same SuperSlab, so
+ * there is one such at a time. All of a huge page comes in at its first touch, so its slabs count
+ * as used from end to end. */
+static void ask_for_huge(struct hak_slab *s, bool super) {
+    static uint64_t nsmall; /* slabs that ever were */
+    static char *end;       /* of the last one asked for */
     char *p = hak_unit_addr(s->span.unit);
     uint64_t least = spans.target.huge_bytes;
-    if (super && least && held >= least && asked < HUGE_MOST) {
-        asked += p != end; /* neighbours are one mapping */
+    if (super && least && nsmall * HAK_UNIT >= least && nhuge < HUGE_MOST) {
+        nhuge += p != end; /* neighbours are one mapping */
         end = p + HAK_SUPER;
         hak_os_huge(p, HAK_SUPER);
     }
+    nsmall++;
     if (p < end && p >= end - HAK_SUPER)
         s->span.used_pages = (uint32_t)(HAK_UNIT / hak_os_page_size());
+}
+
+/* Large objects ask where the process holds that much memory; from end to end they may use what
+ * they have asked for, unlike a heap's last SuperSlab. */
+void hak_pool_huge(struct hak_slab *head, size_t bytes) {
+    char *start = hak_unit_addr(head->span.unit);
+    uintptr_t first = ((uintptr_t)start + HAK_SUPER - 1) / HAK_SUPER;
+    uintptr_t end = ((uintptr_t)start + bytes) / HAK_SUPER;
+    uintptr_t n = end > first ? end - first : 0;
+    if (n <= head->huge || n > UINT16_MAX)
+        return;
+    hak_pool_lock();
+    uint64_t least = spans.target.huge_bytes;
+    if (least && !hak_supers && spans.active_pages * spans.page_size >= least &&
+        nhuge < HUGE_MOST) {
+        nhuge += 1;
+        hak_os_huge((char *)((first + head->huge) * HAK_SUPER), (n - head->huge) * HAK_SUPER);
+        head->huge = (uint16_t)n;
+    }
+    hak_pool_unlock();
+}
+
+/* Where the pages that come in with the first `pages` of a span end. */
+static uint32_t resident_end(const struct hak_slab *head, uint32_t pages) {
+    uint64_t page = hak_os_page_size(), all = (uint64_t)head->span.units * HAK_UNIT / page;
+    uintptr_t start = (uintptr_t)hak_unit_addr(head->span.unit);
+    uint64_t lead = (-start & (HAK_SUPER - 1)) / page, super = HAK_SUPER / page;
+    if (pages <= lead)
+        return pages;
+    uint64_t whole = lead + (pages - lead + super - 1) / super * super;
+    if (whole > lead + head->huge * super)
+        return pages;
+    return (uint32_t)(whole < all ? whole : all);
 }
 
 static struct hak_slab *arena_grow(unsigned kind, uint32_t units, bool *super) {
@@ -146,7 +183,7 @@ static struct hak_slab *arena_grow(unsigned kind, uint32_t units, bool *super) {
     return kind == HAK_KIND_SMALL ? hak_arena_grow_small(super) : hak_arena_grow(units);
 }
 
-static struct hak_slab *take_fresh(unsigned kind, uint32_t units, uint64_t held) {
+static struct hak_slab *take_fresh(unsigned kind, uint32_t units) {
     bool super;
     struct hak_slab *s = arena_grow(kind, units, &super);
     if (!s) {
@@ -156,7 +193,7 @@ static struct hak_slab *take_fresh(unsigned kind, uint32_t units, uint64_t held)
     if (s) {
         s->span.kind = (uint16_t)kind;
         if (kind == HAK_KIND_SMALL)
-            ask_for_huge(s, held, super);
+            ask_for_huge(s, super);
     }
     return s;
 }
@@ -197,14 +234,13 @@ static struct hak_span *take_near(unsigned kind, uint32_t units) {
     return take_between(kind, kind >= HAK_KIND_LARGE ? kind + HAK_KINDS_NEAR : kind, units);
 }
 
-struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, uint64_t held,
-                               bool *zero) {
+struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bool *zero) {
     struct hak_slab *s = NULL;
     *zero = false;
     hak_pool_lock();
     struct hak_span *span = take_near(kind, units);
     if (!span) {
-        s = take_fresh(kind, units, held);
+        s = take_fresh(kind, units);
         span = s ? NULL : take_between(kind + 1, HAK_SPAN_KINDS, units);
     }
     if (span) {
@@ -273,14 +309,17 @@ void hak_pool_wake(void) {
 }
 
 void hak_pool_touch(struct hak_slab *head, uint32_t pages) {
-    if (pages > head->span.used_pages)
-        head->span.used_pages = pages;
+    uint32_t used = likely(!head->huge) ? pages : resident_end(head, pages);
+    if (used > head->span.used_pages)
+        head->span.used_pages = used;
     observe(HAK_SPAN_TOUCH, &head->span, pages);
 }
 
 void hak_pool_moved(struct hak_slab *from, struct hak_slab *to) {
     if (to->span.used_pages < from->span.used_pages)
         to->span.used_pages = from->span.used_pages;
+    if (to->huge < from->huge) /* the advice moves with the pages */
+        to->huge = from->huge;
     from->span.used_pages = 0;
     observe(HAK_SPAN_MOVED, &from->span, 0);
 }
