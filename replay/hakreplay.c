@@ -10,6 +10,7 @@
 #include "common/cmdline.h"
 #include "replay/child.h"
 #include "replay/options.h"
+#include "replay/probe.h"
 #include "replay/raw.h"
 #include "replay/report.h"
 #include "replay/save.h"
@@ -158,6 +159,8 @@ out:
 int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[1], "--child") == 0)
         _exit(hakr_child_main(atoi(argv[2]))); /* threads may live on */
+    if (argc == 2 && strcmp(argv[1], "--probe") == 0)
+        return hakr_probe_main();
     struct hakr_options o;
     struct hakc_err err = {0};
     char *args = hakc_cmdline(argc, argv);

@@ -40,6 +40,7 @@ enum {
     OPT_DRIFT,
     OPT_ORDER,
     OPT_LIMIT_BY,
+    OPT_KNOB,
 };
 
 static const struct argp_option option_table[] = {
@@ -48,6 +49,10 @@ static const struct argp_option option_table[] = {
      "NAME:KEY=VALUE;KEY=VALUE adds environment (default: hakmem,libc). Ratios are to the first",
      0},
     {"policy", OPT_POLICY, "LIST", 0, "release policies to run hakmem under, each as a variant", 0},
+    {"knob", OPT_KNOB, "NAME:KEY=VALUE|VALUE...", 0,
+     "run each variant of the allocator NAME once with each of these values of its setting KEY (an "
+     "empty one: without it); several are crossed",
+     0},
     {"repeats", 'r', "N", 0, "timed runs of each variant (default 5)", 0},
     {"account-repeats", OPT_ACCOUNT_REPEATS, "N", 0,
      "accounted runs of each variant (default 1; 5 with --fail-if of memory)", 0},
@@ -219,6 +224,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         if (o->n_policies == HAKR_MAX_POLICIES)
             argp_error(state, "more than %d --policy options", HAKR_MAX_POLICIES);
         o->policies[o->n_policies++] = arg;
+        break;
+    case OPT_KNOB:
+        if (o->n_knobs == HAKR_MAX_POLICIES)
+            argp_error(state, "more than %d --knob options", HAKR_MAX_POLICIES);
+        o->knobs[o->n_knobs++] = arg;
         break;
     case 'r':
         parse_number(state, "repeats", arg, 1, MAX_REPEATS, &v);

@@ -20,6 +20,8 @@ struct hakr_options {
     struct hakr_variants variants;
     const char *policies[HAKR_MAX_POLICIES];
     size_t n_policies;
+    const char *knobs[HAKR_MAX_POLICIES];
+    size_t n_knobs;
     unsigned passes; /* bits by enum hakr_pass */
     uint32_t repeats, account_repeats;
     uint32_t why, slowest, latency_repeats;

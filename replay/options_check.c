@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "replay/environ.h"
 #include "replay/options.h"
 #include "replay/proof.h"
 
@@ -9,6 +10,8 @@ static int complete_variants(struct hakr_options *o, struct hakc_err *err) {
     int rc = 0;
     if (o->variants.n == 0)
         rc = hakr_variants_add(&o->variants, "hakmem,libc", err);
+    for (size_t i = 0; rc == 0 && i < o->n_knobs; i++)
+        rc = hakr_variants_knob(&o->variants, o->knobs[i], err);
     if (rc == 0 && o->n_policies != 0)
         rc = hakr_variants_cross(&o->variants, o->policies, o->n_policies, err);
     if (rc == 0 && !o->no_control && (o->passes & 1u << HAKR_PASS_TIME) != 0)
@@ -78,6 +81,20 @@ static void warn_of_knobs(void) {
                     (int)strcspn(*e, "="), *e);
 }
 
+/* Said before hours of runs, and again beside their figures. */
+static int check_knobs(struct hakr_options *o, struct hakc_err *err) {
+    char text[400];
+    int rc = o->recorded ? 0 : hakr_knobs_check(&o->variants, err);
+    for (size_t v = 0; rc == 0 && v < o->variants.n; v++) {
+        const struct hakr_variant *a = &o->variants.at[v];
+        for (size_t i = 0; i < a->n_knobs; i++)
+            if (a->knobs[i].verdict >= HAKR_KNOB_REFUSED &&
+                hakr_knob_warning(&a->knobs[i], text, sizeof text))
+                fprintf(stderr, HAKR_TOOL ": %s: %s\n", a->base, text);
+    }
+    return rc;
+}
+
 int hakr_options_complete(struct hakr_options *o, struct hakc_err *err) {
     int rc = heed_recorder(o, err);
     if (rc == 0)
@@ -88,5 +105,5 @@ int hakr_options_complete(struct hakr_options *o, struct hakc_err *err) {
         rc = check_limits(o, err);
     if (rc == 0)
         warn_of_knobs();
-    return rc;
+    return rc == 0 ? check_knobs(o, err) : rc;
 }

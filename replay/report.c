@@ -87,6 +87,28 @@ static void raw_runs(struct hakc_out *o, const struct hakr_experiment *e) {
     }
     hakc_out_list_end(o);
 }
+/* What became of each variant's settings. */
+static void knobs(struct hakc_out *o, const struct hakr_experiment *e) {
+    static const struct hakc_col cols[] = {
+        {"allocator", "", HAKC_COL_STR, 0},
+        {"setting", "", HAKC_COL_STR, 0},
+        {"verdict", "", HAKC_COL_STR, 0},
+        {"told", "", HAKC_COL_STR, 0},
+    };
+    hakc_out_list(o, "knobs", NULL, cols, sizeof cols / sizeof *cols);
+    for (size_t v = 0; v < e->variants->n; v++) {
+        const struct hakr_variant *a = &e->variants->at[v];
+        for (size_t i = 0; i < a->n_knobs; i++) {
+            hakc_out_row(o);
+            hakc_out_cell_str(o, a->name);
+            hakc_out_cell_str(o, a->knobs[i].setting);
+            hakc_out_cell_str(o, hakr_knob_word(a->knobs[i].verdict));
+            hakc_out_cell_str(o, a->knobs[i].told[0] ? a->knobs[i].told : NULL);
+        }
+    }
+    hakc_out_list_end(o);
+}
+
 int hakr_report_print(const struct hakr_report *r, FILE *f, enum hakc_out_format format,
                       struct hakc_err *err) {
     const struct hakr_experiment *e = r->experiment;
@@ -116,8 +138,10 @@ int hakr_report_print(const struct hakr_report *r, FILE *f, enum hakc_out_format
     if (e->repeats[HAKR_PASS_LATENCY] != 0)
         hakr_report_latency(o, e, table);
     hakr_report_extra(o, e, table);
-    if (!table)
+    if (!table) {
         raw_runs(o, e);
+        knobs(o, e);
+    }
     if (table)
         hakr_report_driver(o, e, 1);
     hakr_report_notes(o, r);

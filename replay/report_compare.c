@@ -25,6 +25,7 @@ static const struct hakc_col data_cols[] = {
     {"policy", "", HAKC_COL_STR, 0},
     {"library", "", HAKC_COL_STR, 0},
     {"build_id", "", HAKC_COL_STR, 0},
+    {"library_version", "", HAKC_COL_STR, 0},
     {"role", "", HAKC_COL_STR, 0},
     {"status", "", HAKC_COL_STR, 0},
     {"error", "", HAKC_COL_STR, 0},
@@ -121,6 +122,7 @@ static void data_row(struct hakc_out *o, const struct hakr_experiment *e, size_t
     hakc_out_cell_str(o, hakr_policy_of(a, run));
     hakc_out_cell_str(o, run != NULL ? run->result.lib_path : NULL);
     hakc_out_cell_str(o, run != NULL && run->result.build_id[0] ? run->result.build_id : NULL);
+    hakc_out_cell_str(o, a->version);
     hakc_out_cell_str(o, a->control ? "control" : "variant");
     hakc_out_cell_str(o, run == NULL ? "not run" : hakr_status_name(run->result.status));
     hakc_out_cell_str(o, bad != NULL ? bad->result.error : NULL);

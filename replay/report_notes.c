@@ -98,6 +98,17 @@ static void run_notes(struct hakc_out *o, const struct hakr_experiment *e) {
     }
 }
 
+/* Settings of which it is not certain that they are in force. */
+static void knob_notes(struct hakc_out *o, const struct hakr_experiment *e) {
+    char text[400];
+    for (size_t v = 0; v < e->variants->n; v++) {
+        const struct hakr_variant *a = &e->variants->at[v];
+        for (size_t i = 0; i < a->n_knobs; i++)
+            if (hakr_knob_warning(&a->knobs[i], text, sizeof text))
+                hakc_out_note(o, "%s: %s.", a->base, text);
+    }
+}
+
 static void limit_notes(struct hakc_out *o, const struct hakr_report *r) {
     const struct hakr_experiment *e = r->experiment;
     const char *base = e->variants->at[e->baseline].label;
@@ -230,6 +241,7 @@ void hakr_report_notes(struct hakc_out *o, const struct hakr_report *r) {
     statistics_notes(o, e);
     counting_note(o, e);
     limit_notes(o, r);
+    knob_notes(o, e);
     run_notes(o, e);
     fidelity_notes(o, r);
     if (e->interrupted)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "replay/cgroup.h"
 #include "replay/child.h"
+#include "replay/environ.h"
 #include "replay/ptrace.h"
 #include "replay/raw.h"
 #include "replay/run_result.h"
@@ -21,8 +22,6 @@
 #define SAMPLES     256
 #define STACK_BYTES (UINT64_C(256) << 10)
 #define ARG_LEN     16
-
-extern char **environ;
 
 const char *hakr_status_name(enum hakr_status s) {
     static const char *const names[] = {"ok",      "failed",        "crashed",
@@ -38,16 +37,6 @@ const char *hakr_pass_name(enum hakr_pass pass) {
 
 const char *hakr_counting_name(int counting) {
     return counting == HAKR_BY_SECCOMP ? "seccomp" : counting == HAKR_BY_PTRACE ? "ptrace" : NULL;
-}
-
-int hakr_is_allocator_knob(const char *e) {
-    static const char *const knobs[] = {
-        "LD_PRELOAD=",     "MALLOC_", "_RJEM_MALLOC_CONF=", "MIMALLOC_", "TCMALLOC_",
-        "GLIBC_TUNABLES=", "HAKMEM_", "HEAPPROFILE=",       "HEAPCHECK="};
-    for (size_t i = 0; i < sizeof knobs / sizeof *knobs; i++)
-        if (strncmp(e, knobs[i], strlen(knobs[i])) == 0)
-            return 1;
-    return 0;
 }
 
 /* ---- the control block ------------------------------------------------------------------------
@@ -146,35 +135,6 @@ static int make_ctl(const struct hakr_task *task, struct hakr_ctl **out, int *fd
 /* ---- the child --------------------------------------------------------------------------------
  */
 
-/* The child's environment: ours without other allocators' knobs, plus the task's. The strings
- * are the caller's; *preload is owned. */
-static char **make_env(const struct hakr_task *task, char **preload) {
-    size_t n = 0, extra = 0, k = 0;
-    while (environ[n] != NULL)
-        n++;
-    while (task->env != NULL && task->env[extra] != NULL)
-        extra++;
-    char **env = calloc(n + extra + 3, sizeof *env);
-    *preload = NULL;
-    if (env == NULL)
-        return NULL;
-    for (size_t i = 0; i < n; i++)
-        if (!hakr_is_allocator_knob(environ[i]) && strncmp(environ[i], "LD_BIND_NOW=", 12) != 0)
-            env[k++] = environ[i];
-    for (size_t i = 0; i < extra; i++)
-        env[k++] = (char *)(uintptr_t)task->env[i];
-    env[k++] = (char *)(uintptr_t) "LD_BIND_NOW=1"; /* no symbol look-ups in the region */
-    if (task->library != NULL) {
-        if (asprintf(preload, "LD_PRELOAD=%s", task->library) < 0) {
-            free(env);
-            *preload = NULL;
-            return NULL;
-        }
-        env[k++] = *preload;
-    }
-    return env;
-}
-
 /* Between fork and exec: system calls only. */
 static void become_child(int ctl_fd, int plan_fd, const struct hakr_cgroup *group,
                          char *const env[], char *fd_text, const sigset_t *mask, int traced) {
@@ -204,7 +164,7 @@ static int spawn(const struct hakr_task *task, const struct hakr_cgroup *group, 
                  const sigset_t *mask, pid_t *pid, struct hakc_err *err) {
     char fd_text[ARG_LEN], *preload;
     snprintf(fd_text, sizeof fd_text, "%d", ctl_fd);
-    char **env = make_env(task, &preload);
+    char **env = hakr_environment(task->library, task->env, &preload);
     if (env == NULL)
         return hakc_fail(err, HAKC_ENOMEM, "out of memory for the run's environment");
     *pid = fork();

@@ -108,8 +108,4 @@ const char *hakr_counting_name(int counting);
 /* "time", "account", "latency", ... */
 const char *hakr_pass_name(enum hakr_pass pass);
 
-/* Whether a variable of the environment configures an allocator: such ones are not passed on to the
- * child, so that a run is what its name says. */
-int hakr_is_allocator_knob(const char *entry);
-
 #endif

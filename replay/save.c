@@ -191,10 +191,23 @@ static int put_extra(struct hakr_save *s, int64_t id, const struct hakr_run *run
     return rc;
 }
 
+/* What a reader of the database must know of a run besides its figures: its own warning, else the
+ * first setting of the variant that is not in force. */
+static const char *error_of(const struct hakr_run *run, const struct hakr_variant *v, char *buf,
+                            size_t len) {
+    if (run->result.error[0] != '\0')
+        return run->result.error;
+    for (size_t i = 0; i < v->n_knobs; i++)
+        if (v->knobs[i].verdict >= HAKR_KNOB_REFUSED && hakr_knob_warning(&v->knobs[i], buf, len))
+            return buf;
+    return NULL;
+}
+
 int hakr_save_run(void *save, const struct hakr_run *run, struct hakc_err *err) {
     struct hakr_save *s = save;
     const struct hakr_variant *v = &s->variants->at[run->variant];
     const struct hakr_result *r = &run->result;
+    char warning[400];
     int64_t id;
     int ok = r->status == HAKR_OK;
     /* Passes beside the three: of the pass that they belong to, in a mode of its own, which gives
@@ -220,7 +233,7 @@ int hakr_save_run(void *save, const struct hakr_run *run, struct hakc_err *err) 
         .repeat = run->repeat,
         .position = run->position,
         .status = hakr_status_name(r->status),
-        .error = r->error[0] != '\0' ? r->error : NULL,
+        .error = error_of(run, v, warning, sizeof warning),
         .counting = hakr_counting_name(r->counted),
     };
     if (rc == 0)

@@ -1,4 +1,4 @@
-#include "replay/variant.h"
+#include "replay/variant_int.h"
 
 #include <errno.h>
 #include <gnu/libc-version.h>
@@ -127,6 +127,9 @@ static void free_variant(struct hakr_variant *v) {
     for (size_t i = 0; v->env != NULL && v->env[i] != NULL; i++)
         free(v->env[i]);
     free(v->env);
+    for (size_t i = 0; i < v->n_knobs; i++)
+        free(v->knobs[i].setting);
+    free(v->knobs);
     free(v->env_text);
     free(v->label);
     free(v->name);
@@ -144,8 +147,7 @@ void hakr_variants_free(struct hakr_variants *v) {
     memset(v, 0, sizeof *v);
 }
 
-/* A new, empty variant at the end. */
-static struct hakr_variant *append(struct hakr_variants *v) {
+struct hakr_variant *hakr_variants_append(struct hakr_variants *v) {
     struct hakr_variant *a = realloc(v->at, (v->n + 1) * sizeof *a);
     if (a == NULL)
         return NULL;
@@ -182,7 +184,7 @@ static int set_library(struct hakr_variant *v, const struct known *k, const char
 
 /* One item: text[0..len). */
 static int add_one(struct hakr_variants *vs, const char *text, size_t len, struct hakc_err *err) {
-    struct hakr_variant *v = append(vs);
+    struct hakr_variant *v = hakr_variants_append(vs);
     char *item = strndup(text, len), *path = NULL;
     int rc = HAKC_ENOMEM;
     if (v == NULL || item == NULL)
@@ -242,92 +244,5 @@ int hakr_variants_add_control(struct hakr_variants *v, struct hakc_err *err) {
     int rc = hakr_variants_add(v, "null", err);
     if (rc == 0)
         v->at[v->n - 1].control = 1;
-    return rc;
-}
-
-/* ---- policies ---------------------------------------------------------------------------------
- */
-
-/* Makes *to a copy of the hakmem variant *from, under the policy text[0..len). */
-static int with_policy(struct hakr_variant *to, const struct hakr_variant *from, const char *text,
-                       size_t len, struct hakc_err *err) {
-    struct hakp_spec spec;
-    char policy[256], why[200] = "";
-    snprintf(policy, sizeof policy, "%.*s", (int)len, text);
-    if (len >= sizeof policy || hakp_parse(policy, &spec, why, sizeof why) != 0)
-        return hakc_fail(err, HAKC_EUSAGE, "--policy %s: %s", policy, why);
-    hakp_format(&spec, policy, sizeof policy);
-    if (from->policy != NULL)
-        return hakc_fail(err, HAKC_EUSAGE, "--policy %s: %s has a policy already", policy,
-                         from->name);
-    size_t n = 0;
-    while (from->env != NULL && from->env[n] != NULL)
-        n++;
-    to->dev = from->dev;
-    to->ino = from->ino;
-    to->name = strdup(from->name);
-    to->base = strdup(from->base);
-    to->path = strdup(from->path);
-    to->policy = strdup(policy);
-    to->env_text = from->env_text != NULL ? strdup(from->env_text) : NULL;
-    to->env = calloc(n + 2, sizeof *to->env);
-    if (to->env == NULL || to->name == NULL || to->base == NULL || to->path == NULL ||
-        to->policy == NULL || asprintf(&to->label, "%s %s", from->name, policy) < 0 ||
-        asprintf(&to->env[0], "HAKMEM_POLICY=%s", policy) < 0)
-        return hakc_fail(err, HAKC_ENOMEM, "out of memory");
-    for (size_t i = 0; i < n; i++)
-        if ((to->env[i + 1] = strdup(from->env[i])) == NULL)
-            return hakc_fail(err, HAKC_ENOMEM, "out of memory");
-    return 0;
-}
-
-static int starts_policy(const char *s) {
-    size_t n = strcspn(s, ":,");
-    for (unsigned k = 0; hakp_name(k) != NULL; k++)
-        if (strlen(hakp_name(k)) == n && memcmp(hakp_name(k), s, n) == 0)
-            return 1;
-    return 0;
-}
-
-/* Adds one variant of *from for each policy in text. */
-static int cross_one(struct hakr_variants *out, const struct hakr_variant *from, const char *text,
-                     struct hakc_err *err) {
-    for (;;) {
-        size_t len = strcspn(text, ",");
-        while (text[len] == ',' && !starts_policy(text + len + 1))
-            len += 1 + strcspn(text + len + 1, ",");
-        struct hakr_variant *v = append(out);
-        if (v == NULL)
-            return hakc_fail(err, HAKC_ENOMEM, "out of memory");
-        int rc = with_policy(v, from, text, len, err);
-        if (rc != 0 || text[len] == '\0')
-            return rc;
-        text += len + 1;
-    }
-}
-
-int hakr_variants_cross(struct hakr_variants *v, const char *const *policies, size_t n,
-                        struct hakc_err *err) {
-    struct hakr_variants out = {0};
-    int rc = 0, found = 0;
-    for (size_t i = 0; i < v->n && rc == 0; i++) {
-        if (strcmp(v->at[i].base, "hakmem") != 0) {
-            struct hakr_variant *to = append(&out);
-            if (to == NULL)
-                rc = hakc_fail(err, HAKC_ENOMEM, "out of memory");
-            else {
-                *to = v->at[i];
-                memset(&v->at[i], 0, sizeof v->at[i]);
-            }
-            continue;
-        }
-        found = 1;
-        for (size_t p = 0; p < n && rc == 0; p++)
-            rc = cross_one(&out, &v->at[i], policies[p], err);
-    }
-    if (rc == 0 && !found)
-        rc = hakc_fail(err, HAKC_EUSAGE, "--policy is for hakmem, which --alloc does not name");
-    hakr_variants_free(v);
-    *v = out;
     return rc;
 }

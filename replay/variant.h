@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 #include "common/err.h"
+#include "replay/knobs.h"
 
 struct hakr_variant {
     char *label;    /* as shown: the name as given, and the policy: "hakmem partial:n=8" */
@@ -28,6 +29,8 @@ struct hakr_variant {
     char **env;     /* ended by NULL */
     dev_t dev;
     ino_t ino;
+    struct hakr_knob *knobs; /* owned: what became of env's settings; see knobs.h */
+    size_t n_knobs;
     int control; /* the null allocator, run beside the others */
 };
 
@@ -47,6 +50,12 @@ int hakr_variants_add_control(struct hakr_variants *v, struct hakc_err *err);
  * separated by commas). HAKC_EUSAGE for a policy that does not parse, or if there is no hakmem. */
 int hakr_variants_cross(struct hakr_variants *v, const char *const *policies, size_t n,
                         struct hakc_err *err);
+
+/* Crosses every variant of an allocator with the values of one of its settings:
+ * "jemalloc:MALLOC_CONF=dirty_decay_ms:0|dirty_decay_ms:1000". An empty value leaves the setting
+ * out. Called for several settings it gives each combination. HAKC_EUSAGE for a text of another
+ * form, or if no variant is of that allocator. */
+int hakr_variants_knob(struct hakr_variants *v, const char *text, struct hakc_err *err);
 
 void hakr_variants_free(struct hakr_variants *v);
 
