@@ -1,14 +1,16 @@
 /*
- * How fast the collector drains: a trace is put back into a ring, as the traced program would
- * have, and the CPU time of draining it is measured: merging, resolving addresses, encoding,
- * counting, compressing. Filling the ring is not counted.
+ * How fast the collector drains: a trace is put back into a ring, as the traced program would have
+ * done, by a thread that does nothing else and waits where the ring is full; measured is the CPU
+ * time of the thread that drains: reading the other CPU's records, merging, resolving addresses,
+ * encoding, counting, compressing.
  *
- *   bench_collect TRACE [ROUNDS [LEVEL]]
+ *   bench_collect TRACE [ROUNDS [LEVEL [BACKLOG]]]     BACKLOG in MiB
  *
  * Threads of the trace share the one ring: their order is that of the trace. Prints ns of CPU per
- * record for each round.
+ * record for each round. Needs 32 bytes of memory a record, and two CPUs.
  */
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,20 +20,18 @@
 #include "tracer/collect_backlog.h"
 #include "tracer/collect_shm.h"
 
-#define BATCH 8192 /* records between two rounds of the collector */
-
 struct bench {
     struct hakt_shm *shm;
     struct hakt_collect *collect;
-    uint64_t next, mask; /* of the ring */
-    uint64_t *address;   /* by id */
-    uint64_t start, stamp;
-    uint64_t spent; /* ns of CPU, draining */
+    struct hakt_shm_rec *recs; /* all that will go through the ring */
+    uint64_t count, room;
+    uint64_t *address; /* by id */
+    uint64_t stamp;
 };
 
 static uint64_t cpu_ns(void) {
     struct timespec ts;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
@@ -41,11 +41,17 @@ static void die(const struct hakc_err *err) {
 }
 
 static void commit(struct bench *b, unsigned op, unsigned align, uint64_t ptr, uint64_t size) {
-    struct hakt_shm_rec *r = &hakt_shm_ring(b->shm, 0)[b->next & b->mask];
-    r->time = b->stamp;
-    r->ptr = ptr;
-    r->size = size;
-    r->commit = hakt_shm_commit_word(b->next++, op, align);
+    if (b->count == b->room) {
+        b->room += b->room / 2 + 4096;
+        b->recs = realloc(b->recs, b->room * sizeof(*b->recs));
+        if (b->recs == NULL)
+            abort();
+    }
+    b->recs[b->count] = (struct hakt_shm_rec){.time = b->stamp,
+                                              .ptr = ptr,
+                                              .size = size,
+                                              .commit = hakt_shm_commit_word(b->count, op, align)};
+    b->count++;
 }
 
 /* An address of the C library's, so that addresses lie and repeat as in a program. */
@@ -57,7 +63,7 @@ static uint64_t take_address(struct bench *b, uint64_t id, uint64_t size) {
 
 static void put_one(struct bench *b, const struct hakt_rec *r) {
     uint64_t old = r->old_id != 0 ? b->address[r->old_id] : 0;
-    b->stamp = b->start + r->time;
+    b->stamp = 1 + r->time; /* never 0 */
     if (r->op >= HAKT_THREAD_START || (r->flags != 0 && r->op == HAKT_FREE))
         return;
     if (r->op == HAKT_FREE) {
@@ -73,30 +79,35 @@ static void put_one(struct bench *b, const struct hakt_rec *r) {
     }
 }
 
-static void drain(struct bench *b) {
-    uint64_t from = cpu_ns();
-    while (hakt_collect_round(b->collect, NULL) > 0)
-        continue;
-    b->spent += cpu_ns() - from;
-}
-
-static void refill(struct bench *b, struct hakt_reader *reader) {
+static void read_trace(struct bench *b, struct hakt_reader *reader) {
     const struct hakt_rec *recs;
     struct hakc_err err;
-    size_t n, pending = 0;
+    size_t n;
     int rc;
     while ((rc = hakt_reader_next(reader, &recs, &n, &err)) == 0 && n > 0) {
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; i < n; i++)
             put_one(b, &recs[i]);
-            if (++pending == BATCH) {
-                drain(b);
-                pending = 0;
-            }
-        }
     }
     if (rc != 0)
         die(&err);
-    drain(b);
+}
+
+/* The program: nothing but its records. */
+static void *produce(void *arg) {
+    struct bench *b = arg;
+    struct hakt_shm_rec *ring = hakt_shm_ring(b->shm, 0);
+    const uint64_t *tail = &hakt_shm_slots(b->shm)[0].tail;
+    uint64_t size = b->shm->ring_bytes / sizeof(*ring), end = size;
+    for (uint64_t i = 0; i < b->count; i++) {
+        while (i == end)
+            end = __atomic_load_n(tail, __ATOMIC_ACQUIRE) + size;
+        struct hakt_shm_rec *to = &ring[i & (size - 1)];
+        to->time = b->recs[i].time;
+        to->ptr = b->recs[i].ptr;
+        to->size = b->recs[i].size;
+        __atomic_store_n(&to->commit, b->recs[i].commit, __ATOMIC_RELEASE);
+    }
+    return NULL;
 }
 
 static void forget_addresses(struct bench *b, struct hakt_reader *reader) {
@@ -123,7 +134,7 @@ static int plain_to_writer(void *ctx, const struct hakt_plain_rec *recs, size_t 
     return hakt_write_plain(ctx, recs, n, err);
 }
 
-static void one_round(const char *path, int level) {
+static void one_round(const char *path, int level, uint64_t backlog) {
     struct bench b = {0};
     struct hakt_reader *reader;
     struct hakt_writer *writer = NULL;
@@ -135,51 +146,57 @@ static void one_round(const char *path, int level) {
     struct hakt_shm_settings set = {.ring_bytes = 1 << 20, .slots = 1, .clock = HAKT_SHM_MONOTONIC};
     struct hakt_info info = {.fidelity = HAKT_HAS_TIMES | HAKT_HAS_THREADS};
     struct hakt_collect_stats stats;
+    pthread_t producer;
 
     if (hakt_reader_open(&reader, path, &err) != 0)
         die(&err);
     if (hakt_writer_open(&writer, "/dev/null", &info, level, &err) != 0)
         die(&err);
     hakt_clock_start(&clock, HAKT_CLOCK_MONOTONIC);
-    clock.raw0 = b.start = 1; /* long ago: every stamp lies before now */
+    clock.raw0 = 1; /* long ago: every stamp lies before now */
     if (hakt_shm_create(&b.shm, &fd, name, &set, &err) != 0)
         die(&err);
-    b.mask = set.ring_bytes / sizeof(struct hakt_shm_rec) - 1;
     b.address = calloc(hakt_reader_totals(reader, NULL)->allocs + 1, sizeof(*b.address));
     struct hakt_collect_sink sink = {.put = to_writer, .put_plain = plain_to_writer, .ctx = writer};
-    if (b.address == NULL ||
-        hakt_collect_open(&b.collect, b.shm, &clock, sink, HAKT_BACKLOG_DEFAULT, &err) != 0)
+    if (b.address == NULL || hakt_collect_open(&b.collect, b.shm, &clock, sink, backlog, &err) != 0)
         die(&err);
     hakt_shm_slots(b.shm)[0].tid = 1;
     hakt_shm_slots(b.shm)[0].state = HAKT_SLOT_ATTACHED;
     b.shm->attach_seq = 1;
-    refill(&b, reader);
-    uint64_t from = cpu_ns();
+    read_trace(&b, reader);
+    if (pthread_create(&producer, NULL, produce, &b) != 0)
+        abort();
+    uint64_t from = cpu_ns(), handled = 0;
+    while (handled < b.count)
+        handled += hakt_collect_round(b.collect, NULL);
     hakt_collect_finish(b.collect);
     hakt_collect_get_stats(b.collect, &stats);
     uint64_t bytes = hakt_writer_bytes(writer);
     if (hakt_writer_close(writer, NULL, &totals, &err) != 0)
         die(&err);
-    b.spent += cpu_ns() - from;
+    uint64_t spent = cpu_ns() - from;
+    pthread_join(producer, NULL);
     printf("%" PRIu64 " records, %.1f ns of CPU a record, %.1f M records/s, peak live %" PRIu64
            ", %.2f bytes a record, foreign %" PRIu64 ", implied %" PRIu64 "\n",
-           totals.records, (double)b.spent / (double)totals.records,
-           (double)totals.records / (double)b.spent * 1e3, totals.peak_live_objects,
+           totals.records, (double)spent / (double)totals.records,
+           (double)totals.records / (double)spent * 1e3, totals.peak_live_objects,
            (double)bytes / (double)totals.records, stats.foreign, stats.implied);
     hakt_collect_close(b.collect);
     hakt_shm_destroy(b.shm, fd);
     forget_addresses(&b, reader);
     free(b.address);
+    free(b.recs);
     hakt_reader_close(reader);
 }
 
 int main(int argc, char **argv) {
     int rounds = argc > 2 ? atoi(argv[2]) : 3, level = argc > 3 ? atoi(argv[3]) : 3;
+    uint64_t backlog = argc > 4 ? strtoull(argv[4], NULL, 10) << 20 : HAKT_BACKLOG_DEFAULT;
     if (argc < 2) {
-        fprintf(stderr, "bench_collect TRACE [ROUNDS [LEVEL]]\n");
+        fprintf(stderr, "bench_collect TRACE [ROUNDS [LEVEL [BACKLOG]]]\n");
         return 2;
     }
     while (rounds-- > 0)
-        one_round(argv[1], level);
+        one_round(argv[1], level, backlog);
     return 0;
 }

@@ -136,23 +136,22 @@ static int tally_plain(struct hakt_writer *w, const struct hakt_plain_rec *recs,
     struct hakt_tally *t = &w->tally;
     uint64_t bytes = t->live_bytes, objects = t->live_objects, next_id = w->next_id;
     uint64_t peak_bytes = t->totals.peak_live_bytes, peak_objects = t->totals.peak_live_objects;
-    uint64_t time = w->time_min, frees = 0, consumed = 0;
+    uint64_t time = w->time_min, freed = 0, consumed = 0;
     uint32_t threads = 0;
     int misfits = 0;
     for (size_t i = 0; i < n; i++) {
         const struct hakt_plain_rec *r = &recs[i];
-        unsigned is_free = r->is_free, takes = is_free & (r->id != 0);
-        uint64_t size = is_free && !takes ? 0 : r->size;
-        misfits |= (r->time < time) | (is_free ? r->id >= next_id : r->id != next_id) |
+        uint64_t is_free = r->is_free, given = r->id != 0, frees = 0 - is_free;
+        misfits |= (r->time < time) | (r->id > next_id) | ((r->id == next_id) ^ !is_free) |
                    (r->size == UINT64_MAX) | (is_free > 1) | (r->thread >= HAKT_THREAD_LIMIT);
         time = r->time;
-        frees += is_free;
-        consumed += takes;
-        next_id += !is_free;
-        bytes += is_free ? 0 - size : size;
-        objects += (uint64_t)!is_free - takes;
-        peak_bytes = (!is_free & (bytes > peak_bytes)) ? bytes : peak_bytes;
-        peak_objects = (!is_free & (objects > peak_objects)) ? objects : peak_objects;
+        freed += is_free;
+        consumed += is_free & given;
+        next_id += 1 - is_free;
+        bytes += (r->size & ~frees) - (r->size & frees & (0 - given));
+        objects += (1 - is_free) - (is_free & given);
+        peak_bytes = bytes > peak_bytes ? bytes : peak_bytes;
+        peak_objects = objects > peak_objects ? objects : peak_objects;
         threads = r->thread >= threads ? r->thread + 1 : threads;
     }
     if (misfits || time > w->time_max)
@@ -161,9 +160,9 @@ static int tally_plain(struct hakt_writer *w, const struct hakt_plain_rec *recs,
     t->live_objects = objects;
     t->totals.peak_live_bytes = peak_bytes;
     t->totals.peak_live_objects = peak_objects;
-    t->totals.ops_by_kind[HAKT_FREE] += frees;
-    t->totals.ops_by_kind[HAKT_MALLOC] += n - frees;
-    t->totals.allocs += n - frees;
+    t->totals.ops_by_kind[HAKT_FREE] += freed;
+    t->totals.ops_by_kind[HAKT_MALLOC] += n - freed;
+    t->totals.allocs += n - freed;
     t->totals.frees += consumed;
     if (threads > t->totals.threads)
         t->totals.threads = threads;
