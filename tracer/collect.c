@@ -37,7 +37,7 @@ struct hakt_collect {
     struct hakt_feed **held;
     uint32_t held_count;
     int unfinished;      /* the round goes on at the next call */
-    uint64_t budget;     /* records left of this call's */
+    int64_t budget;      /* records left of this call's; a block may go beyond */
     uint64_t unrelieved; /* records since all rings that fill up were relieved */
     uint64_t now;        /* raw time at the start of the round */
     uint64_t cut;        /* stamps up to this are this round's: SKEW_NS before now */
@@ -102,7 +102,7 @@ static inline uint64_t ring_records(const struct hakt_collect *c) {
 }
 
 static inline struct hakt_pacing pacing(const struct hakt_collect *c) {
-    return (struct hakt_pacing){.burst = c->shm->burst, .several = c->active_count > 1};
+    return (struct hakt_pacing){.burst = c->shm->burst, .attached = &c->shm->attach_seq};
 }
 
 static inline int has_records(struct hakt_collect *c, struct hakt_feed *f) {
@@ -242,7 +242,7 @@ static void run_feed(struct hakt_collect *c, struct hakt_feed *f) {
     while (is_ready(c, f)) {
         uint64_t until = c->heap_count > 0 && c->heap[0].time < c->cut ? c->heap[0].time : c->cut;
         uint32_t from = f->taken->at;
-        if (next_time(f) > until || c->budget == 0) {
+        if (next_time(f) > until || c->budget <= 0) {
             heap_push(c, f);
             return;
         }
@@ -250,8 +250,8 @@ static void run_feed(struct hakt_collect *c, struct hakt_feed *f) {
             hakt_resolve_plain(&c->res, &f->origin, f->taken, until);
         if (f->taken->at == from && !handle_one(c, f))
             return;
-        uint64_t handled = f->taken->at - from;
-        c->budget -= handled < c->budget ? handled : c->budget;
+        uint32_t handled = f->taken->at - from;
+        c->budget -= handled;
         if ((c->unrelieved += handled) >= RELIEVE_EVERY)
             hakt_collect_relieve(c);
     }
@@ -310,7 +310,7 @@ static void begin_round(struct hakt_collect *c) {
 }
 
 /* Begins a round up to `cut`, or goes on with one, as far as the budget goes. */
-static uint64_t work(struct hakt_collect *c, uint64_t cut, uint64_t budget, int final) {
+static uint64_t work(struct hakt_collect *c, uint64_t cut, int64_t budget, int final) {
     uint32_t i = 0;
     __atomic_fetch_add(&c->shm->heartbeat, 1, __ATOMIC_RELAXED);
     c->budget = budget;
@@ -328,7 +328,7 @@ static uint64_t work(struct hakt_collect *c, uint64_t cut, uint64_t budget, int 
     }
     for (i = 0; i < c->active_count; i++)
         hakt_feed_give_back(c->active[i], 1);
-    return budget - c->budget;
+    return (uint64_t)(budget - c->budget);
 }
 
 uint64_t hakt_collect_round(struct hakt_collect *c, int *more) {
@@ -415,8 +415,8 @@ void hakt_collect_finish(struct hakt_collect *c) {
     uint64_t skipped;
     do {
         skipped = 0;
-        work(c, UINT64_MAX, UINT64_MAX, 1); /* ends a round that was not */
-        work(c, UINT64_MAX, UINT64_MAX, 1);
+        work(c, UINT64_MAX, INT64_MAX, 1); /* ends a round that was not */
+        work(c, UINT64_MAX, INT64_MAX, 1);
         for (uint32_t i = 0; i < c->active_count; i++)
             skipped += skip_hole(c, c->active[i]);
     } while (skipped > 0);

@@ -25,23 +25,20 @@ void hakt_feed_begin(struct hakt_feed *f, struct hakt_shm *shm, uint32_t slot) {
 
 /* How far apart the unstamped records from number i on are taken to be. Between two stamps of a
  * burst they are spread evenly. Where the next stamp is far away, the program paused before it
- * (ring.h): they follow the last one closely. With other threads about, they do so as well: the
- * first of these may have been started after them, and no stamp of its may lie before them. */
+ * (ring.h): they follow the last one closely. If there ever was another thread, they do so as well:
+ * none may come later than it was (rt/owner.h). That is asked after the next stamp was seen: who
+ * comes after that has later stamps. */
 static uint64_t unstamped_step(struct hakt_feed *f, uint64_t from, struct hakt_pacing pacing) {
-    if (pacing.several)
-        return 1;
-    for (uint64_t i = from + 1; i <= from + HAKT_SHM_PACE_MAX; i++) {
-        if (!hakt_feed_is_committed(f, i))
-            return f->usual / 2;
-        uint64_t time = f->recs[i & f->mask].time;
-        if (time == 0)
-            continue;
-        uint64_t span = time - f->last;
-        if (time < f->last || span > pacing.burst)
-            return f->usual / 2;
-        return f->usual = span / (i - from + 1);
+    uint64_t i = from + 1, step = f->usual / 2;
+    while (i <= from + HAKT_SHM_PACE_MAX && hakt_feed_is_committed(f, i) &&
+           f->recs[i & f->mask].time == 0)
+        i++;
+    if (i <= from + HAKT_SHM_PACE_MAX && hakt_feed_is_committed(f, i)) {
+        uint64_t time = f->recs[i & f->mask].time, span = time - f->last;
+        if (time >= f->last && span <= pacing.burst)
+            step = f->usual = span / (i - from + 1);
     }
-    return f->usual / 2;
+    return __atomic_load_n(pacing.attached, __ATOMIC_ACQUIRE) > 1 ? 1 : step;
 }
 
 /* Starts loading the records after the next ones, where the thread is far ahead: its own line must

@@ -40,8 +40,8 @@ struct hakt_feed {
 
 /* How the times of unstamped records are found. */
 struct hakt_pacing {
-    uint64_t burst; /* raw time */
-    int several;    /* there are other threads */
+    uint64_t burst;           /* raw time */
+    const uint32_t *attached; /* rings that threads ever took */
 };
 
 /* A thread has taken the ring. */

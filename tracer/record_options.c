@@ -63,8 +63,8 @@ static const struct argp_option option_table[] = {
     {"clock", OPT_CLOCK, "auto|tsc|monotonic", 0,
      "Where time stamps come from (default: the CPU's time stamp counter if it can be trusted)", 2},
     {"stamps", OPT_STAMPS, "paced|all", 0,
-     "Times of a program of one thread: in a burst of ops one in four is taken from the clock and "
-     "the others are spread between (default), or all are",
+     "Times: in a burst of ops one in four is taken from the clock and the others are placed "
+     "between (default), or all are",
      2},
     {"level", OPT_LEVEL, "N", 0, "Compression level of zstd (default 1; 0 = the format's own)", 2},
     {0}};

@@ -381,11 +381,12 @@ static void put_unstamped(struct fixture *f, int ring, unsigned op, uint64_t ptr
     slot_of(f, ring, f->next[ring]++)->time = 0;
 }
 
-/* Leaves one thread. */
+/* Leaves one thread, as if there had never been another. */
 static void alone(struct fixture *f) {
     hakt_collect_round(f->c, NULL);
     hakt_collect_reap(f->c, getpid());
     attach(f, 0, 1000000000u);
+    f->shm->attach_seq = 1;
     f->shm->burst = 1000;
 }
 

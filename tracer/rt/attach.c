@@ -28,6 +28,7 @@
 struct hakt_control hakt_control = {
     .magic = HAKT_CONTROL_MAGIC, .version = HAKT_CONTROL_VERSION, .active = 1};
 int hakt_threaded;
+uint64_t hakt_owners[1 << HAKT_OWNERS_LOG2];
 static struct hakt_ring no_ring; /* limit 0: every op is slow */
 __thread struct hakt_ring *hakt_my_ring = &no_ring;
 
@@ -289,6 +290,17 @@ static int unserved(void) {
     return 0;
 }
 
+/* A number that no thread had before, also none of an earlier recording. */
+static uint32_t new_owner(void) {
+    static uint32_t last;
+    uint32_t n = __atomic_load_n(&last, __ATOMIC_RELAXED);
+    while (n < HAKT_OWNER_LIMIT - 1) {
+        if (__atomic_compare_exchange_n(&last, &n, n + 1, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+            return n + 1;
+    }
+    return HAKT_OWNER_NOBODY;
+}
+
 static int attach_thread(void) {
     struct hakt_shm *shm = rt.shm;
     uint32_t number = 0;
@@ -315,6 +327,7 @@ static int attach_thread(void) {
     if (__atomic_fetch_add(&rt.attached, 1, __ATOMIC_SEQ_CST) > 0)
         __atomic_store_n(&hakt_threaded, 1, __ATOMIC_SEQ_CST);
     hakt_ring_bind(r, shm, number);
+    r->owner = new_owner();
     slot->tid = (uint32_t)syscall(SYS_gettid);
     __atomic_store_n(&slot->state, HAKT_SLOT_ATTACHED, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&shm->attach_seq, 1, __ATOMIC_SEQ_CST);
@@ -359,11 +372,13 @@ static int make_room(void) {
     return ok;
 }
 
-int hakt_record_slow(unsigned op, unsigned align_log2, const void *ptr, uint64_t size,
-                     int consumes) {
-    if (!make_room())
+int hakt_record_slow(unsigned op, unsigned align_log2, const void *ptr, uint64_t size) {
+    int room = make_room();
+    /* Also of an op that is lost the page must know. */
+    enum hakt_stamp stamp = hakt_stamp_for(hakt_my_ring, ptr);
+    if (!room)
         return 0;
-    hakt_ring_put_any(hakt_my_ring, op, align_log2, (uintptr_t)ptr, size, hakt_stamp_for(consumes));
+    hakt_ring_put_any(hakt_my_ring, op, align_log2, (uintptr_t)ptr, size, stamp);
     return 1;
 }
 

@@ -42,9 +42,7 @@ void hakt_ring_put_any(struct hakt_ring *r, unsigned op, unsigned align_log2, ui
         return;
     }
     uint64_t i = hakt_ring_reserve(r), time = 0;
-    if (stamp != HAKT_STAMP_PACED) {
-        time = hakt_ring_now(r);
-    } else if (!hakt_ring_spares(r)) {
+    if (stamp != HAKT_STAMP_PACED || !hakt_ring_spares(r)) {
         time = hakt_ring_now(r);
         hakt_ring_stamped(r, time);
     }
@@ -54,7 +52,7 @@ void hakt_ring_put_any(struct hakt_ring *r, unsigned op, unsigned align_log2, ui
 /* New limit after a look at the tail: half a ring on, so that a filling ring is noticed before it
  * is full, but never into the slack. 1 if there is room. */
 static int raise_limit(struct hakt_ring *r) {
-    uint64_t size = r->mask + 1;
+    uint64_t size = (uint64_t)r->mask + 1;
     uint64_t head = __atomic_load_n(&r->head, __ATOMIC_RELAXED);
     uint64_t end = __atomic_load_n(&r->slot->tail, __ATOMIC_ACQUIRE) + size - HAKT_SHM_SLACK;
     uint64_t half = head + size / 2;
@@ -69,8 +67,8 @@ void hakt_ring_bind(struct hakt_ring *r, struct hakt_shm *shm, uint32_t slot) {
     r->shm = shm;
     r->slot = &hakt_shm_slots(shm)[slot];
     r->recs = hakt_shm_ring(shm, slot);
-    r->mask = shm->ring_bytes / sizeof(struct hakt_shm_rec) - 1;
-    r->clock = (uint8_t)shm->clock;
+    r->mask = (uint32_t)(shm->ring_bytes / sizeof(struct hakt_shm_rec) - 1);
+    r->clock = shm->clock;
     r->heartbeat = &shm->heartbeat;
     r->burst = shm->burst;
     r->pace = (uint8_t)shm->pace;

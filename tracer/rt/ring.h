@@ -18,41 +18,38 @@
 struct hakt_ring {
     _Alignas(64) uint64_t head; /* next index to reserve */
     uint64_t limit;             /* slow path from here on; 0 if it is every op's: see `end` */
-    uint64_t mask;              /* records - 1 */
     struct hakt_shm_rec *recs;
     const uint64_t *heartbeat; /* the collector's */
     uint64_t last;             /* the last stamp */
     uint64_t beat;             /* the heartbeat then */
+    uint32_t mask;             /* records - 1 */
     uint32_t burst;            /* raw time; stamps closer than this are a burst */
-    uint8_t clock;             /* enum hakt_shm_clock */
+    uint32_t owner;            /* the thread's number in owner.h */
     uint8_t pace;              /* of a burst, one op in this many is stamped */
     uint8_t spare;             /* so many more ops may go unstamped */
     uint64_t end;              /* full, or time to look at the tail: `limit` with the TSC */
+    uint32_t clock;            /* enum hakt_shm_clock */
+    uint32_t gave_up;          /* the collector was found stuck: no waiting until its heart beats */
+    uint64_t gave_up_at;       /* that heartbeat */
     struct hakt_shm_slot *slot;
     struct hakt_shm *shm;
-    uint32_t gave_up;    /* the collector was found stuck: no waiting until its heart beats */
-    uint64_t gave_up_at; /* that heartbeat */
 };
 
 /*
  * How a record is stamped.
  *
  * PACED: reading the clock is the dearest part of recording. So in a burst (stamps closer together
- * than `burst`) only one op in `pace` is stamped, and the collector spreads the others over the
- * time between. Never in a burst's first op after a pause that the collector has noticed: its
- * heartbeat has moved on. It beats every 100 us or so while records come, so that no time is off by
- * more than that, and commonly by some 10 ns. For programs of one thread: stamps put the records of
- * several threads in order, and must then be exact.
+ * than `burst`) only one op in `pace` is stamped, and the collector places the others between.
+ * Never in a burst's first op after a pause that the collector has noticed: its heartbeat has moved
+ * on. For ops whose place among other threads' does not matter: see owner.h.
  *
  * SETTLED: the stamp is taken only once all earlier loads are done. A CPU may read its counter
  * while it still waits for the pointer that another thread hands over; then this thread's free
  * would bear an earlier time than the other's free of the same address one life before, and
- * stamps could no longer tell the two lives apart. It costs some 6 to 10 ns, so it is asked for
- * where it matters: frees of a program with more than one thread.
+ * stamps could no longer tell the two lives apart. It costs some 6 to 10 ns more.
  */
 enum hakt_stamp {
     HAKT_STAMP_PACED,
-    HAKT_STAMP_EXACT,
     HAKT_STAMP_SETTLED,
 };
 
@@ -122,9 +119,7 @@ static inline void hakt_ring_put(struct hakt_ring *r, unsigned op, unsigned alig
     if (stamp == HAKT_STAMP_SETTLED)
         __asm__ volatile("lfence" : : : "memory");
 #endif
-    if (stamp != HAKT_STAMP_PACED) {
-        time = hakt_ring_tsc();
-    } else if (!hakt_ring_spares(r)) {
+    if (stamp != HAKT_STAMP_PACED || !hakt_ring_spares(r)) {
         time = hakt_ring_tsc();
         hakt_ring_stamped(r, time);
     }

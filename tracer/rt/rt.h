@@ -9,6 +9,7 @@
 #ifndef TRACER_RT_RT_H
 #define TRACER_RT_RT_H
 
+#include "tracer/rt/owner.h"
 #include "tracer/rt/ring.h"
 
 #include <stddef.h>
@@ -111,23 +112,26 @@ extern HAKT_HIDDEN int hakt_threaded;
 HAKT_HIDDEN HAKT_SLOW void hakt_record_memory(unsigned op, uint64_t a, uint64_t b, uint64_t c,
                                               uint64_t d);
 
-static inline enum hakt_stamp hakt_stamp_for(int consumes) {
-    if (__builtin_expect(!__atomic_load_n(&hakt_threaded, __ATOMIC_RELAXED), 1))
+/* How this thread's op on ptr is stamped; its page is this thread's from now on (owner.h). */
+static inline enum hakt_stamp hakt_stamp_for(struct hakt_ring *r, const void *ptr) {
+    if (__builtin_expect(!__atomic_load_n(&hakt_threaded, __ATOMIC_RELAXED), 1) ||
+        hakt_owner_is_me(r->owner, (uintptr_t)ptr))
         return HAKT_STAMP_PACED;
-    return consumes ? HAKT_STAMP_SETTLED : HAKT_STAMP_EXACT;
+    hakt_owner_take(r->owner, (uintptr_t)ptr, &r->spare);
+    return HAKT_STAMP_SETTLED;
 }
 
 /* As hakt_record, for an op that finds no room. */
 HAKT_HIDDEN HAKT_SLOW int hakt_record_slow(unsigned op, unsigned align_log2, const void *ptr,
-                                           uint64_t size, int consumes);
+                                           uint64_t size);
 
-/* Publishes an op; 0 if it is not recorded. consumes: it ends the life of an object. */
-__attribute__((always_inline)) static inline int
-hakt_record(unsigned op, unsigned align_log2, const void *ptr, uint64_t size, int consumes) {
+/* Publishes an op; 0 if it is not recorded. */
+__attribute__((always_inline)) static inline int hakt_record(unsigned op, unsigned align_log2,
+                                                             const void *ptr, uint64_t size) {
     struct hakt_ring *r = hakt_my_ring;
     if (!hakt_ring_has_room(r))
-        return hakt_is_active() ? hakt_record_slow(op, align_log2, ptr, size, consumes) : 0;
-    hakt_ring_put(r, op, align_log2, (uintptr_t)ptr, size, hakt_stamp_for(consumes));
+        return hakt_is_active() ? hakt_record_slow(op, align_log2, ptr, size) : 0;
+    hakt_ring_put(r, op, align_log2, (uintptr_t)ptr, size, hakt_stamp_for(r, ptr));
     return 1;
 }
 

@@ -29,17 +29,17 @@ EXPORT void free(void *p) {
     if (__builtin_expect(hakt_arena_owns(p), 0))
         return;
     if (hakt_is_active() && !NESTED())
-        hakt_record(HAKT_SHM_FREE, 0, p, 0, 1);
+        hakt_record(HAKT_SHM_FREE, 0, p, 0);
     hakt_real.free(p);
 }
 
 static void *move(unsigned begin, void *p, uint64_t size) {
     if (__builtin_expect(hakt_arena_owns(p), 0))
         return hakt_arena_realloc(p, size);
-    int known = hakt_record(begin, 0, p, size, 1);
+    int known = hakt_record(begin, 0, p, size);
     void *q = INSIDE(hakt_real.realloc(p, size));
     if (known) /* else the op is lost as a whole, and counted */
-        hakt_record(HAKT_SHM_REALLOC_END, 0, q, (uintptr_t)p, 0);
+        hakt_record(HAKT_SHM_REALLOC_END, 0, q, (uintptr_t)p);
     return q;
 }
 
@@ -64,8 +64,8 @@ EXPORT void *reallocarray(void *p, size_t n, size_t size) {
     } else {
         errno = ENOMEM;
         if (p != NULL && !hakt_arena_owns(p) &&
-            hakt_record(HAKT_SHM_REALLOCARRAY_BEGIN, 0, p, bytes, 1)) {
-            hakt_record(HAKT_SHM_REALLOC_END, 0, NULL, (uintptr_t)p, 0);
+            hakt_record(HAKT_SHM_REALLOCARRAY_BEGIN, 0, p, bytes)) {
+            hakt_record(HAKT_SHM_REALLOC_END, 0, NULL, (uintptr_t)p);
             return NULL;
         }
     }

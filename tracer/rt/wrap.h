@@ -22,7 +22,7 @@ static inline unsigned hakt_log2_up(size_t align) {
 static inline void *hakt_recorded(unsigned op, unsigned align_log2, void *p, uint64_t size) {
     if (__builtin_expect(hakt_arena_owns(p), 0))
         return p; /* made while finding the real functions: not the program's op */
-    hakt_record(op, align_log2, p, size, 0);
+    hakt_record(op, align_log2, p, size);
     return p;
 }
 

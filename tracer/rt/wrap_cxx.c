@@ -162,7 +162,7 @@ static inline void *function(enum operator_number i) {
             return;                                                                                \
         }                                                                                          \
         if (p != NULL) /* a delete of NULL does nothing and calls nobody */                        \
-            hakt_record(HAKT_SHM_FREE, 0, p, 0, 1);                                                \
+            hakt_record(HAKT_SHM_FREE, 0, p, 0);                                                   \
         hakt_inside = 1;                                                                           \
         f(p, second, third);                                                                       \
         hakt_inside = 0;                                                                           \

@@ -31,7 +31,7 @@ EXPORT void __libc_free(void *p) {
     if (__builtin_expect(hakt_arena_owns(p), 0))
         return;
     if (!BY_ALLOCATOR())
-        hakt_record(HAKT_SHM_FREE, 0, p, 0, 1);
+        hakt_record(HAKT_SHM_FREE, 0, p, 0);
     hakt_real.libc_free(p);
 }
 
@@ -42,10 +42,10 @@ EXPORT void *__libc_realloc(void *p, size_t size) {
         return hakt_real.libc_realloc(p, size);
     if (p == NULL)
         return hakt_recorded(HAKT_SHM_REALLOC, 0, INSIDE(hakt_real.libc_realloc(NULL, size)), size);
-    int known = hakt_record(HAKT_SHM_REALLOC_BEGIN, 0, p, size, 1);
+    int known = hakt_record(HAKT_SHM_REALLOC_BEGIN, 0, p, size);
     void *q = INSIDE(hakt_real.libc_realloc(p, size));
     if (known)
-        hakt_record(HAKT_SHM_REALLOC_END, 0, q, (uintptr_t)p, 0);
+        hakt_record(HAKT_SHM_REALLOC_END, 0, q, (uintptr_t)p);
     return q;
 }
 
