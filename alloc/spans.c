@@ -222,22 +222,26 @@ void hak_spans_release_from(struct hak_spans *s, uint32_t unit) {
     s->released.rounds += any;
 }
 
+/* The policy forgets what it was told and begins at now. */
+static void begin(struct hak_spans *s, uint64_t now_ns) {
+    const struct hakp_spec spec = s->policy.spec;
+    hakp_init(&s->policy, &spec);
+    s->begun = true;
+    tell(s, HAKP_EV_START, NULL, now_ns);
+}
+
 void hak_spans_look(struct hak_spans *s, uint64_t now_ns) {
-    if (!s->begun) { /* when the first span is wanted: now the time is known */
-        s->begun = true;
-        tell(s, HAKP_EV_START, NULL, now_ns);
-    }
+    if (!s->begun) /* when the first span is wanted: now the time is known */
+        begin(s, now_ns);
     if (now_ns >= s->target.next_tick_ns)
         tell(s, HAKP_EV_TICK, NULL, now_ns);
 }
 
 void hak_spans_restart(struct hak_spans *s, uint64_t now_ns) {
-    const struct hakp_spec spec = s->policy.spec;
     for (struct hak_span *span = s->oldest; span != NULL; span = span->younger)
         span->freed_ns = now_ns;
-    hakp_init(&s->policy, &spec);
-    s->begun = true;
-    tell(s, HAKP_EV_START, NULL, now_ns);
+    begin(s, now_ns);
+    s->begun = s->active_pages > 0 || s->oldest != NULL; /* else: when the first is wanted */
 }
 
 /* Dirty, and out of the old policy's sight: behind the oldest, so that deeper in a stack is older.
@@ -298,6 +302,8 @@ void hak_spans_add_active(struct hak_spans *s, uint64_t pages) {
 void hak_spans_put(struct hak_spans *s, struct hak_span *span, uint64_t now_ns) {
     uint64_t pages = hak_span_kind_pages(span->kind, s->page_size);
 
+    if (!s->begun)
+        begin(s, now_ns);
     s->active_pages -= pages;
     span->next_free = s->free[span->kind];
     s->free[span->kind] = span;

@@ -130,7 +130,8 @@ void hak_spans_put(struct hak_spans *s, struct hak_span *span, uint64_t now_ns);
 void hak_spans_look(struct hak_spans *s, uint64_t now_ns);
 
 /* Another clock, which may stand anywhere: the policy begins anew (START), and every dirty span
- * counts as freed just now. */
+ * counts as freed just now. A host without any span begins once more when the first one is wanted,
+ * as after hak_spans_init: so its policy goes by the time of its spans alone. */
 void hak_spans_restart(struct hak_spans *s, uint64_t now_ns);
 
 /* Another policy: as hak_spans_restart, but spans keep their age. Spans that the old policy's

@@ -11,9 +11,11 @@
 
 static struct hakp_target answer;
 static struct hakp_event heard;
+static unsigned inits;
 
 void hakp_init(struct hakp_policy *p, const struct hakp_spec *spec) {
     p->spec = *spec;
+    inits++;
 }
 
 void hakp_event(struct hakp_policy *p, const struct hakp_event *ev, struct hakp_target *out) {
@@ -142,9 +144,6 @@ static void test_ticks(void **state) {
     struct hak_spans s;
     struct hak_span clean = {.unit = 40, .units = 1};
     start(&s);
-    hak_spans_look(&s, 5000);
-    assert_int_equal(heard.kind, HAKP_EV_START); /* the first look of all: now the time is known */
-    assert_int_equal(heard.now_ns, 5000);
     heard.kind = HAKP_EV_DIRTY;
     hak_spans_look(&s, 5000);
     assert_int_equal(heard.kind, HAKP_EV_DIRTY); /* not asked for */
@@ -197,6 +196,32 @@ static void test_restart(void **state) {
     expect_gone(8);
 }
 
+/* A policy begins when the first span is wanted, and then anew: whatever was told before, at the
+ * start or by another clock, was of a time when there was nothing. */
+static void test_begins_with_first_span(void **state) {
+    (void)state;
+    const struct hakp_spec never = {.kind = HAKP_NEVER};
+    for (int another_clock = 0; another_clock < 2; another_clock++) {
+        struct hak_spans s;
+        start(&s);
+        hak_spans_init(&s, &never, 4096, release, NULL);
+        if (another_clock)
+            hak_spans_restart(&s, 50);
+        inits = 0;
+        assert_null(hak_spans_take(&s, HAK_KIND_SMALL, 77));
+        assert_int_equal(inits, 1);
+        assert_int_equal(heard.kind, HAKP_EV_START);
+        assert_int_equal(heard.now_ns, 77);
+        hak_spans_add_active(&s, 16);
+        assert_null(hak_spans_take(&s, HAK_KIND_SMALL, 78));
+        assert_int_equal(inits, 1);
+        hak_spans_restart(&s, 20); /* now there is one */
+        assert_null(hak_spans_take(&s, HAK_KIND_SMALL, 21));
+        assert_int_equal(inits, 2);
+        assert_int_equal(heard.now_ns, 20);
+    }
+}
+
 /* Another policy: spans that the old one's min kept out of sight are seen, and count as the oldest;
  * those below the new one's min are seen no more. */
 static void test_switch(void **state) {
@@ -230,6 +255,7 @@ int main(void) {
         cmocka_unit_test(test_max_age),
         cmocka_unit_test(test_ticks),
         cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_begins_with_first_span),
         cmocka_unit_test(test_failure_passes_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
