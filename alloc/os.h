@@ -41,8 +41,14 @@ int hak_os_map(void *p, size_t bytes);
 /* Makes the pages resident now (MADV_POPULATE_WRITE). */
 int hak_os_populate(void *p, size_t bytes);
 
-/* Asks for huge pages over the range (MADV_HUGEPAGE). */
+/* Asks for huge pages over the range (MADV_HUGEPAGE). EBUSY: not asked, as they came too slowly of
+ * late. */
 int hak_os_huge(void *p, size_t bytes);
+
+/* Brings in the page at p, for which huge pages were asked, to see how quickly it comes, unless
+ * that was looked at just now. Contents stay. False: small pages are the better choice for a while.
+ */
+bool hak_os_huge_try(void *p);
 
 /* Moves the pages of [from, from + bytes) to `to` (committed, same length) without copying them;
  * `from` stays mapped and reads zero afterwards. An errno value if the system cannot: nothing has

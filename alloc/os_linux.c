@@ -84,10 +84,6 @@ int hak_os_populate(void *p, size_t bytes) {
     return advise(p, bytes, MADV_POPULATE_WRITE);
 }
 
-int hak_os_huge(void *p, size_t bytes) {
-    return advise(p, bytes, MADV_HUGEPAGE);
-}
-
 /* A move failed with `why`. The kernel unmaps `to` before it has looked at all that can be wrong (a
  * limit; before Linux 6.17 a `from` of several mappings: EFAULT), so there may be a hole now, and
  * another thread's mapping may be the next to fill it. True: `to` is mapped and ours. */

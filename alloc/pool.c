@@ -129,40 +129,50 @@ static int remap(struct hak_span *span) {
  * page where the process has so much in small slabs already (the policy's huge=), or what lies idle
  * in the last one would outweigh what is saved: all heaps take theirs from the same SuperSlab, so
  * there is one such at a time. All of a huge page comes in at its first touch, so its slabs count
- * as used from end to end. */
-static void ask_for_huge(struct hak_slab *s, bool super) {
+ * as used from end to end. True: it was asked for now, and is to be tried. */
+static bool ask_for_huge(struct hak_slab *s, bool super) {
     static uint64_t nsmall; /* slabs that ever were */
     static char *end;       /* of the last one asked for */
     char *p = hak_unit_addr(s->span.unit);
     uint64_t least = spans.target.huge_bytes;
-    if (super && least && nsmall * HAK_UNIT >= least && nhuge < HUGE_MOST) {
+    bool asked = super && least && nsmall * HAK_UNIT >= least && nhuge < HUGE_MOST &&
+                 hak_os_huge(p, HAK_SUPER) == 0;
+    if (asked) {
         nhuge += p != end; /* neighbours are one mapping */
         end = p + HAK_SUPER;
-        hak_os_huge(p, HAK_SUPER);
     }
     nsmall++;
     if (p < end && p >= end - HAK_SUPER)
         s->span.used_pages = (uint32_t)(HAK_UNIT / hak_os_page_size());
+    return asked;
 }
 
-/* Large objects ask where the process holds that much memory; from end to end they may use what
- * they have asked for, unlike a heap's last SuperSlab. */
-void hak_pool_huge(struct hak_slab *head, size_t bytes) {
-    char *start = hak_unit_addr(head->span.unit);
-    uintptr_t first = ((uintptr_t)start + HAK_SUPER - 1) / HAK_SUPER;
-    uintptr_t end = ((uintptr_t)start + bytes) / HAK_SUPER;
-    uintptr_t n = end > first ? end - first : 0;
-    if (n <= head->huge || n > UINT16_MAX)
-        return;
+static bool may_ask_object(void) {
     hak_pool_lock();
     uint64_t least = spans.target.huge_bytes;
-    if (least && !hak_supers && spans.active_pages * spans.page_size >= least &&
-        nhuge < HUGE_MOST) {
-        nhuge += 1;
-        hak_os_huge((char *)((first + head->huge) * HAK_SUPER), (n - head->huge) * HAK_SUPER);
-        head->huge = (uint16_t)n;
-    }
+    bool may = least && !hak_supers && nhuge < HUGE_MOST &&
+               spans.active_pages * spans.page_size >= least / 4;
+    nhuge += may;
     hak_pool_unlock();
+    return may;
+}
+
+/* Large objects ask where the process holds a quarter of that, as one that is used from end to end
+ * wastes nothing: for the first of their huge pages, and for the others if that one came quickly.
+ * Outside the lock, as it may take milliseconds. */
+void hak_pool_huge(struct hak_slab *head, size_t bytes) {
+    uintptr_t start = (uintptr_t)hak_unit_addr(head->span.unit);
+    uintptr_t first = (start + HAK_SUPER - 1) / HAK_SUPER, end = (start + bytes) / HAK_SUPER;
+    uintptr_t n = end > first ? end - first : 0;
+    if (n <= head->huge || n > UINT16_MAX || !may_ask_object())
+        return;
+    char *p = (char *)((first + head->huge) * HAK_SUPER);
+    if (hak_os_huge(p, HAK_SUPER) != 0)
+        return;
+    head->huge++;
+    if (hak_os_huge_try(p) && n > head->huge &&
+        hak_os_huge(p + HAK_SUPER, (n - head->huge) * HAK_SUPER) == 0)
+        head->huge = (uint16_t)n;
 }
 
 /* Where the pages that come in with the first `pages` of a span end. */
@@ -183,7 +193,7 @@ static struct hak_slab *arena_grow(unsigned kind, uint32_t units, bool *super) {
     return kind == HAK_KIND_SMALL ? hak_arena_grow_small(super) : hak_arena_grow(units);
 }
 
-static struct hak_slab *take_fresh(unsigned kind, uint32_t units) {
+static struct hak_slab *take_fresh(unsigned kind, uint32_t units, bool *asked) {
     bool super;
     struct hak_slab *s = arena_grow(kind, units, &super);
     if (!s) {
@@ -193,7 +203,7 @@ static struct hak_slab *take_fresh(unsigned kind, uint32_t units) {
     if (s) {
         s->span.kind = (uint16_t)kind;
         if (kind == HAK_KIND_SMALL)
-            ask_for_huge(s, super);
+            *asked = ask_for_huge(s, super);
     }
     return s;
 }
@@ -236,11 +246,12 @@ static struct hak_span *take_near(unsigned kind, uint32_t units) {
 
 struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bool *zero) {
     struct hak_slab *s = NULL;
+    bool asked = false;
     *zero = false;
     hak_pool_lock();
     struct hak_span *span = take_near(kind, units);
     if (!span) {
-        s = take_fresh(kind, units);
+        s = take_fresh(kind, units, &asked);
         span = s ? NULL : take_between(kind + 1, HAK_SPAN_KINDS, units);
     }
     if (span) {
@@ -264,6 +275,8 @@ struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bo
         }
     }
     hak_pool_unlock();
+    if (asked)
+        hak_os_huge_try(hak_unit_addr(s->span.unit));
     return s;
 }
 

@@ -77,6 +77,11 @@ int hak_os_huge(void *p, size_t bytes) {
     return 0;
 }
 
+bool hak_os_huge_try(void *p) {
+    (void)p;
+    return true;
+}
+
 /* The contents stay behind: nobody reads them. */
 int hak_os_move(void *from, void *to, size_t bytes) {
     int rc = 0;

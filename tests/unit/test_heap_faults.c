@@ -69,6 +69,11 @@ int hak_os_huge(void *p, size_t bytes) {
     return fault();
 }
 
+bool hak_os_huge_try(void *p) {
+    (void)p;
+    return fault() == 0;
+}
+
 int hak_os_move(void *from, void *to, size_t bytes) {
     if (fault()) {
         munmap(to, bytes); /* the worst that the system does */

@@ -27,8 +27,21 @@ static struct {
     size_t bytes;
 } asked[MOST];
 static unsigned nasked;
+static bool merge;        /* what follows on the last one is one with it */
+static bool slow, refuse; /* what the system says */
+
+bool hak_os_huge_try(void *p) {
+    assert_true(nasked > 0 && (merge || p == asked[nasked - 1].p));
+    return !slow;
+}
 
 int hak_os_huge(void *p, size_t bytes) {
+    if (refuse)
+        return EBUSY;
+    if (merge && nasked > 0 && p == asked[nasked - 1].p + asked[nasked - 1].bytes) {
+        asked[nasked - 1].bytes += bytes;
+        return 0;
+    }
     if (nasked < MOST) {
         asked[nasked].p = p;
         asked[nasked].bytes = bytes;
@@ -124,6 +137,8 @@ static void objects(void) { /* they ask for what fills whole pages, and nothing 
     begin("never:huge=8MiB");
     struct hak_heap *h = hak_heap_new();
     fill(h, 10 * MIB);
+    assert_non_null(hak_heap_alloc(h, 3 * MIB)); /* what does not ask, behind the SuperSlabs */
+    merge = true;
     for (unsigned i = 0; i < 20; i++) {
         unsigned before = nasked;
         size_t size = 4 * MIB + i * MIB / 3;
@@ -143,7 +158,8 @@ static void objects(void) { /* they ask for what fills whole pages, and nothing 
 }
 
 static void objects_again(void) { /* an address asks once; growth asks for what is new */
-    begin("never:huge=8MiB");
+    begin("never:huge=32MiB");
+    merge = true;
     struct hak_heap *h = hak_heap_new();
     assert_non_null(hak_heap_alloc(h, 5 * MIB)); /* the process holds too little */
     assert_int_equal(nasked, 0);
@@ -152,12 +168,41 @@ static void objects_again(void) { /* an address asks once; growth asks for what 
     hak_heap_free(h, p);
     assert_ptr_equal(hak_heap_alloc(h, 20 * MIB), p);
     assert_int_equal(nasked, 1);
-    char *moved = hak_heap_realloc(h, p, 30 * MIB), *grown;
+    char *moved = hak_heap_realloc(h, p, 30 * MIB), *end;
     assert_int_equal(nasked, 2);
-    grown = hak_heap_realloc(h, moved, 40 * MIB);
-    assert_ptr_equal(grown, moved);
+    end = asked[1].p + asked[1].bytes;
+    assert_ptr_equal(hak_heap_realloc(h, moved, 40 * MIB), moved);
+    assert_int_equal(nasked, 2);
+    assert_true(asked[1].p + asked[1].bytes > end + 8 * MIB);
+}
+
+/* Where the first huge page of an object comes slowly, the others are not asked for; where the
+ * system refuses, none is, and none is counted. */
+static void objects_slow(void) {
+    struct hak_core_stats stats;
+    begin("eager:huge=8MiB");
+    struct hak_heap *h = hak_heap_new();
+    slow = true;
+    char *p = hak_heap_alloc(h, 20 * MIB), *q;
+    assert_int_equal(nasked, 1);
+    assert_int_equal(asked[0].bytes, SUPER);
+    slow = false; /* the next time the rest is asked for */
+    hak_heap_free(h, p);
+    assert_ptr_equal(hak_heap_alloc(h, 20 * MIB), p);
     assert_int_equal(nasked, 3);
-    assert_ptr_equal(asked[2].p, asked[1].p + asked[1].bytes);
+    assert_ptr_equal(asked[1].p, asked[0].p + SUPER);
+    assert_ptr_equal(asked[2].p, asked[1].p + SUPER);
+    refuse = true;
+    q = hak_heap_alloc(h, 20 * MIB);
+    fill(h, 40 * MIB);
+    assert_int_equal(nasked, 3);
+    hak_heap_free(h, q);
+    hak_core_stats(&stats);
+    uint64_t before = stats.released_pages;
+    q = hak_heap_alloc(h, 18 * MIB - 4096);
+    hak_heap_free(h, q);
+    hak_core_stats(&stats);
+    assert_int_equal(stats.released_pages - before, (18 * MIB - 4096) / 4096);
 }
 
 /* A smaller object in a span that has asked ends within a huge page, all of which comes in. */
@@ -260,6 +305,11 @@ static void test_objects_counted(void **state) {
     apart(objects_counted);
 }
 
+static void test_objects_slow(void **state) {
+    (void)state;
+    apart(objects_slow);
+}
+
 static void test_counted(void **state) {
     (void)state;
     apart(counted);
@@ -275,7 +325,7 @@ int main(void) {
         cmocka_unit_test(test_slabs),           cmocka_unit_test(test_objects),
         cmocka_unit_test(test_counted),         cmocka_unit_test(test_without),
         cmocka_unit_test(test_neighbours),      cmocka_unit_test(test_objects_again),
-        cmocka_unit_test(test_objects_counted),
+        cmocka_unit_test(test_objects_counted), cmocka_unit_test(test_objects_slow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
