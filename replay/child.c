@@ -227,7 +227,6 @@ static uint64_t stamp_cost(const int tsc) {
 }
 
 static void prepare_clock(void) {
-    ctl->tsc = (uint64_t)hakr_tick_has_tsc();
     ctl->stamp_ticks = ctl->tsc ? stamp_cost(1) : stamp_cost(0);
     ctl->tick_ns = hakr_now();
     ctl->ticks = ctl->tsc ? hakr_tick(1) : 0;

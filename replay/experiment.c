@@ -109,6 +109,7 @@ static int take_turn(struct hakr_experiment *e, const struct turn *t, uint32_t p
         .recorded = e->recorded,
         .traced = e->counting == HAKR_BY_PTRACE || (e->counting == 0 && e->seccomp_forbidden),
         .rest_ns = e->rest_ns,
+        .tsc = e->tsc,
         .slowest = e->slowest,
         .slow = t->slow != NULL ? t->slow->slowest : NULL,
         .n_slow = t->slow != NULL ? t->slow->n_slowest : 0,
@@ -198,7 +199,7 @@ int hakr_experiment_run(struct hakr_experiment *e, struct hakc_err *err) {
     struct turn *turns = draw(e, &state, &n);
     if (turns == NULL)
         return hakc_fail(err, HAKC_ENOMEM, "out of memory for the order of runs");
-    hakr_noise_begin(&e->noise);
+    hakr_noise_begin(&e->noise, "");
     size_t after = e->repeats[HAKR_PASS_LATENCY] != 0 && e->slowest != 0 ? e->variants->n : 0;
     hakc_progress_start(&progress, "replaying", n + after, "runs");
     int rc = take_turns(e, turns, n, &position, &progress, err);
@@ -208,7 +209,7 @@ int hakr_experiment_run(struct hakr_experiment *e, struct hakc_err *err) {
     if (rc == 0 && e->repeats[HAKR_PASS_LATENCY] != 0)
         rc = look_inside(e, &position, &progress, err);
     hakc_progress_end(&progress);
-    hakr_noise_end(&e->noise);
+    hakr_noise_end(&e->noise, "");
     e->interrupted = *e->stop != 0;
     free(turns);
     return rc;

@@ -45,7 +45,9 @@ struct hakr_experiment {
     int recorded;         /* see hakr_task */
     uint64_t rest_ns;     /* see hakr_task */
     size_t baseline;      /* the variant that ratios are to */
-    uint32_t slowest;     /* latency pass: ops to list, and to look into afterwards */
+    int tsc;              /* latency pass: the clock, and why it is not the counter */
+    const char *tsc_why;
+    uint32_t slowest;         /* latency pass: ops to list, and to look into afterwards */
     const volatile int *stop; /* see hakr_run */
     /* Called after each run that is kept (may be NULL); not 0 ends the experiment with that code.
      */

@@ -14,6 +14,7 @@
 #include "replay/raw.h"
 #include "replay/report.h"
 #include "replay/save.h"
+#include "replay/tick.h"
 
 #define HAKR_EXIT_REGRESSION 3
 #define CLOCK_EVERY_NS       UINT64_C(100000) /* of recorded time */
@@ -81,6 +82,11 @@ static void set_up(struct hakr_experiment *e, const struct hakr_options *o,
     e->max_repeats = o->max_repeats;
     e->recorded = o->recorded;
     e->slowest = o->slowest;
+    e->tsc = hakr_tick_choose("", &e->tsc_why);
+    if (o->monotonic) {
+        e->tsc = 0;
+        e->tsc_why = "as asked for";
+    }
     e->baseline = o->baseline;
     e->warm_up = !o->no_warm_up;
     e->seed = o->seed;

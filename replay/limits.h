@@ -33,8 +33,18 @@ struct hakr_compared {
 struct hakr_compared hakr_compare(const struct hakr_experiment *e, size_t v, size_t base,
                                   enum hakr_pass pass, enum hakr_figure figure);
 
-/* Whether it broke the limit, beyond what chance explains (p < HAKR_SIGNIFICANT). */
-int hakr_limit_broken(const struct hakr_limit *limit, const struct hakr_compared *c);
+enum hakr_limit_verdict {
+    HAKR_LIMIT_HELD = 0,
+    HAKR_LIMIT_FAILED,       /* beyond it, and beyond what chance explains (p < HAKR_SIGNIFICANT) */
+    HAKR_LIMIT_UNLIKE,       /* a gate does not open for what cannot be judged: this one and ... */
+    HAKR_LIMIT_FROM_NONE,    /* ... this one break it, too */
+    HAKR_LIMIT_NOT_COMPARED, /* a run failed, which has an exit code of its own */
+};
+enum hakr_limit_verdict hakr_limit_verdict(const struct hakr_limit *limit,
+                                           const struct hakr_compared *c);
+
+/* "held", "failed", "failed: different work", "failed: nothing in the baseline", "not-compared". */
+const char *hakr_limit_word(enum hakr_limit_verdict verdict);
 
 /* How many variants broke a limit. */
 size_t hakr_limits_broken(const struct hakr_experiment *e, size_t base,

@@ -17,11 +17,15 @@ struct hakr_noise {
     uint64_t throttled; /* times that a processor was throttled for heat or power */
 };
 
-void hakr_noise_begin(struct hakr_noise *n);
-void hakr_noise_end(struct hakr_noise *n);
+/* root stands before "/proc" and "/sys": "" but in tests. */
+void hakr_noise_begin(struct hakr_noise *n, const char *root);
+void hakr_noise_end(struct hakr_noise *n, const char *root);
 
-/* Shares of all processor time: what others used, and what the hypervisor took; 0 if unknown. */
+/* Shares of all processor time: what others used, and what the hypervisor took; NAN if unknown. */
 double hakr_noise_neighbours(const struct hakr_noise *n);
 double hakr_noise_stolen(const struct hakr_noise *n);
+
+/* The k-th sentence that is worth saying, in buf; NULL beyond the last. */
+const char *hakr_noise_sentence(const struct hakr_noise *n, unsigned k, char *buf, unsigned len);
 
 #endif

@@ -41,6 +41,7 @@ enum {
     OPT_ORDER,
     OPT_LIMIT_BY,
     OPT_KNOB,
+    OPT_LATENCY_CLOCK,
 };
 
 static const struct argp_option option_table[] = {
@@ -122,6 +123,11 @@ static const struct argp_option option_table[] = {
      0},
     {"latency-repeats", OPT_LATENCY_REPEATS, "N", 0,
      "latency runs of each variant, summed up (default 1)", 0},
+    {"latency-clock", OPT_LATENCY_CLOCK, "CLOCK", 0,
+     "of the latency pass: auto, the processor's time stamp counter where it can be relied on, "
+     "else "
+     "monotonic (default); monotonic: CLOCK_MONOTONIC",
+     0},
     {"slowest", OPT_SLOWEST, "N", 0, "latency pass: list the N slowest ops (default 10)", 0},
     {"why", OPT_WHY, "N", OPTION_ARG_OPTIONAL,
      "show the N dearest causes of memory system calls of each variant: op, size and call (default "
@@ -311,6 +317,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         break;
     case OPT_ORDER:
         o->abba = one_of(state, "order", arg, "random", "abba");
+        break;
+    case OPT_LATENCY_CLOCK:
+        o->monotonic = one_of(state, "latency-clock", arg, "auto", "monotonic");
         break;
     case OPT_LIMIT_BY:
         o->limit_by_cgroup = one_of(state, "limit-by", arg, "rlimit", "cgroup");

@@ -36,6 +36,7 @@ struct hakr_options {
     int counting;
     double until; /* 0 = a fixed number of repeats */
     uint32_t max_repeats;
+    int monotonic; /* --latency-clock: never the time stamp counter */
     int exact_clock;
     int recorded;   /* by haktrace: one run of libc, in this process */
     int real_clock; /* 0 = virtual where the trace has times */

@@ -87,6 +87,25 @@ static void raw_runs(struct hakc_out *o, const struct hakr_experiment *e) {
     }
     hakc_out_list_end(o);
 }
+static void share(struct hakc_out *o, const char *key, double x) {
+    if (isnan(x))
+        hakc_out_null(o, key, NULL);
+    else
+        hakc_out_float(o, key, NULL, x, 3);
+}
+
+/* Shares of all processors' time, and throttling: null where the system does not tell. */
+static void noise(struct hakc_out *o, const struct hakr_noise *n) {
+    hakc_out_section(o, "noise", NULL);
+    share(o, "neighbours_share", hakr_noise_neighbours(n));
+    share(o, "stolen_share", hakr_noise_stolen(n));
+    if (n->throttled == UINT64_MAX)
+        hakc_out_null(o, "throttled", NULL);
+    else
+        hakc_out_uint(o, "throttled", NULL, n->throttled);
+    hakc_out_section_end(o);
+}
+
 /* What became of each variant's settings. */
 static void knobs(struct hakc_out *o, const struct hakr_experiment *e) {
     static const struct hakc_col cols[] = {
@@ -141,6 +160,8 @@ int hakr_report_print(const struct hakr_report *r, FILE *f, enum hakc_out_format
     if (!table) {
         raw_runs(o, e);
         knobs(o, e);
+        hakr_report_limits(o, r, 0);
+        noise(o, &e->noise);
     }
     if (table)
         hakr_report_driver(o, e, 1);

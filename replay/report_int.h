@@ -40,6 +40,9 @@ void hakr_report_syscalls(struct hakc_out *o, const struct hakr_experiment *e);
 /* The driver's own cost: a figure in data, a note in a table. */
 void hakr_report_driver(struct hakc_out *o, const struct hakr_experiment *e, int table);
 
+/* What became of each --fail-if: a list in data, notes in a table and in data alike. */
+void hakr_report_limits(struct hakc_out *o, const struct hakr_report *r, int table);
+
 /* What disturbed or limits the figures: noise, recorded times, statistics, limits, failures, what
  * the trace lacks. */
 void hakr_report_notes(struct hakc_out *o, const struct hakr_report *r);

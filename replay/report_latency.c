@@ -205,11 +205,12 @@ static void clock_note(struct hakc_out *o, const struct hakr_experiment *e,
     }
     if (any == NULL)
         return;
-    hakc_out_note(o,
-                  "Clock of the latencies: %s, in steps of %.2f ns. A measurement of nothing takes "
-                  "%.1f to %.1f ns (medians); it is in all of them, not subtracted.",
-                  any->tsc ? "the invariant time stamp counter" : "CLOCK_MONOTONIC", step, least,
-                  most);
+    hakc_out_note(
+        o,
+        "Clock of the latencies: %s%s%s, in steps of %.2f ns. A measurement of nothing takes "
+        "%.1f to %.1f ns (medians); it is in all of them, not subtracted.",
+        any->tsc ? "the invariant time stamp counter" : "CLOCK_MONOTONIC",
+        e->tsc_why[0] != '\0' ? ", " : "", e->tsc_why, step, least, most);
 }
 
 static void backwards_note(struct hakc_out *o, const char *label, const struct hakr_latency *l) {
@@ -225,6 +226,8 @@ static void print(struct hakc_out *o, const struct hakr_experiment *e, struct ha
     struct hakc_col by_op[COLS];
     size_t nv = e->variants->n;
     unsigned n = 0;
+    if (!table)
+        hakc_out_str(o, "latency_clock", NULL, e->tsc ? "tsc" : "monotonic");
     for (unsigned i = 0; i < COLS; i++) /* without size classes */
         if (i != 2)
             by_op[n++] = cols[i];

@@ -109,37 +109,70 @@ static void knob_notes(struct hakc_out *o, const struct hakr_experiment *e) {
     }
 }
 
-static void limit_notes(struct hakc_out *o, const struct hakr_report *r) {
+static void limit_note(struct hakc_out *o, const struct hakr_limit *l, const char *label,
+                       const char *base, const struct hakr_compared *c) {
+    switch (hakr_limit_verdict(l, c)) {
+    case HAKR_LIMIT_UNLIKE:
+        hakc_out_note(o,
+                      "%s=%g%%: FAILED: %s and %s refused different numbers of allocations: they "
+                      "did not do the same work.",
+                      l->word, 100 * l->share, label, base);
+        break;
+    case HAKR_LIMIT_FROM_NONE:
+        hakc_out_note(o, "%s=%g%%: FAILED: %s takes something where %s takes nothing.", l->word,
+                      100 * l->share, label, base);
+        break;
+    case HAKR_LIMIT_NOT_COMPARED:
+        hakc_out_note(o, "%s=%g%%: %s could not be compared with %s.", l->word, 100 * l->share,
+                      label, base);
+        break;
+    case HAKR_LIMIT_FAILED:
+        hakc_out_note(o, "%s=%g%%: FAILED: %s is at %.3f of %s (p = %.2g).", l->word,
+                      100 * l->share, label, c->ratio, base, c->p);
+        break;
+    case HAKR_LIMIT_HELD:
+        hakc_out_note(o, "%s=%g%%: held: %s is at %.3f of %s (p = %.2g%s).", l->word,
+                      100 * l->share, label, c->ratio, base, c->p,
+                      c->ratio > 1 + l->share ? ": not told apart" : "");
+        break;
+    }
+}
+
+static void limit_row(struct hakc_out *o, const struct hakr_limit *l, const char *label,
+                      const char *base, const struct hakr_compared *c) {
+    hakc_out_row(o);
+    hakc_out_cell_str(o, label);
+    hakc_out_cell_str(o, base);
+    hakc_out_cell_str(o, l->word);
+    hakc_out_cell_float(o, 100 * l->share);
+    hakr_cell_float(o, c->has ? c->ratio : NAN);
+    hakr_cell_float(o, c->has ? c->p : NAN);
+    hakc_out_cell_str(o, hakr_limit_word(hakr_limit_verdict(l, c)));
+}
+
+/* What became of each limit: a note in a table, a row in data. */
+void hakr_report_limits(struct hakc_out *o, const struct hakr_report *r, int table) {
+    static const struct hakc_col cols[] = {
+        {"allocator", "", HAKC_COL_STR, 0}, {"baseline", "", HAKC_COL_STR, 0},
+        {"limit", "", HAKC_COL_STR, 0},     {"percent", "", HAKC_COL_FLOAT, 3},
+        {"ratio", "", HAKC_COL_FLOAT, 3},   {"p_value", "", HAKC_COL_FLOAT, 4},
+        {"verdict", "", HAKC_COL_STR, 0},
+    };
     const struct hakr_experiment *e = r->experiment;
     const char *base = e->variants->at[e->baseline].label;
+    if (!table)
+        hakc_out_list(o, "limits", NULL, cols, sizeof cols / sizeof *cols);
     for (size_t i = 0; i < r->n_limits; i++) {
         const struct hakr_limit *l = &r->limits[i];
         for (size_t v = 0; v < e->variants->n; v++) {
             if (v == e->baseline || e->variants->at[v].control)
                 continue;
             struct hakr_compared c = hakr_compare(e, v, e->baseline, l->pass, l->figure);
-            const char *label = e->variants->at[v].label;
-            if (c.unlike)
-                hakc_out_note(o,
-                              "%s=%g%%: FAILED: %s and %s refused different numbers of "
-                              "allocations: they did not "
-                              "do the same work.",
-                              l->word, 100 * l->share, label, base);
-            else if (c.from_none)
-                hakc_out_note(o, "%s=%g%%: FAILED: %s takes something where %s takes nothing.",
-                              l->word, 100 * l->share, label, base);
-            else if (!c.has)
-                hakc_out_note(o, "%s=%g%%: %s could not be compared with %s.", l->word,
-                              100 * l->share, label, base);
-            else if (hakr_limit_broken(l, &c))
-                hakc_out_note(o, "%s=%g%%: FAILED: %s is at %.3f of %s (p = %.2g).", l->word,
-                              100 * l->share, label, c.ratio, base, c.p);
-            else
-                hakc_out_note(o, "%s=%g%%: held: %s is at %.3f of %s (p = %.2g%s).", l->word,
-                              100 * l->share, label, c.ratio, base, c.p,
-                              c.ratio > 1 + l->share ? ": not told apart" : "");
+            (table ? limit_note : limit_row)(o, l, e->variants->at[v].label, base, &c);
         }
     }
+    if (!table)
+        hakc_out_list_end(o);
 }
 
 static void counting_note(struct hakc_out *o, const struct hakr_experiment *e) {
@@ -187,23 +220,11 @@ static void lag_note(struct hakc_out *o, const struct hakr_experiment *e, size_t
         hakc_format_duration(p99, (uint64_t)x[2]), hakc_format_duration(most, (uint64_t)x[3]));
 }
 
-/* Short experiments say nothing: the kernel counts in ticks. */
-#define NOISE_LEAST_NS UINT64_C(500000000)
-
 static void noise_notes(struct hakc_out *o, const struct hakr_experiment *e) {
-    const struct hakr_noise *n = &e->noise;
-    double others = hakr_noise_neighbours(n), stolen = hakr_noise_stolen(n);
-    if (n->wall_ns >= NOISE_LEAST_NS && others >= 0.05)
-        hakc_out_note(o,
-                      "Noise: other programs used %.0f %% of the processors' time meanwhile: times "
-                      "are of a shared machine.",
-                      100 * others);
-    if (n->wall_ns >= NOISE_LEAST_NS && stolen >= 0.01)
-        hakc_out_note(o, "Noise: the hypervisor took %.0f %% of the processors' time.",
-                      100 * stolen);
-    if (n->throttled != 0 && n->throttled != UINT64_MAX)
-        hakc_out_note(o, "Noise: processors were throttled %llu times.",
-                      (unsigned long long)n->throttled);
+    char buf[160];
+    const char *said;
+    for (unsigned k = 0; (said = hakr_noise_sentence(&e->noise, k, buf, sizeof buf)) != NULL; k++)
+        hakc_out_note(o, "%s", said);
     for (size_t v = 0; v < e->variants->n; v++) {
         size_t k;
         double *x = hakr_figures(e, v, HAKR_PASS_TIME, HAKR_F_NS_PER_OP, &k);
@@ -240,7 +261,7 @@ void hakr_report_notes(struct hakc_out *o, const struct hakr_report *r) {
         check_note(o, e, v);
     statistics_notes(o, e);
     counting_note(o, e);
-    limit_notes(o, r);
+    hakr_report_limits(o, r, 1);
     knob_notes(o, e);
     run_notes(o, e);
     fidelity_notes(o, r);

@@ -70,6 +70,7 @@ static void fill_ctl(struct hakr_ctl *c, const struct hakr_task *task) {
     c->recorded = (uint32_t)task->recorded;
     c->traced = (uint32_t)(task->traced && hakr_pass_counts(task->pass));
     c->rest_ns = task->rest_ns;
+    c->tsc = (uint32_t)task->tsc;
     for (unsigned i = 0; i < HAKR_RESTS; i++)
         c->rest[i] = (struct hakr_rest){UINT64_MAX, UINT64_MAX};
     c->libc = task->library == NULL;

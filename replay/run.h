@@ -43,6 +43,7 @@ struct hakr_task {
     int traced;            /* system calls are counted by ptrace, not by seccomp */
     int recorded;          /* run in this very process, which is being recorded: see proof.h */
     uint64_t rest_ns;      /* account pass: how long to look on after the run */
+    int tsc;               /* latency pass: the clock; see hakr_tick_choose */
     uint32_t slowest;      /* latency pass: ops to list */
     const struct hakr_slow *slow; /* inside pass: the ops to look into */
     uint32_t n_slow;

@@ -153,6 +153,7 @@ struct hakr_ctl {
     uint64_t sample_every_ns; /* recorded; before a longer pause a sample is taken too; 0 = never */
     uint64_t sampled_ns;      /* the recorded time of the last such sample */
     uint32_t max_samples;
+    uint32_t tsc;      /* latency: 1 = time stamps are the processor's counter, 0 = ns */
     uint32_t slowest;  /* latency: entries of each thread's list of slowest ops */
     uint32_t n_inside; /* inside: ops to look into, by thread and op */
     uint64_t off_threads, off_samples, off_totals, off_causes, off_slowest;
@@ -178,7 +179,6 @@ struct hakr_ctl {
     uint64_t sizes_addr;     /* in the child, of its table of sizes by slot */
     uint64_t counted;        /* 1 = system calls were counted */
     uint64_t brk_now;        /* the trap's own book */
-    uint64_t tsc;            /* latency: 1 = time stamps are the processor's counter, 0 = ns */
     uint64_t ticks, tick_ns; /* latency: so many ticks went by in so many ns */
     uint64_t stamp_ticks;    /* latency: median of measurements of nothing */
     uint64_t step_ticks;     /* latency: the clock goes in steps of this; UINT64_MAX = ? */

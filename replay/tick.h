@@ -6,16 +6,17 @@
 #ifndef REPLAY_TICK_H
 #define REPLAY_TICK_H
 
-#include <cpuid.h>
 #include <stdint.h>
 #include <x86intrin.h>
 #include "replay/raw.h"
 
-/* Whether the counter can be used. */
-static inline int hakr_tick_has_tsc(void) {
-    unsigned a, b, c, d;
-    return __get_cpuid(0x80000007u, &a, &b, &c, &d) != 0 && (d & 1u << 8) != 0;
-}
+/* Whether the counter is the clock, or why it is not: *why is a constant, "" if it is. The
+ * processor must call it invariant, and the kernel must still offer it as a clock of its own: it
+ * takes one away that it has caught running apart. root stands before "/sys": "" but in tests. */
+int hakr_tick_choose(const char *root, const char **why);
+
+/* The decision itself; available: the kernel's list of clocks, or NULL where there is none. */
+int hakr_tick_decide(int invariant, const char *available, const char **why);
 
 /* The fence before waits for what came before, the one behind keeps off what follows. */
 static inline __attribute__((__always_inline__)) uint64_t hakr_tick(const int tsc) {

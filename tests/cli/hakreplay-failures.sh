@@ -103,7 +103,7 @@ for r in json.load(open("out.json"))["results"]:
     if r["allocator"] == "crash": print(re.search("at op ([0-9]+)", r["error"])[1])')
 [ "$got" -le "$op" ] && [ "$got" -gt $((op - 400)) ] || fail "crash at op $op, told: $got"
 try abort ABORT.so crashed "signal 6 .*thread 0 at op"
-try hang HANG.so timeout "not done after 2 s: thread 0 at op [0-9]+ of" --timeout 2
+try hang HANG.so timeout "not done after 5 s: thread 0 at op [0-9]+ of" --timeout 5
 try none none.so wrong-library "malloc resolves into .*libc.*asked for: .*none.so"
 try mask MASK.so failed "SIGSYS"
 

@@ -8,7 +8,7 @@ set -eu
 
 # bursts: what a release setting is about
 python3 - >burst.txt <<'END'
-for k in range(6):
+for k in range(4):
     for i in range(3000):
         print(f"1: malloc 0x{i + 1:x} {2000 + i % 7 * 3000}")
     for i in range(3000):
@@ -66,7 +66,7 @@ interposer falls <<'END_C'
 static __attribute__((constructor)) void fall(void) { if (getenv("FALLS_NOW") != NULL) abort(); }
 int mi_version(void) { return 0; }
 END_C
-run reads --no-db --passes=account -a "libc,reads=$PWD/reads.so,reads=$PWD/reads.so:READS_EXTRA=1,reads=$PWD/reads.so:READS_OTHER=1"
+run reads --no-db --passes=account --rest=0 -a "libc,reads=$PWD/reads.so,reads=$PWD/reads.so:READS_EXTRA=1,reads=$PWD/reads.so:READS_OTHER=1"
 expect reads 'READS_EXTRA=1 known' 'READS_OTHER=1 unknown'
 grep -q 'READS_EXTRA=1 is known to this library by its name; whether the value is in force cannot be asked' reads.json || fail "reads: $(cat reads.json)"
 rc=0

@@ -40,9 +40,10 @@ gcc -O1 -fno-builtin -shared -fPIC -o slow.so slow.c
 "$BIN/haktrace" gen -o four.zst handover 8000 4 7
 for t in one four; do
     "$BIN/haktrace" dump $t.zst >$t.dump
-    "$BIN/hakreplay" $t.zst -a "slow=$PWD/slow.so,libc" --passes=latency --latency-repeats=2 --slowest=5 \
-        --db lat.db --json >$t.json || fail "$t: exit code $?"
-    python3 - $t <<'END_P' || fail "$t: see above"
+    for clock in auto monotonic; do
+    "$BIN/hakreplay" $t.zst -a "slow=$PWD/slow.so,libc" --passes=latency --latency-repeats=2 --slowest=100 \
+        --latency-clock=$clock --db lat.db --json >$t.json || fail "$t: exit code $?"
+    python3 - $t $clock <<'END_P' || fail "$t: see above"
 import json, re, sys, collections
 d = json.load(open(sys.argv[1] + ".json"))
 index, sizes, want, ops, slow = collections.Counter(), {}, collections.Counter(), [], None
@@ -74,23 +75,36 @@ for a in "slow", "libc":
     for r in d["latency"] + d["latency_by_size"]:
         assert 0 < r["p50_ns"] <= r["p90_ns"] <= r["p99_ns"] <= r["p999_ns"] <= r["max_ns"], r
     slowest = [r for r in d["slowest"] if r["allocator"] == a]
-    assert len(slowest) == 5 and slowest == sorted(slowest, key=lambda r: -r["ns"]), slowest
+    assert len(slowest) == 100 and slowest == sorted(slowest, key=lambda r: -r["ns"]), slowest
     assert abs(slowest[0]["ns"] - rows["all"]["max_ns"]) < 0.01 * slowest[0]["ns"] + 1
 top = [r for r in d["slowest"] if r["allocator"] == "slow"]
-print(slow, top[:2])
-assert top[0]["ns"] >= 30e6 * 0.99 and top[1]["ns"] >= 30e6 * 0.99, top
+# Once in each of two runs. A busy machine may take the processor away for as long from any other op, so
+# what is known is only that these ops took so long, not that no others did.
+long = [r for r in top if r["ns"] >= 30e6 * 0.99]
+print(slow, long[:4])
+assert len(long) >= 2, top[:3]
 if sys.argv[1] == "one":  # with several threads the order among them is open
-    for r in top[:2]:
-        assert (r["thread"], r["index"], r["size_bytes"], r["op"]) == slow + ("free",), (r, slow)
+    its = [r for r in long if (r["thread"], r["index"]) == slow[:2]]
+    assert len(its) == 2 and all((r["size_bytes"], r["op"]) == (slow[2], "free") for r in its), (long, slow)
 assert any("not subtracted" in n for n in d["notes"]), d["notes"]
 assert all(r["ns_per_op"] is None for r in d["results"])
+said = [n for n in d["notes"] if n.startswith("Clock of the latencies: ")]
+print(said)
+assert len(said) == 1
+if sys.argv[2] == "monotonic":
+    assert d["latency_clock"] == "monotonic" and "CLOCK_MONOTONIC, as asked for" in said[0]
+elif d["latency_clock"] == "tsc":
+    assert "the invariant time stamp counter, in steps" in said[0]
+else:  # the fallback, with its reason
+    assert "CLOCK_MONOTONIC, th" in said[0]
 END_P
+    done
 done
 python3 - <<'END_P' || fail "rows"
 import sqlite3
 db = sqlite3.connect("lat.db")
 n = db.execute("select count(*) from run where pass='latency' and mode='full-speed' and status='ok'").fetchone()[0]
-assert n == 8, n
+assert n == 16, n
 for name in "latency_p99_ns", "latency_max_ns", "latency_stamp_ns", "latency_free_p50_ns", "latency_malloc_mean_ns":
     assert db.execute("select count(*), min(value) > 0 from metric where name=? and unit='ns'", (name,)).fetchone() == (n, 1), name
 assert db.execute("select count(*) from metric where name in ('wall_ns','ns_per_op')").fetchone()[0] == 0

@@ -58,10 +58,30 @@ try 0 'slower=3%: held: libc is at' -a "libc,slow=$PWD/SLOW.so" "${time[@]}" --f
 try 0 'slower=100000%: held' -a "libc,slow=$PWD/SLOW.so" "${time[@]}" --fail-if slower=100000%
 try 3 'bigger=5%: FAILED: big is at' -a "libc,big=$PWD/BIG.so" --passes=account --fail-if bigger=5%
 try 3 'peak=50%: FAILED: big is at' -a "big=$PWD/BIG.so,libc" --passes=account --fail-if peak=50% --baseline libc
-try 0 'bigger=0%: held: libc:A=1 is at' -a "libc,libc:A=1" --passes=account --fail-if bigger=0%
+# the same allocator twice: never 1 % apart, whatever the machine does
+try 0 'bigger=1%: held: libc:A=1 is at' -a "libc,libc:A=1" --passes=account --fail-if bigger=1%
 try 0 'bigger=900%: held' -a "libc,big=$PWD/BIG.so" --passes=account --fail-if bigger=900% --fail-if peak=900%
 try 3 'FAILED' -a "libc,big=$PWD/BIG.so" --passes=account --fail-if bigger=900% --fail-if peak=5%
 try 1 'could not be compared' -a "libc,fall=$PWD/FALL.so" "${time[@]}" --fail-if slower=3%
+# and as fields, for a program to read
+rc=0
+"$BIN/hakreplay" t.zst --no-db --no-control -a "libc,big=$PWD/BIG.so,libc:A=1" --passes=account --fail-if bigger=5% \
+    --fail-if peak=900% --json >out.json 2>err || rc=$?
+[ $rc = 3 ] || fail "limits as fields: exit code $rc"
+python3 - <<'END_P' || fail "limits as fields: $(cat out.json)"
+import json
+d = json.load(open("out.json"))
+got = {(x["allocator"], x["limit"]): x for x in d["limits"]}
+assert {k: x["verdict"] for k, x in got.items()} == {("big", "bigger"): "failed", ("libc:A=1", "bigger"): "held",
+    ("big", "peak"): "held", ("libc:A=1", "peak"): "held"}, got
+x = got["big", "bigger"]
+assert x["baseline"] == "libc" and x["percent"] == 5 and x["ratio"] > 2 and x["p_value"] < 0.05, x
+END_P
+"$BIN/hakreplay" t.zst --no-db --no-control -a "libc,fall=$PWD/FALL.so" "${time[@]}" --fail-if slower=3% --json >out.json 2>err || true
+python3 -c '
+import json
+x = json.load(open("out.json"))["limits"][0]
+assert x["verdict"] == "not-compared" and x["ratio"] is None and x["p_value"] is None, x' || fail "not compared: $(cat out.json)"
 # what refused more of its allocations did less work: no ratio, and the gate does not open
 interposer refuses <<'END_C'
 void *malloc(size_t size)

@@ -45,10 +45,11 @@ for line in open(trace + ".dump"):
         want.add((int(f[2]), index[f[2]]))
     index[f[2]] += 1
 rows = [r for r in d["slowest"] if r["allocator"] == "slow"]
-slow = [r for r in rows if r["ns"] >= 49e6]
-print(trace, how, len(want), "ops of 777 bytes,", len(slow), "of 50 ms or more,", len(rows), "rows")
+# known to be slow; a busy machine may take the processor away for as long from any other op
+slow = [r for r in rows if (r["thread"], r["index"]) in want]
+print(trace, how, len(want), "ops of 777 bytes,", len(slow), "rows of them,", len(rows), "rows")
 assert want and {(r["thread"], r["index"]) for r in slow} == want, (want, slow)
-assert len(slow) == 2 * len(want)  # two runs
+assert len(slow) == 2 * len(want) and min(r["ns"] for r in slow) >= 49e6, slow  # two runs
 calls = {("mmap", "ANON RW"): (1, 0, 20480), ("madvise", "MADV_NOHUGEPAGE"): (1, 0, 20480),
          ("madvise", "MADV_DONTNEED"): (2, 1, 8192), ("munmap", ""): (1, 0, 20480)}
 for r in slow:
@@ -60,12 +61,12 @@ for r in slow:
     got = {(c["call"], c["detail"]): (c["calls"], c["errors"], c["bytes"]) for c in d["slowest_calls"]
            if c["allocator"] == "slow" and (c["thread"], c["index"]) == (r["thread"], r["index"])}
     assert got == calls, got
-quick = [r for r in rows if r["ns"] < 49e6]
+quick = [r for r in rows if (r["thread"], r["index"]) not in want]
 assert quick and sum(r["syscalls"] == 0 and r["minor_faults"] == 0 for r in quick) > len(quick) / 2, quick
 db = sqlite3.connect(f"{trace}.{how}.db")
 stored = {(x[0], x[1]): x for x in db.execute("SELECT s.thread, s.op, s.kind, s.size_bytes, s.latency_ns,"
           " s.minor_faults, s.syscalls, s.inside FROM v_slow_op s WHERE allocator = 'slow' AND latency_ns >= 49e6")}
-assert stored.keys() == want, stored
+assert stored.keys() >= want, stored
 for r in slow:
     x = stored[r["thread"], r["index"]]
     assert x[2:4] == ("malloc", 777) and x[5:7] == (r["minor_faults"], 5), x
