@@ -1,7 +1,11 @@
 #include "common/cmdline.h"
 
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A word that starts with '=' is a look-up to zsh. */
 static int is_plain(const char *word) {
@@ -36,4 +40,17 @@ char *hakc_cmdline(int argc, char *const *argv) {
     }
     *at = '\0';
     return text;
+}
+
+static void look_at_stdout(int status, void *tool) {
+    int failed = fflush(stdout) != 0, why = errno;
+    if (status != 0 || (!failed && !ferror(stdout)))
+        return;
+    fprintf(stderr, "%s: cannot write the output%s%s\n", (const char *)tool, failed ? ": " : "",
+            failed ? strerror(why) : "");
+    _exit(1);
+}
+
+void hakc_guard_stdout(const char *tool) {
+    on_exit(look_at_stdout, (void *)(uintptr_t)tool);
 }

@@ -1,10 +1,12 @@
 #include "db/hakdb.h"
 
 #include <argp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include "common/cmdline.h"
 #include "common/units.h"
 
 const char *argp_program_version = "hakdb " HAK_VERSION;
@@ -201,13 +203,15 @@ static int open_db(const struct hakdb_options *o, const struct command *c, struc
     return rc;
 }
 
-/* Nothing is cut in a file or pipe, and only what does not fit on a wide terminal. */
+#define NARROWEST 40u /* a table that is cut to less says nothing */
+
+/* Nothing is cut in a file or pipe, and on a terminal only what does not fit on it. */
 static void set_width(struct hakc_out *o) {
     struct winsize w;
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) != 0)
         hakc_out_set_width(o, 0);
-    else if (w.ws_col > 100) /* below that tables keep the emitter's own width */
-        hakc_out_set_width(o, w.ws_col);
+    else if (w.ws_col != 0) /* 0: it does not know */
+        hakc_out_set_width(o, w.ws_col > NARROWEST ? w.ws_col : NARROWEST);
 }
 
 static int run_command(const struct hakdb_options *o, const struct command *c) {
@@ -237,6 +241,8 @@ int main(int argc, char **argv) {
                                .confidence = 0.95,
                                .wait_ns = 10000000000u}};
     argp_err_exit_status = 2;
+    hakc_guard_stdout("hakdb");
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of writing, which is said */
     if (argp_parse(&argp, argc, argv, 0, NULL, &p))
         return 2;
     const struct command *c = find_command(p.command);

@@ -7,13 +7,16 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "db/metrics.h"
 
 /* The fields that are not figures. */
 struct line {
     const char *allocator, *policy, *env, *pass, *mode, *status, *error;
     const char *repeat;
+    unsigned given; /* bits by run_fields */
 };
 
 static const struct {
@@ -43,6 +46,14 @@ static int fault(struct put *p, const char *what, const char *text) {
                      what, text);
 }
 
+/* Whether one of the figures has this name. */
+static int is_given(char *const *figures, size_t n, const char *name) {
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(figures[i], name) == 0)
+            return 1;
+    return 0;
+}
+
 /* NAME=VALUE: a field of the run, or a figure that is kept for later. */
 static int take_field(struct put *p, struct line *l, char *field, char **figures, size_t *n) {
     char *equals = strchr(field, '=');
@@ -50,15 +61,42 @@ static int take_field(struct put *p, struct line *l, char *field, char **figures
         return fault(p, "not of the form NAME=VALUE:", field);
     *equals = '\0';
     for (size_t i = 0; i < sizeof run_fields / sizeof run_fields[0]; i++) {
-        if (strcmp(field, run_fields[i].name) == 0) {
-            *(const char **)((char *)l + run_fields[i].at) = equals + 1;
-            return HAKC_OK;
-        }
+        const char **at = (const char **)((char *)l + run_fields[i].at);
+        if (strcmp(field, run_fields[i].name) != 0)
+            continue;
+        if (l->given & 1u << i)
+            return fault(p, "given twice:", field);
+        l->given |= 1u << i;
+        *at = equals + 1;
+        return HAKC_OK;
     }
+    if (is_given(figures, *n, field))
+        return fault(p, "given twice:", field);
     if (*n == FIELDS_MOST)
         return fault(p, "too many figures, from", field);
     figures[(*n)++] = field; /* its value stands behind the NUL */
     return HAKC_OK;
+}
+
+/* A message of the store that does not know of lines gets this one's number. */
+static int at_line(struct put *p, int rc) {
+    char msg[sizeof p->h->err->msg];
+    if (rc == HAKC_EUSAGE && strncmp(p->h->err->msg, "line ", 5) != 0) {
+        snprintf(msg, sizeof msg, "%s", p->h->err->msg);
+        snprintf(p->h->err->msg, sizeof p->h->err->msg, "line %llu: %.480s",
+                 (unsigned long long)p->number, msg);
+    }
+    return rc;
+}
+
+/* Quantities of these units are never below nothing. */
+static int is_amount(const char *unit) {
+    static const char *const units[] = {HAKD_UNIT_NS,    HAKD_UNIT_NS_PER_OP, HAKD_UNIT_BYTES,
+                                        HAKD_UNIT_CALLS, HAKD_UNIT_FAULTS,    HAKD_UNIT_OPS};
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (strcmp(unit, units[i]) == 0)
+            return 1;
+    return 0;
 }
 
 static int put_figure(struct put *p, int64_t run, const char *name) {
@@ -68,7 +106,21 @@ static int put_figure(struct put *p, int64_t run, const char *name) {
     double v = strtod(text, &end);
     if (end == text || errno != 0 || (*end != '\0' && *end != ' '))
         return fault(p, "not a number:", text);
-    return hakd_put_metric(p->h->db, run, name, v, *end == ' ' ? end + 1 : NULL, p->h->err);
+    const char *unit = *end == ' ' ? end + 1 : NULL, *listed = hakd_metric_unit(name);
+    if (v < 0 && listed != NULL && is_amount(listed))
+        return fault(p, "less than nothing:", text);
+    return at_line(p, hakd_put_metric(p->h->db, run, name, v, unit, p->h->err));
+}
+
+/* Whether text is one of the words, which stand in one text with blanks between. */
+static int is_word(const char *words, const char *text) {
+    size_t n = strlen(text);
+    for (const char *s = words; *s != '\0'; s += strcspn(s, " ")) {
+        s += *s == ' ';
+        if (strncmp(s, text, n) == 0 && strchr(" ", s[n]) != NULL && n != 0)
+            return 1;
+    }
+    return 0;
 }
 
 static int put_line(struct put *p, char *text) {
@@ -83,6 +135,10 @@ static int put_line(struct put *p, char *text) {
         return rc;
     if (l.allocator == NULL)
         return fault(p, "the line does not name its", "allocator");
+    if (!is_word("ok failed crashed timeout wrong-library", l.status))
+        return fault(p, "status is none of ok, failed, crashed, timeout, wrong-library:", l.status);
+    if (!is_word("time latency account sim control", l.pass))
+        return fault(p, "pass is none of time, latency, account, sim, control:", l.pass);
     struct hakd_run r = {.experiment = p->experiment,
                          .allocator = l.allocator,
                          .policy = l.policy,
@@ -94,7 +150,7 @@ static int put_line(struct put *p, char *text) {
                          .position = p->position++};
     if (!hakdb_parse_id(l.repeat, &r.repeat))
         return fault(p, "not a number of a repeat:", l.repeat);
-    rc = hakd_put_run(p->h->db, &r, &run, p->h->err);
+    rc = at_line(p, hakd_put_run(p->h->db, &r, &run, p->h->err));
     for (size_t i = 0; rc == HAKC_OK && i < n; i++)
         rc = put_figure(p, run, figures[i]);
     return rc;
@@ -108,11 +164,17 @@ static int put_lines(struct put *p) {
     while (rc == HAKC_OK && (len = getline(&text, &room, stdin)) >= 0) {
         p->number++;
         if (len > 0 && text[len - 1] == '\n')
+            text[--len] = '\0';
+        if (len > 0 && text[len - 1] == '\r') /* a file from elsewhere */
             text[len - 1] = '\0';
         if (text[0] != '\0' && text[0] != '#')
             rc = put_line(p, text);
     }
     free(text);
+    if (rc == HAKC_OK && ferror(stdin))
+        rc = hakc_fail_errno(p->h->err, HAKC_EIO, "cannot read standard input");
+    if (rc == HAKC_OK && p->position == 0)
+        rc = hakc_fail(p->h->err, HAKC_EREFUSED, "no run on standard input: nothing was stored");
     return rc;
 }
 

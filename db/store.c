@@ -358,3 +358,8 @@ int hakd_commit(struct hakd *db, struct hakc_err *err) {
         sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
     return rc;
 }
+
+void hakd_rollback(struct hakd *db) {
+    if (!sqlite3_get_autocommit(db->sql))
+        sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
+}

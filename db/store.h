@@ -43,6 +43,8 @@ int hakd_schema_version(void);
 /* A transaction around many puts: much faster, and all or nothing. Not nested. */
 int hakd_begin(struct hakd *db, struct hakc_err *err);
 int hakd_commit(struct hakd *db, struct hakc_err *err);
+/* Undoes what a failure has left open. Nothing where no transaction is. */
+void hakd_rollback(struct hakd *db);
 
 /* The following find an equal row or make one, and return its id in *id. */
 

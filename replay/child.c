@@ -136,6 +136,14 @@ static __attribute__((noinline)) void prefault_stack(size_t bytes) {
     __asm__ volatile("" : : "r"(below) : "memory"); /* or the compiler drops it */
 }
 
+/* Of the main stack: half of what it may grow to, under a narrow ulimit -s. */
+static size_t main_prefault(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur / 2 > MAIN_PREFAULT)
+        return MAIN_PREFAULT;
+    return (size_t)limit.rlim_cur / 2;
+}
+
 /* ---- the region -------------------------------------------------------------------------------
  */
 
@@ -409,7 +417,7 @@ int hakr_child_main(int fd) {
         code_bytes = hakr_time_place(&drive);
     if (map_streams() != 0 || map_tables() != 0)
         return 1;
-    prefault_stack(MAIN_PREFAULT);
+    prefault_stack(main_prefault());
     enter_thread(0);
     catch_crashes();
     if (ctl->pass == HAKR_PASS_COUNTERS)

@@ -31,10 +31,20 @@ static void on_stop(int sig) {
     stop = 1;
 }
 
-static void catch_stop(void) {
+/* Before the first run there is nothing to keep. */
+static void on_early_stop(int sig) {
+    static const char text[] =
+        HAKR_TOOL ": interrupted before the first run: nothing was measured or stored\n";
+    (void)sig;
+    ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)n;
+    _exit(1);
+}
+
+static void catch_stop(void (*handler)(int)) {
     struct sigaction sa;
     memset(&sa, 0, sizeof sa);
-    sa.sa_handler = on_stop; /* no SA_RESTART: the wait for a run must end */
+    sa.sa_handler = handler; /* no SA_RESTART: the wait for a run must end */
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
     struct sigaction hup;
@@ -102,6 +112,14 @@ static void set_up(struct hakr_experiment *e, const struct hakr_options *o,
     e->stop = &stop;
 }
 
+/* A database that cannot be made or written is no reason to give up measuring. */
+static void say_how_else(struct hakc_err *err) {
+    size_t n = strlen(err->msg);
+    if (err->code == HAKC_EIO || err->code == HAKC_ENOENT)
+        snprintf(err->msg + n, sizeof err->msg - n,
+                 "; --db=FILE stores elsewhere, --no-db nothing");
+}
+
 static int run_all(struct hakr_options *o, const char *args, struct hakc_err *err) {
     struct hakr_plan plan = {.fd = -1};
     struct hakt_reader *reader = NULL;
@@ -129,6 +147,7 @@ static int run_all(struct hakr_options *o, const char *args, struct hakc_err *er
     report.sha256 = sha256;
     report.info = hakt_reader_info(reader);
     report.totals = hakt_reader_totals(reader, &report.rebuilt);
+    catch_stop(on_stop);
     if (!o->no_db) {
         saving = 1;
         rc = hakr_save_begin(&save, o->db, o->trace, sha256, report.info, report.totals, &e, args,
@@ -136,14 +155,16 @@ static int run_all(struct hakr_options *o, const char *args, struct hakc_err *er
         e.on_run = hakr_save_run;
         e.arg = &save;
         report.db_path = o->db;
+        if (rc != 0)
+            say_how_else(err);
     }
-    catch_stop();
     if (rc == 0)
         rc = hakr_experiment_run(&e, err);
     if (saving) {
         const char *state = rc != 0 ? "failed" : e.interrupted ? "interrupted" : "done";
         int rc2 = hakr_save_end(&save, state, rc == 0 ? err : NULL);
         rc = rc != 0 ? rc : rc2;
+        report.stored = save.failure.code != 0 ? &save.stored : NULL;
     }
     if (rc == 0 || e.n_runs != 0) { /* what was measured is shown, also where storing it failed */
         int rc2 = hakr_report_print(&report, stdout, o->format, rc == 0 ? err : NULL);
@@ -157,7 +178,8 @@ out:
     hakr_plan_free(&plan);
     hakt_reader_close(reader);
     if (rc != 0) {
-        hakc_err_print(HAKR_TOOL, err);
+        if (save.failure.code == 0) /* else it was said when it happened */
+            hakc_err_print(HAKR_TOOL, err);
         return hakc_exit_code(rc);
     }
     return code;
@@ -167,6 +189,9 @@ int main(int argc, char **argv) {
         _exit(hakr_child_main(atoi(argv[2]))); /* threads may live on */
     if (argc == 2 && strcmp(argv[1], "--probe") == 0)
         return hakr_probe_main();
+    catch_stop(on_early_stop);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of writing, which is said */
+    hakc_guard_stdout(HAKR_TOOL);
     struct hakr_options o;
     struct hakc_err err = {0};
     char *args = hakc_cmdline(argc, argv);

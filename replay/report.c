@@ -166,7 +166,10 @@ int hakr_report_print(const struct hakr_report *r, FILE *f, enum hakc_out_format
     if (table)
         hakr_report_driver(o, e, 1);
     hakr_report_notes(o, r);
-    if (table && r->db_path != NULL)
+    if (r->stored != NULL)
+        hakc_out_note(o, "Storing failed: %s holds %llu of these %zu runs.", r->db_path,
+                      (unsigned long long)*r->stored, e->n_runs);
+    else if (table && r->db_path != NULL)
         hakc_out_note(o, "Rows are in %s.", r->db_path);
     return hakc_out_close(o, err);
 }

@@ -18,6 +18,7 @@ struct hakr_report {
     const struct hakt_totals *totals;
     int rebuilt;                     /* the trace has no trailer */
     const char *db_path;             /* where the rows went, or NULL */
+    const uint64_t *stored;          /* storing failed: so many runs had been stored before */
     const struct hakr_limit *limits; /* of --fail-if: what became of each is told */
     size_t n_limits;
     uint32_t why; /* causes of system calls to show for each variant; 0 = none */

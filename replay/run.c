@@ -154,6 +154,7 @@ static void become_child(int ctl_fd, int plan_fd, const struct hakr_cgroup *grou
     dup2(STDERR_FILENO, STDOUT_FILENO); /* stdout is for results */
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
+    signal(SIGXFSZ, SIG_DFL);
     sigprocmask(SIG_SETMASK, mask, NULL);
     if (traced && hakr_ptrace_me() != 0)
         _exit(126);

@@ -203,8 +203,7 @@ static const char *error_of(const struct hakr_run *run, const struct hakr_varian
     return NULL;
 }
 
-int hakr_save_run(void *save, const struct hakr_run *run, struct hakc_err *err) {
-    struct hakr_save *s = save;
+static int put_run(struct hakr_save *s, const struct hakr_run *run, struct hakc_err *err) {
     const struct hakr_variant *v = &s->variants->at[run->variant];
     const struct hakr_result *r = &run->result;
     char warning[400];
@@ -251,12 +250,34 @@ int hakr_save_run(void *save, const struct hakr_run *run, struct hakc_err *err) 
     return rc;
 }
 
+int hakr_save_run(void *save, const struct hakr_run *run, struct hakc_err *err) {
+    struct hakr_save *s = save;
+    if (s->failure.code != 0)
+        return 0;
+    if (put_run(s, run, err) == 0) {
+        s->stored++;
+        return 0;
+    }
+    s->failure = *err;
+    memset(err, 0, sizeof *err);
+    hakd_rollback(s->db);
+    hakc_err_print("hakreplay", &s->failure);
+    fprintf(stderr, "hakreplay: %llu runs are stored; those that follow are only shown\n",
+            (unsigned long long)s->stored);
+    return 0;
+}
+
 int hakr_save_end(struct hakr_save *s, const char *state, struct hakc_err *err) {
-    int rc = 0;
-    if (s->db != NULL && s->experiment != 0)
-        rc = hakd_finish_experiment(s->db, s->experiment, state, err);
+    int rc = s->failure.code;
+    if (rc != 0)
+        state = "failed";
+    if (s->db != NULL && s->experiment != 0) {
+        int rc2 = hakd_finish_experiment(s->db, s->experiment, state, rc == 0 ? err : NULL);
+        rc = rc != 0 ? rc : rc2;
+    }
     hakd_close(s->db);
     free(s->libraries);
-    memset(s, 0, sizeof *s);
+    s->db = NULL;
+    s->libraries = NULL;
     return rc;
 }

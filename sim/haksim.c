@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cmdline.h"
 #include "sim/sim_commands.h"
 
 const char *argp_program_version = "haksim " HAK_VERSION;
@@ -39,6 +40,8 @@ const char *haks_default_db(void) {
 }
 
 int main(int argc, char **argv) {
+    hakc_guard_stdout("haksim");
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of writing, which is said */
     argp_err_exit_status = 2;
     for (size_t i = 0; argc > 1 && commands[i].name != NULL; i++) {
         if (strcmp(argv[1], commands[i].name) == 0) {

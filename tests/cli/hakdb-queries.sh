@@ -38,6 +38,18 @@ expect 0 "$hakdb" runs
 has out '^run .*wall \[ms\]  peak \[MiB\]$'
 [ ! -s err ] || fail "messages where there is nothing to say"
 lacks out '…' # a file gets whole tables
+# on a terminal they are as wide as that: long texts are cut
+for columns in 80 100 160; do
+    script -qec "stty cols $columns; '$hakdb' experiments; '$hakdb' runs --last=5" typescript >/dev/null </dev/null || fail "on a terminal: $?"
+    python3 - $columns <<'PY'
+import sys
+lines = [l.rstrip("\r\n") for l in open("typescript", encoding="utf-8") if not l.startswith("Script ")]
+assert any(l.startswith("exp ") for l in lines) and any(l.startswith("run") for l in lines), lines
+wide = max(len(l) for l in lines)
+assert wide <= int(sys.argv[1]), (wide, lines)
+assert any("…" in l for l in lines) == (int(sys.argv[1]) < 160), lines
+PY
+done
 expect 0 "$hakdb" runs --alloc=HAK --last=3
 [ "$(wc -l <out)" = 4 ] || fail "runs --alloc --last"
 lacks out libc
