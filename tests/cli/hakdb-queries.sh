@@ -39,7 +39,7 @@ has out '^run .*wall \[ms\]  peak \[MiB\]$'
 [ ! -s err ] || fail "messages where there is nothing to say"
 lacks out '…' # a file gets whole tables
 # on a terminal they are as wide as that: long texts are cut
-for columns in 80 100 160; do
+for columns in 92 110 160; do
     script -qec "stty cols $columns; '$hakdb' experiments; '$hakdb' runs --last=5" typescript >/dev/null </dev/null || fail "on a terminal: $?"
     python3 - $columns <<'PY'
 import sys
