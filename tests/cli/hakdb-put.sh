@@ -39,7 +39,7 @@ refuse 'line 2: not a number: ""' 'allocator=x\twall_ns='
 # nothing on the pipe, because what should have measured died: not a success
 for nothing in '' '\n' '# a comment\n\n'; do
     rc=0
-    printf "$nothing" | hakdb -d p.db put mybench >out 2>err || rc=$?
+    printf %b "$nothing" | hakdb -d p.db put mybench >out 2>err || rc=$?
     [ $rc = 1 ] && grep -q 'no run on standard input' err && [ ! -s out ] || fail "nothing: $rc, $(cat out err)"
     [ "$(sqlite3 p.db 'SELECT count(*) FROM experiment')" = 1 ] || fail "nothing: something was stored"
 done

@@ -47,7 +47,7 @@ lines = [l.rstrip("\r\n") for l in open("typescript", encoding="utf-8") if not l
 assert any(l.startswith("exp ") for l in lines) and any(l.startswith("run") for l in lines), lines
 wide = max(len(l) for l in lines)
 assert wide <= int(sys.argv[1]), (wide, lines)
-assert any("…" in l for l in lines) == (int(sys.argv[1]) < 160), lines
+assert any("…" in l for l in lines) == (int(sys.argv[1]) < 100), lines
 PY
 done
 expect 0 "$hakdb" runs --alloc=HAK --last=3

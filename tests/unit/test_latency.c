@@ -1,4 +1,4 @@
-/* Latencies: size classes, merging of histograms, the list of the slowest; and limits. */
+/* Latencies: size classes, merging of histograms, the list of the slowest. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +6,6 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include "replay/latency.h"
-#include "replay/limits.h"
 
 static void test_size_classes(void **state) {
     (void)state;
@@ -67,37 +66,10 @@ static void test_merge(void **state) {
     hakr_latency_free(sum);
 }
 
-static void test_limits(void **state) {
-    (void)state;
-    struct hakr_limit l;
-    struct hakc_err err;
-    assert_int_equal(hakr_limit_parse("slower=3%", &l, &err), 0);
-    assert_int_equal(l.pass, HAKR_PASS_TIME);
-    assert_true(l.share > 0.0299 && l.share < 0.0301);
-    struct hakr_compared c = {.has = 1, .ratio = 1.04, .p = 0.01};
-    assert_true(hakr_limit_broken(&l, &c));
-    c.p = 0.05;
-    assert_false(hakr_limit_broken(&l, &c));
-    c = (struct hakr_compared){.has = 1, .ratio = 1.02, .p = 0.001};
-    assert_false(hakr_limit_broken(&l, &c));
-    c = (struct hakr_compared){.ratio = 9, .p = 0.001};
-    assert_false(hakr_limit_broken(&l, &c));
-    assert_int_equal(hakr_limit_parse("bigger=0.5%", &l, &err), 0);
-    assert_int_equal(l.pass, HAKR_PASS_ACCOUNT);
-    static const char *const bad[] = {
-        "",        "slower",     "slower=",   "slower=3", "slower=%", "slower=nan%",
-        "slow=3%", "slower=3%%", "slower= 3%"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_int_equal(hakr_limit_parse(bad[i], &l, &err), HAKC_EUSAGE);
-    c = (struct hakr_compared){.unlike = 1};
-    assert_true(hakr_limit_broken(&l, &c));
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_size_classes),
         cmocka_unit_test(test_merge),
-        cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

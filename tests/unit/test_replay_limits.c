@@ -64,6 +64,25 @@ static void test_speed(void **state) {
     assert_true(ratio == 1);
 }
 
+/* The edges: p just not below 0.05, a ratio within the limit, none at all. */
+static void test_edges(void **state) {
+    (void)state;
+    struct hakr_limit l;
+    struct hakc_err err;
+    assert_int_equal(hakr_limit_parse("slower=3%", &l, &err), 0);
+    assert_true(l.pass == HAKR_PASS_TIME && l.share > 0.0299 && l.share < 0.0301);
+    struct hakr_compared c = {.has = 1, .ratio = 1.04, .p = 0.01};
+    assert_int_equal(hakr_limit_verdict(&l, &c), HAKR_LIMIT_FAILED);
+    c.p = 0.05;
+    assert_int_equal(hakr_limit_verdict(&l, &c), HAKR_LIMIT_HELD);
+    c = (struct hakr_compared){.has = 1, .ratio = 1.02, .p = 0.001};
+    assert_int_equal(hakr_limit_verdict(&l, &c), HAKR_LIMIT_HELD);
+    c = (struct hakr_compared){.ratio = 9, .p = 0.001};
+    assert_int_equal(hakr_limit_verdict(&l, &c), HAKR_LIMIT_NOT_COMPARED);
+    c = (struct hakr_compared){.unlike = 1};
+    assert_int_equal(hakr_limit_verdict(&l, &c), HAKR_LIMIT_UNLIKE);
+}
+
 static void test_not_judged(void **state) {
     (void)state;
     measure((double[]){10, 11, 12, 13, 14, 15}, (double[]){20, 21, 22, 23, 24, 25});
@@ -99,6 +118,7 @@ static void test_parse(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_speed),
+        cmocka_unit_test(test_edges),
         cmocka_unit_test(test_not_judged),
         cmocka_unit_test(test_parse),
     };
