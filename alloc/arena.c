@@ -87,35 +87,35 @@ static struct hak_arena *arena_reserve(uint32_t units) {
 
 /* Makes the first `units` units usable, metadata first. */
 static int arena_commit(struct hak_arena *a, uint32_t units) {
-    size_t want = round_up((size_t)units * HAK_UNIT, HAK_SUPER);
-    if (want / HAK_UNIT > a->units)
-        want = (size_t)units * HAK_UNIT;
-    size_t meta = round_up(want / HAK_UNIT * sizeof(struct hak_slab), META_STEP);
+    size_t meta = round_up((size_t)units * sizeof(struct hak_slab), META_STEP);
     if (meta > a->meta_committed) {
         int rc = hak_os_commit((char *)a->meta + a->meta_committed, meta - a->meta_committed);
         if (rc)
             return rc;
         a->meta_committed = meta;
     }
-    size_t have = (size_t)a->committed * HAK_UNIT;
-    if (want > have) {
-        int rc = hak_os_commit((void *)(a->base + have), want - have);
+    if (units > a->committed) {
+        int rc = hak_os_commit((void *)(a->base + (size_t)a->committed * HAK_UNIT),
+                               (size_t)(units - a->committed) * HAK_UNIT);
         if (rc)
             return rc;
-        a->committed = (uint32_t)(want / HAK_UNIT);
+        a->committed = units;
     }
     return 0;
 }
 
-/* Units [0, units) become usable, and a quarter of what is usable already with them: address space
- * costs nothing, and a heap that grows asks seldom. */
+/* Units [0, units) become usable, and a quarter of what is usable already with them, in whole
+ * SuperSlabs: address space costs nothing, and a heap that grows asks seldom. Under a limit on it
+ * (RLIMIT_DATA) the step is halved down to what is needed. */
 static int arena_extend(struct hak_arena *a, uint32_t units) {
     if (units <= a->committed)
         return 0;
-    uint32_t ahead = a->committed / 4;
-    if (ahead <= a->units - units && arena_commit(a, units + ahead) == 0)
-        return 0;
-    return arena_commit(a, units);
+    uint64_t want = round_up((size_t)units + a->committed / 4, HAK_SUPER_UNITS);
+    for (uint64_t more = want - units;; more /= 2) {
+        int rc = units + more <= a->units ? arena_commit(a, (uint32_t)(units + more)) : ENOMEM;
+        if (rc == 0 || more == 0)
+            return rc;
+    }
 }
 
 static struct hak_slab *arena_take(struct hak_arena *a, uint32_t units) {

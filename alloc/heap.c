@@ -75,8 +75,10 @@ void *hak_heap_alloc_slow(size_t size, struct hak_heap *h) {
         size = (size_t)1 << (64 - __builtin_clzll(size - 1));
     unsigned c = hak_class_of(size);
     struct hak_bin *bin = &h->bin[c];
-    if (unlikely(!bin->list) && unlikely(!bin_refill(h, c)))
-        return NULL;
+    if (unlikely(!bin->list) && unlikely(!bin_refill(h, c))) {
+        bool zero; /* a span of its own is smaller than a slab of medium blocks */
+        return size > HAK_SMALL_MAX ? hak_large_alloc(size, 1, &zero) : NULL;
+    }
     void *p = bin->list;
     bin->list = hak_link(p);
     bin->room++;

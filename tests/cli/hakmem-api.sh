@@ -13,8 +13,10 @@ done
 "$BIN/stress/alloc_threads" 4 8000
 # a process with little address space
 (ulimit -v 204800 && LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_threads" 4 8000)
+# and with little memory
+(ulimit -d 3000 && LD_PRELOAD=$LIB/libhakmem.so ls / >/dev/null)
 # limits that come in the middle, and fork handlers of others
-for case in fork move maps data trim; do
+for case in fork move maps data tight trim; do
     LD_PRELOAD=$LIB/libhakmem.so timeout 60 "$BIN/stress/alloc_limits" $case
 done
 # glibc's other names for the same functions

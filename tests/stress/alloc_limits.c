@@ -1,10 +1,11 @@
 /*
  * What goes wrong only in a process that forks with others' handlers or runs into a limit. Usage:
- * alloc_limits fork|move|maps|data|trim. Exits 0, or says what failed.
+ * alloc_limits fork|move|maps|data|tight|trim. Exits 0, or says what failed.
  */
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,12 +94,17 @@ static void maps_bounded(void) {
     CHECK(count_maps() < 9000);
 }
 
-static long pages_mapped(void) {
+/* The first number of /proc/self/statm, or the sixth: what RLIMIT_DATA counts, and the stack. */
+static long statm(bool data) {
     long n = 0;
     FILE *f = fopen("/proc/self/statm", "r");
-    CHECK(f && fscanf(f, "%ld", &n) == 1);
+    CHECK(f && fscanf(f, data ? "%*d %*d %*d %*d %*d %ld" : "%ld", &n) == 1);
     fclose(f);
     return n;
+}
+
+static long pages_mapped(void) {
+    return statm(false);
 }
 
 /* malloc fails at the limit, again and again, and reserves no address space in its search. */
@@ -120,6 +126,31 @@ static void data_limit(void) {
     for (n = 0; n < 60 && (blocks[n] = malloc(900000)); n++)
         continue;
     CHECK(n > 30);
+}
+
+/* Where a process may have little memory, it gets that to the last span: small blocks, and such as
+ * lie in slabs of half a MiB elsewhere. */
+static void tight_limit(void) {
+    struct rlimit r = {(rlim_t)statm(true) * 4096 + (1536 << 10), RLIM_INFINITY};
+    size_t sum = 0;
+    int n = 0;
+    CHECK(setrlimit(RLIMIT_DATA, &r) == 0);
+    for (int i = 0; i < 3; i++, n++) {
+        CHECK((blocks[n] = malloc(9000 + (size_t)i * 3000)));
+        memset(blocks[n], n, 9000);
+    }
+    while (n < BLOCKS && (blocks[n] = malloc(1000))) {
+        sum += 1000;
+        memset(blocks[n], n, 1000);
+        n++;
+    }
+    printf("%zu bytes\n", sum);
+    CHECK(sum > (100 << 10) && n < BLOCKS);
+    for (int i = 0; i < n; i++) {
+        CHECK(*(unsigned char *)blocks[i] == (unsigned char)i);
+        free(blocks[i]);
+    }
+    CHECK(malloc(2000));
 }
 
 static void *fill(void *arg) {
@@ -152,11 +183,8 @@ int main(int argc, char **argv) {
     static const struct {
         const char *name;
         void (*run)(void);
-    } cases[] = {{"fork", fork_handlers},
-                 {"move", move_refused},
-                 {"maps", maps_bounded},
-                 {"data", data_limit},
-                 {"trim", trim_retired}};
+    } cases[] = {{"fork", fork_handlers}, {"move", move_refused}, {"maps", maps_bounded},
+                 {"data", data_limit},    {"tight", tight_limit}, {"trim", trim_retired}};
     for (size_t i = 0; argc == 2 && i < sizeof cases / sizeof cases[0]; i++) {
         if (strcmp(argv[1], cases[i].name) == 0) {
             cases[i].run();
@@ -164,6 +192,6 @@ int main(int argc, char **argv) {
             return 0;
         }
     }
-    fprintf(stderr, "usage: alloc_limits fork|move|maps|data|trim\n");
+    fprintf(stderr, "usage: alloc_limits fork|move|maps|data|tight|trim\n");
     return 2;
 }
