@@ -4,8 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include "alloc/internal.h"
 #include "alloc/remote.h"
 
@@ -220,12 +223,106 @@ static void who_packs_retires(void **state) {
     other = hak_heap_new();
 }
 
+/* Frees of a slab whose owner is gone go home when they are sent, and those after them at once:
+ * nobody else would look for them. */
+static void nothing_waits_for_a_dead_owner(void **state) {
+    (void)state;
+    struct hak_heap *gone = owner;
+    hak_heap_flush(other);
+    other->packs = true;
+    for (unsigned packed = 3; packed >= 2; packed--) {
+        fill(3, 64);
+        for (unsigned i = 0; i < packed; i++)
+            hak_heap_free(other, block[i]);
+        hak_heap_retire(gone);
+        assert_int_not_equal(active(), 0);
+        if (packed == 3)
+            hak_remote_send(other);
+        else
+            hak_heap_free(other, block[2]);
+        assert_int_equal(active(), 0);
+        assert_ptr_equal(hak_heap_new(), gone);
+    }
+}
+
+/* A slab that changes hands with frees under way: who finds it in the wrong list passes it on, and
+ * each heap's account of its slabs is right. */
+static void a_slab_in_the_wrong_list(void **state) {
+    enum { N = 64 };
+    (void)state;
+    unsigned c = hak_class_of(1024);
+    fill(N, 1024); /* to the end: in no list of available ones */
+    struct hak_slab *s = hak_slab_lookup(block[0]);
+    assert_int_equal(s->used, N);
+    struct hak_heap *fresh = hak_heap_new();
+    hak_heap_free(fresh, block[0]);
+    assert_true(hak_remote_pending(owner));
+    uint32_t had = owner->units, has = other->units;
+    hak_slab_adopt(other, s);
+    assert_int_equal(owner->units, had - s->span.units);
+    assert_int_equal(other->units, has + s->span.units);
+    hak_remote_collect(owner);
+    assert_true(hak_remote_pending(other));
+    assert_int_equal(s->nfree, 0);
+    hak_remote_collect(other);
+    assert_int_equal(s->nfree, 1);
+    assert_ptr_equal(other->avail[c], s);
+    assert_ptr_not_equal(owner->avail[c], s);
+    for (unsigned i = 1; i < N; i++)
+        hak_heap_free(other, block[i]);
+    hak_core_trim(other);
+    assert_int_equal(active(), 0);
+    hak_heap_retire(fresh);
+}
+
+/* The number of blocks that a parcel claims lies in free memory. */
+static void collect_damaged(uint16_t claimed) {
+    other->packs = true;
+    fill(5, 64);
+    for (unsigned i = 0; i < 5; i++)
+        hak_heap_free(other, block[i]);
+    hak_remote_send(other);
+    memcpy(block[0] + 8, &claimed, sizeof claimed);
+    hak_remote_collect(owner);
+    _exit(0);
+}
+
+static void a_damaged_parcel_is_seen(void **state) {
+    static const uint16_t claims[] = {0, HAK_PARCEL_BLOCKS + 1, UINT16_MAX};
+    (void)state;
+    for (unsigned i = 0; i < sizeof claims / sizeof *claims; i++) {
+        char said[200] = "";
+        int fd[2], status;
+        assert_int_equal(pipe(fd), 0);
+        pid_t pid = fork();
+        if (pid == 0) {
+            struct sigaction end = {.sa_handler = SIG_DFL};
+            sigaction(SIGABRT, &end, NULL);
+            dup2(fd[1], STDERR_FILENO);
+            collect_damaged(claims[i]);
+        }
+        close(fd[1]);
+        assert_true(read(fd[0], said, sizeof said - 1) >= 0);
+        close(fd[0]);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+        assert_non_null(strstr(said, "a free block was written to"));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(owner_gets_all_blocks),  cmocka_unit_test(a_few_wait_until_sent),
-        cmocka_unit_test(first_frees_go_at_once), cmocka_unit_test(refills_send),
-        cmocka_unit_test(refills_collect),        cmocka_unit_test(slab_changes_its_class),
-        cmocka_unit_test(owner_retires_first),    cmocka_unit_test(who_packs_retires),
+        cmocka_unit_test(owner_gets_all_blocks),
+        cmocka_unit_test(a_few_wait_until_sent),
+        cmocka_unit_test(first_frees_go_at_once),
+        cmocka_unit_test(refills_send),
+        cmocka_unit_test(refills_collect),
+        cmocka_unit_test(slab_changes_its_class),
+        cmocka_unit_test(owner_retires_first),
+        cmocka_unit_test(who_packs_retires),
+        cmocka_unit_test(nothing_waits_for_a_dead_owner),
+        cmocka_unit_test(a_slab_in_the_wrong_list),
+        cmocka_unit_test(a_damaged_parcel_is_seen),
     };
     return cmocka_run_group_tests_name("remote", tests, set_up, NULL);
 }
