@@ -114,11 +114,13 @@ static int take_turn(struct hakr_experiment *e, const struct turn *t, uint32_t p
         .slow = t->slow != NULL ? t->slow->slowest : NULL,
         .n_slow = t->slow != NULL ? t->slow->n_slowest : 0,
     };
-    struct hakr_result res;
+    struct hakr_result res = {0};
     int rc = hakr_run(&task, e->stop, &res, err);
-    if (rc == 0 && hakr_pass_counts(t->pass) && res.status == HAKR_OK && res.counted == 0 &&
-        e->counting == 0) {
-        e->seccomp_forbidden = task.traced = 1;
+    int forbidden = res.status == HAKR_OK && res.counted == 0;
+    if (rc == 0 && hakr_pass_counts(t->pass) && e->counting == 0 && !task.traced &&
+        (forbidden || res.hidden_call)) {
+        e->seccomp_forbidden |= forbidden;
+        task.traced = 1;
         hakr_result_free(&res);
         rc = hakr_run(&task, e->stop, &res, err);
     }

@@ -176,14 +176,22 @@ void hakr_report_limits(struct hakc_out *o, const struct hakr_report *r, int tab
 }
 
 static void counting_note(struct hakc_out *o, const struct hakr_experiment *e) {
-    for (size_t v = 0; v < e->variants->n; v++)
-        if (hakr_counting_of(e, v) == HAKR_BY_PTRACE) {
+    static const char exact[] =
+        "the counts are exact, the times in calls hold the stops of the tracer";
+    for (size_t v = 0; v < e->variants->n; v++) {
+        if (hakr_counting_of(e, v) != HAKR_BY_PTRACE)
+            continue;
+        if (e->counting == 0 && !e->seccomp_forbidden) {
             hakc_out_note(o,
-                          "System calls were counted by ptrace%s: the counts are exact, the "
-                          "times in calls hold the stops of the tracer.",
-                          e->counting == 0 ? ", because seccomp is forbidden here" : "");
-            return;
+                          "System calls of %s were counted by ptrace, because one of its threads "
+                          "makes some with SIGSYS blocked: %s.",
+                          e->variants->at[v].label, exact);
+            continue;
         }
+        hakc_out_note(o, "System calls were counted by ptrace%s: %s.",
+                      e->counting == 0 ? ", because seccomp is forbidden here" : "", exact);
+        return;
+    }
 }
 
 static void statistics_notes(struct hakc_out *o, const struct hakr_experiment *e) {

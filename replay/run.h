@@ -53,6 +53,8 @@ struct hakr_result {
     enum hakr_status status;
     char error[600]; /* where status is not HAKR_OK; else a warning, or "" */
     int started;     /* the region began */
+    int hidden_call; /* it failed because seccomp cannot report a call to a thread that blocks
+                        SIGSYS */
     uint64_t wall_ns, user_ns, sys_ns;
     uint64_t minflt, majflt;
     uint64_t failed;        /* allocations that gave NULL */

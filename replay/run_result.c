@@ -48,6 +48,7 @@ static void explain_signal(const struct hakr_task *task, struct hakr_ctl *c, int
     r->status = HAKR_CRASHED;
     if (sig == SIGSYS && hakr_pass_counts(task->pass)) {
         r->status = HAKR_FAILED;
+        r->hidden_call = 1;
         snprintf(e, len,
                  "a thread that blocks SIGSYS made a memory system call: such a run cannot be "
                  "accounted by seccomp (--counting=ptrace can%s)",

@@ -105,7 +105,17 @@ for r in json.load(open("out.json"))["results"]:
 try abort ABORT.so crashed "signal 6 .*thread 0 at op"
 try hang HANG.so timeout "not done after 5 s: thread 0 at op [0-9]+ of" --timeout 5
 try none none.so wrong-library "malloc resolves into .*libc.*asked for: .*none.so"
-try mask MASK.so failed "SIGSYS"
+try mask MASK.so failed "SIGSYS" --counting=seccomp
+
+# left to itself it is counted by ptrace instead, the others are not, and that is said
+"$BIN/hakreplay" t.zst -a "libc,mask=$PWD/MASK.so" --passes=account --no-db --json >out.json || fail "mask by ptrace: $?"
+python3 -c '
+import json
+d = json.load(open("out.json"))
+assert [(r["status"], r["counting"]) for r in d["results"]] == [("ok", "seccomp"), ("ok", "ptrace")], d["results"]
+assert [s["calls"] for s in d["syscalls"] if (s["allocator"], s["call"]) == ("mask", "munmap")] == [1], d["syscalls"]
+assert any("of mask were counted by ptrace, because one of its threads" in n for n in d["notes"]), d["notes"]' ||
+    fail "mask by ptrace: see above"
 
 # who blocks all signals by the C library's functions is accounted all the same
 "$BIN/hakreplay" t.zst -a "block=$PWD/BLOCK.so" --passes=account --no-db --json >out.json || fail "block: $?"
