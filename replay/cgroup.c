@@ -16,9 +16,10 @@ struct mount {
 };
 
 /* The mount of version 2, or of version 1's memory controller. */
-static int find_mount(int version, struct mount *m) {
-    char line[1024], type[32], options[256];
-    FILE *f = fopen("/proc/self/mountinfo", "re");
+static int find_mount(const char *root, int version, struct mount *m) {
+    char line[1024], type[32], options[256], file[300];
+    snprintf(file, sizeof file, "%s/proc/self/mountinfo", root);
+    FILE *f = fopen(file, "re");
     int found = 0;
     while (f != NULL && !found && fgets(line, sizeof line, f) != NULL) {
         const char *dash = strstr(line, " - ");
@@ -38,9 +39,11 @@ static int find_mount(int version, struct mount *m) {
 
 /* This process's own group in it, as a path in the file system; the top of the mount if it lies
  * elsewhere. */
-static void own_group(int version, const struct mount *m, char *path, size_t len) {
-    char line[1024];
-    FILE *f = fopen("/proc/self/cgroup", "re");
+static void own_group(const char *root_dir, int version, const struct mount *m, char *path,
+                      size_t len) {
+    char line[1024], file[300];
+    snprintf(file, sizeof file, "%s/proc/self/cgroup", root_dir);
+    FILE *f = fopen(file, "re");
     snprintf(path, len, "%s", m->at);
     while (f != NULL && fgets(line, sizeof line, f) != NULL) {
         char *controllers = strchr(line, ':');
@@ -70,22 +73,63 @@ static int lacks(const char *dir, const char *name) {
     return access(path, F_OK) != 0;
 }
 
-static void put(const char *dir, const char *name, const char *text) {
-    int fd = open_in(dir, name, O_WRONLY);
+/* 0 or errno. */
+static int put(const char *dir, const char *name, const char *text) {
+    int fd = open_in(dir, name, O_WRONLY), why = 0;
     if (fd < 0)
-        return;
-    ssize_t n = write(fd, text, strlen(text));
-    (void)n; /* what cannot be set shows in what is opened next */
+        return errno;
+    if (write(fd, text, strlen(text)) < 0)
+        why = errno;
     close(fd);
+    return why;
+}
+
+/* ---- version 2: a group of one's own for the groups below to get a controller ------------------
+ */
+
+static char left[440]; /* the group that this process was in at first; "" = it still is */
+static char leaf[512]; /* the one it is in since */
+
+void hakr_cgroup_go_back(void) {
+    if (left[0] == '\0')
+        return;
+    put(left, "cgroup.subtree_control", "-memory"); /* or it takes no process */
+    put(left, "cgroup.procs", "0");
+    rmdir(leaf);
+    left[0] = '\0';
+}
+
+/* Gives the groups below dir the memory controller. 0 or errno. */
+static int enable_memory(const char *dir) {
+    static int at_exit;
+    int why = put(dir, "cgroup.subtree_control", "+memory");
+    if (why != EBUSY || left[0] != '\0')
+        return why;
+    snprintf(leaf, sizeof leaf, "%.440s/hakreplay-%d-self", dir, (int)getpid());
+    if (mkdir(leaf, 0755) != 0)
+        return errno;
+    why = put(leaf, "cgroup.procs", "0");
+    if (why != 0) {
+        rmdir(leaf);
+        return why;
+    }
+    snprintf(left, sizeof left, "%s", dir);
+    why = put(dir, "cgroup.subtree_control", "+memory");
+    if (why != 0) /* there are other processes as well */
+        hakr_cgroup_go_back();
+    else if (!at_exit)
+        at_exit = atexit(hakr_cgroup_go_back) == 0;
+    return why;
 }
 
 static int make_below(struct hakr_cgroup *g, const char *dir) {
     static unsigned made;
     snprintf(g->path, sizeof g->path, "%.440s/hakreplay-%d-%u", dir, (int)getpid(), made++);
+    int why = 0;
     if (mkdir(g->path, 0755) != 0)
         return -1;
     if (g->version == 2 && lacks(g->path, "memory.max"))
-        put(dir, "cgroup.subtree_control", "+memory");
+        why = enable_memory(dir);
     put(g->path, g->version == 2 ? "memory.swap.max" : "memory.swappiness", "0");
     g->join_fd = open_in(g->path, "cgroup.procs", O_WRONLY);
     g->usage_fd =
@@ -94,31 +138,39 @@ static int make_below(struct hakr_cgroup *g, const char *dir) {
         open_in(g->path, g->version == 2 ? "memory.max" : "memory.limit_in_bytes", O_WRONLY);
     if (g->join_fd >= 0 && g->usage_fd >= 0 && g->limit_fd >= 0)
         return 0;
+    why = why != 0 ? why : errno;
     hakr_cgroup_remove(g);
+    errno = why;
     return -1;
 }
 
-int hakr_cgroup_make(struct hakr_cgroup *g, struct hakc_err *err) {
+int hakr_cgroup_make(struct hakr_cgroup *g, const char *root, struct hakc_err *err) {
     struct mount m;
     char dir[512];
     int why = ENOENT;
     for (int version = 2; version >= 1; version--) {
         *g = (struct hakr_cgroup){.join_fd = -1, .usage_fd = -1, .limit_fd = -1};
         g->version = version;
-        if (!find_mount(version, &m))
+        if (!find_mount(root, version, &m))
             continue;
-        own_group(version, &m, dir, sizeof dir);
-        if (make_below(g, dir) == 0 || make_below(g, m.at) == 0)
+        own_group(root, version, &m, dir, sizeof dir);
+        if (version == 2 && left[0] != '\0')
+            snprintf(dir, sizeof dir, "%s", left);
+        if (make_below(g, dir) == 0)
             return 0;
-        why = errno;
+        int own = errno;
+        if (make_below(g, m.at) == 0)
+            return 0;
+        if (why != EBUSY) /* which tells most of what to do */
+            why = own == EBUSY ? own : errno;
     }
     g->path[0] = '\0';
     errno = why;
     return hakc_fail(
         err, HAKC_EREFUSED,
         "--limit-by=cgroup: no cgroup with a memory limit can be made here (%s): run it "
-        "as root, or under 'systemd-run --user --scope -p Delegate=yes'",
-        strerror(why));
+        "as root, or as 'systemd-run --user --scope -p Delegate=yes hakreplay ...'",
+        why == EBUSY ? "other processes are in its group" : strerror(why));
 }
 
 int hakr_cgroup_join(int join_fd) {

@@ -227,7 +227,7 @@ int hakr_run(const struct hakr_task *task, const volatile int *stop, struct hakr
     sigprocmask(SIG_BLOCK, &block, &before);
     int rc = make_ctl(task, &c, &fd, err);
     if (rc == 0 && task->memory_limit != 0 && task->limit_by_cgroup) {
-        rc = hakr_cgroup_make(&group, err);
+        rc = hakr_cgroup_make(&group, "", err);
         c->in_cgroup = 1;
         c->usage_fd = group.usage_fd;
         c->limit_fd = group.limit_fd;

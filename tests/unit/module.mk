@@ -8,3 +8,5 @@ unit_LD_default := -lzstd -lsqlite3 -lnettle -lm
 unit_A_sim := libsim libhakcore libpolicy libformat libstore libcommon
 $(foreach t,$(UNIT),$(eval $(t)_A := $(if $(findstring test_sim,$(t)),$(unit_A_sim),$(unit_A_default))))
 $(foreach t,$(UNIT),$(eval $(t)_LD := $(unit_LD_default)))
+# a kernel of its own, as far as cgroups go
+test_replay_cgroup_LD += -Wl,--wrap=mkdir,--wrap=rmdir,--wrap=write
