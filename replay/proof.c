@@ -89,13 +89,15 @@ static void *stand_in_memalign(size_t align, size_t size) {
     void *p = NULL;
     if (base_aligned != NULL)
         return base_aligned(align, size);
+    if (base_posix_memalign == NULL)
+        return NULL; /* the library has nothing to make it from: refused, which is counted */
     if (align < sizeof(void *))
         align = sizeof(void *);
     return base_posix_memalign(&p, align, size) == 0 ? p : NULL;
 }
 
 static int stand_in_posix_memalign(void **p, size_t align, size_t size) {
-    void *q = base_aligned(align, size);
+    void *q = stand_in_memalign(align, size);
     if (q == NULL)
         return 12; /* ENOMEM */
     *p = q;
@@ -123,23 +125,17 @@ static void *choose(struct hakr_ctl *c, const char *name, void *stand_in) {
     return stand_in;
 }
 
-static int fill_rare(struct hakr_ctl *c, struct hakr_rare *r) {
+static void fill_rare(struct hakr_ctl *c, struct hakr_rare *r) {
     *(void **)&base_posix_memalign = own(c, "posix_memalign");
     *(void **)&base_aligned = own(c, "aligned_alloc");
     if (base_aligned == NULL)
         *(void **)&base_aligned = own(c, "memalign");
-    if (base_posix_memalign == NULL && base_aligned == NULL) {
-        snprintf(c->message, sizeof c->message,
-                 "the library has none of posix_memalign, aligned_alloc and memalign");
-        return -1;
-    }
     *(void **)&r->memalign = choose(c, "memalign", (void *)stand_in_memalign);
     *(void **)&r->aligned_alloc = choose(c, "aligned_alloc", (void *)stand_in_memalign);
     *(void **)&r->posix_memalign = choose(c, "posix_memalign", (void *)stand_in_posix_memalign);
     *(void **)&r->valloc = choose(c, "valloc", (void *)stand_in_valloc);
     *(void **)&r->pvalloc = choose(c, "pvalloc", (void *)stand_in_pvalloc);
     *(void **)&r->reallocarray = choose(c, "reallocarray", (void *)stand_in_reallocarray);
-    return 0;
 }
 
 int hakr_is_recorded(void) {
@@ -186,7 +182,8 @@ int hakr_prove(struct hakr_ctl *c, struct hakr_rare *rare) {
     }
     snprintf(c->lib_path, sizeof c->lib_path, "%s", path);
     build_id(basic[0].bound, c->build_id, sizeof c->build_id);
-    return fill_rare(c, rare);
+    fill_rare(c, rare);
+    return 0;
 }
 
 hakr_hakmem_ctl *hakr_find_hakmem(const struct hakr_ctl *c) {

@@ -9,8 +9,9 @@
 #include "replay/shm.h"
 
 /* Fills in ctl's lib_path, build_id and substituted, and the rare entry points; what the library
- * lacks among those is made from what it has (ctl->substituted names them). 0, or -1 with ctl's
- * message: malloc, calloc, realloc, free and one aligned allocation must be the library's. */
+ * lacks among those is made from what it has (ctl->substituted names them), or refused where that
+ * does not do. 0, or -1 with ctl's message: malloc, calloc, realloc and free must be the library's.
+ */
 int hakr_prove(struct hakr_ctl *ctl, struct hakr_rare *rare);
 
 /* The library's hakmem_ctl, or NULL with another allocator. Calls nothing of it. */

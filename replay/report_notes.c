@@ -76,6 +76,7 @@ static void failure_note(struct hakc_out *o, const struct hakr_experiment *e, si
 }
 
 static void run_notes(struct hakc_out *o, const struct hakr_experiment *e) {
+    static const char no_aligned[] = "memalign aligned_alloc posix_memalign";
     size_t nv = e->variants->n;
     for (size_t v = 0; v < nv; v++) {
         const struct hakr_run *bad = hakr_experiment_failure(e, v, HAKR_PASS_COUNT),
@@ -87,8 +88,10 @@ static void run_notes(struct hakc_out *o, const struct hakr_experiment *e) {
             continue;
         }
         if (any != NULL && any->result.substituted[0] != '\0')
-            hakc_out_note(o, "%s has no %s: made from what it has.", label,
-                          any->result.substituted);
+            hakc_out_note(o, "%s has no %s: %s.", label, any->result.substituted,
+                          strncmp(any->result.substituted, no_aligned, strlen(no_aligned)) == 0
+                              ? "aligned allocations are refused"
+                              : "made from what it has");
         failure_note(o, e, v);
         for (size_t i = 0; i < e->n_runs; i++)
             if (e->runs[i].variant == v && e->runs[i].result.error[0] != '\0') {

@@ -132,6 +132,31 @@ import json
 r = json.load(open("out.json"))["results"][0]
 assert r["status"] == "ok" and r["failed_allocations"] == 1, r'
 
+# a library of the four basic functions is enough for a trace that asks for no more; what it cannot do is refused
+cat >four.c <<'END'
+#include <stddef.h>
+void *__libc_malloc(size_t);
+void *__libc_calloc(size_t, size_t);
+void *__libc_realloc(void *, size_t);
+void __libc_free(void *);
+void *malloc(size_t size) { return __libc_malloc(size); }
+void *calloc(size_t n, size_t size) { return __libc_calloc(n, size); }
+void *realloc(void *p, size_t size) { return __libc_realloc(p, size); }
+void free(void *p) { __libc_free(p); }
+END
+gcc -O1 -fno-builtin -shared -fPIC -o four.so four.c
+printf '1: malloc 0x1 50\n1: memalign 0x2 64 100\n1: free 0x1\n' >aligned.txt
+"$BIN/haktrace" import -o aligned.zst aligned.txt 2>/dev/null
+for t in t:0 aligned:1; do
+    "$BIN/hakreplay" ${t%:*}.zst -a "libc,four=$PWD/four.so" -r 1 --no-control --no-db --json >out.json || fail "four functions, ${t%:*}: $?: $(cat out.json)"
+    python3 -c '
+import json, sys
+d = json.load(open("out.json"))
+r = d["results"][1]
+assert r["status"] == "ok" and r["failed_allocations"] == int(sys.argv[1]) and (r["ratio"] is None) == (sys.argv[1] == "1"), r
+assert any("four has no memalign" in n and "aligned allocations are refused" in n for n in d["notes"]), d["notes"]' "${t#*:}" || fail "four functions, ${t%:*}"
+done
+
 python3 - <<'END' || fail "rows of failed runs"
 import sqlite3
 db = sqlite3.connect("fail.db")

@@ -7,12 +7,13 @@ set -eu
 # shellcheck source=tests/cli/hakreplay.lib
 . "$TOP/tests/cli/hakreplay.lib"
 
+# All stamps: ops of two threads that hand nothing to each other have an order by their times alone.
 same() { # NAME [COMPARE-OPTION] -- HAKREPLAY-OPTION...
     name=$1 how=
     shift
     [ "$1" = -- ] || { how=$1; shift; }
     shift
-    "$BIN/haktrace" -q --max-threads=500 -o again.zst -- "$BIN/hakreplay" "$name.zst" --alloc=libc --no-db "$@" \
+    "$BIN/haktrace" -q --stamps=all --max-threads=500 -o again.zst -- "$BIN/hakreplay" "$name.zst" --alloc=libc --no-db "$@" \
         >out 2>err || fail "$name $*: exit code $?: $(cat err)"
     # shellcheck disable=SC2086
     python3 "$TOP/tests/cli/hakreplay-recorded.py" "$name.zst" again.zst $how >compared 2>&1 ||
@@ -42,14 +43,25 @@ cat >import.txt <<'END'
 END
 "$BIN/haktrace" import -o import.zst import.txt
 
+# 300 threads recorded, and 400 imported, each handing on what it makes
+"$BIN/haktrace" -q --max-threads=500 -o many-recorded.zst -- "$BIN/stress/trace_threads" 300 2 >/dev/null
+for i in $(seq 1200); do
+    printf '%d: malloc 0x%x %d\n' $((i % 400 + 1)) "$i" $((i % 900 + 1))
+    [ "$i" -le 7 ] || printf '%d: free 0x%x\n' $((i % 397 + 1)) $((i - 7))
+done >many-imported.txt
+"$BIN/haktrace" import -o many-imported.zst many-imported.txt 2>/dev/null
+
 for name in mixed four known threads python import; do
     same "$name" --
     same "$name" --in-order -- --drift=0
     same "$name" -- --drift=100
 done
-same many --
+for m in many:400 many-recorded:30 many-imported:400; do
+    same "${m%:*}" --
+    same "${m%:*}" --in-order -- --drift=0
+    [ "$(grep -c . compared)" -ge 3 ] && grep -q "^${m#*:}[0-9]* threads" compared || fail "not ${m#*:} threads: $(cat compared)"
+done
 same many --in-order -- --drift=0
-[ "$(grep -c . compared)" -ge 3 ] && grep -q '^400 threads' compared || fail "not 400 threads: $(cat compared)"
 
 # the comparison can fail: an op more, another order, another size
 "$BIN/haktrace" gen -o other.zst handover 4000 400 2

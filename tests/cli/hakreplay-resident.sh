@@ -157,6 +157,57 @@ else
     echo "not checked here: the system gives no huge pages"
 fi
 
+# the mean by time: 10000 pages for the recorded 0.3 s of them, although they are there for a third of the ops
+cat >hold.c <<'END_C'
+#include <stdlib.h>
+#include <unistd.h>
+static void ops(void)
+{
+    for (int i = 0; i < 300; i++) {
+        void *volatile p = malloc(100);
+        free(p);
+    }
+}
+int main(void)
+{
+    ops();
+    usleep(100000);
+    char *volatile p = malloc(777);
+    *p = 77;
+    ops();
+    usleep(300000);
+    free(p);
+    ops();
+    usleep(200000);
+    ops();
+    return 0;
+}
+END_C
+gcc -O1 -fno-builtin -o hold hold.c
+haktrace -q --stamps=all -o timed.zst -- ./hold
+haktrace dump timed.zst >timed.dump
+hakreplay timed.zst -a "books=$PWD/books.so" --passes=account --touch=none --no-db --json >timed.json || fail "by time: $?"
+check timed <<'END'
+import re
+times, id_, start = [], None, None
+for line in open("timed.dump"):
+    f = line.split()
+    if len(f) < 4 or f[3] not in ("malloc", "free", "calloc", "realloc"):
+        continue
+    at = float(f[1])
+    times.append(at)
+    v = dict(re.findall(r"(\w+)=(\d+)", line))
+    if v.get("size") == "777":
+        id_, start = v["id"], at
+    elif f[3] == "free" and id_ is not None and v.get("old") == id_:
+        share = (at - start) / (times[-1] - times[0])
+        id_, end = None, at
+share = (end - start) / (times[-1] - times[0])
+mean = m["mean_resident_time_bytes"]
+print(f"{share:.3f} of the time, {mean / page:.0f} pages by time, {r['mean_resident_bytes'] / page:.0f} by ops")
+assert 0.3 < share < 0.9 and abs(mean - share * 10000 * page) < 0.05 * 10000 * page, (mean / page, share)
+END
+
 # after the run: what is given back then is seen at 1 s and at 5 s
 { filler 0 100; echo '1: malloc 0x1 785'; filler 100 200; echo '1: free 0x1'; } >rest.txt
 play rest --rest=5s --no-warm-up &
