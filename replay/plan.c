@@ -6,7 +6,6 @@
 #include <unistd.h>
 #include "replay/plan_int.h"
 
-#define AHEAD      32u
 #define IDS_LEAST  (UINT64_C(1) << 16)
 #define PLAN_SPACE (UINT64_C(1) << 45) /* address space for all streams: 32 TiB */
 
@@ -177,24 +176,13 @@ static int plan_record(struct hakr_plan *p, const struct hakt_rec *r, struct hak
     return plan_alloc(p, r, kinds[r->op], err);
 }
 
-/* Fetches what the records to come will need: first the entry of an object, then its slot.
- * (Inlined early: gcc 12 takes a function of nothing but prefetches for one without effect.) */
-static inline __attribute__((always_inline)) void look_ahead(const struct hakr_planner *pl,
-                                                             const struct hakt_rec *r) {
-    uint64_t far = r[2 * AHEAD].old_id, near = r[AHEAD].old_id;
-    if (unlikely(far >= pl->ids_cap || near >= pl->ids_cap))
-        return;
-    __builtin_prefetch(&pl->slot_of[far], 1);
-    uint32_t slot = pl->slot_of[near];
-    __builtin_prefetch(&pl->slots[slot - (slot != 0)]); /* without a branch to guess */
-}
-
 int hakr_plan_add(struct hakr_plan *p, const struct hakt_rec *recs, size_t n,
                   struct hakc_err *err) {
     struct hakr_planner *pl = p->planner;
     for (size_t i = 0; i < n; i++) {
-        if (i + 2 * AHEAD < n)
-            look_ahead(pl, recs + i);
+        i += hakr_plan_simple(p, recs + i, n - i);
+        if (i == n)
+            break;
         uint64_t ops = p->stats.ops;
         int rc = plan_record(p, &recs[i], err);
         if (rc != 0)

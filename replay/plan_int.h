@@ -1,6 +1,7 @@
 /*
- * What the parts of the planner share: plan.c (records), plan_streams.c (threads and their words),
- * plan_objects.c (ids, slots, hand-overs), plan_order.c (drift limit, time).
+ * What the parts of the planner share: plan.c (records), plan_simple.c (the same for most of them,
+ * quicker), plan_streams.c (threads and their words), plan_objects.c (ids, slots, hand-overs),
+ * plan_order.c (drift limit, time).
  */
 #ifndef REPLAY_PLAN_INT_H
 #define REPLAY_PLAN_INT_H
@@ -11,6 +12,7 @@
 /* Words that one record may need at most: epoch, time, two waits, and the op (2). */
 #define WORDS_PER_RECORD 6
 #define PAGE             UINT64_C(4096)
+#define HAKR_AHEAD       32u /* records ahead of which what they need is fetched */
 #define NEAR_THREADS     256u /* whose hand-overs to each other are looked up in an array */
 
 #define likely(x)   __builtin_expect(!!(x), 1)
@@ -126,6 +128,11 @@ int hakr_plan_wait(struct hakr_plan *p, uint32_t t, hakr_place op, uint64_t *cou
                    struct hakc_err *err);
 int hakr_plan_corrupt(const struct hakr_plan *p, struct hakc_err *err, const char *what,
                       uint64_t id);
+
+/* ---- plan_simple.c ---- */
+
+/* Plans records from the first one on as long as they are simple; returns how many. */
+size_t hakr_plan_simple(struct hakr_plan *p, const struct hakt_rec *recs, size_t n);
 
 /* ---- plan_order.c ---- */
 
