@@ -3,57 +3,72 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-/* One is planned, one waits, one is being decoded. */
-#define FEED_CHUNKS 3u
+/* Small enough to stay in a cache on their way from the one thread to the other, and for the second
+ * to begin soon; large enough that handing them over costs nothing. As many as a chunk has: while
+ * the next chunk is read and uncompressed, there is something to plan. */
+#define PART  4096u
+#define PARTS (HAKT_CHUNK_MAX / PART)
+#define SPINS 2000        /* some 50 us: a sleeper wakes no sooner */
+#define ALONE (2u * PART) /* records that one thread reads as soon as two */
 
-/* A reader with its decoded chunk. Every reader of a trace has memory of its own, so they can hold
- * different chunks at the same time. */
-struct chunk {
-    struct hakt_reader *reader;
-    const struct hakt_rec *recs;
+struct part {
+    struct hakt_rec *recs;
     size_t n; /* 0 = the end, or an error */
-    int rc;
-    struct hakc_err err;
 };
 
 struct hakr_feed {
-    struct chunk chunks[FEED_CHUNKS]; /* number k is in chunks[k % FEED_CHUNKS] */
-    unsigned n_readers;
-    int threaded;
+    struct hakt_reader *reader;
+    struct hakt_rec *recs;
+    struct part parts[PARTS]; /* number k is in parts[k % PARTS] */
+    int rc;                   /* of the last part */
+    struct hakc_err err;
+    int threaded, spins;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t change;
-    uint64_t decoded, taken, given_back; /* chunks, by number */
+    uint64_t decoded, taken; /* parts; written under the lock */
     int stop;
 };
 
-static void decode(struct chunk *c, uint64_t *record) {
-    c->n = 0;
-    c->rc = hakt_reader_seek_record(c->reader, *record, NULL, &c->err);
-    if (c->rc == 0)
-        c->rc = hakt_reader_next(c->reader, &c->recs, &c->n, &c->err);
-    *record += c->n;
+static int decode(struct hakr_feed *f, struct part *p) {
+    f->rc = hakt_reader_next_part(f->reader, p->recs, PART, &p->n, &f->err);
+    if (f->rc != 0)
+        p->n = 0;
+    return p->n != 0;
+}
+
+/* Whether the thread that decodes (or the one that plans) can go on. */
+static int can_go_on(const struct hakr_feed *f, int decoder) {
+    uint64_t decoded = __atomic_load_n(&f->decoded, __ATOMIC_ACQUIRE);
+    uint64_t taken = __atomic_load_n(&f->taken, __ATOMIC_ACQUIRE);
+    if (__atomic_load_n(&f->stop, __ATOMIC_ACQUIRE))
+        return 1;
+    return decoder ? decoded - taken < PARTS - 1 : decoded != taken; /* one is being planned */
+}
+
+/* Waits until it can: with open eyes, then asleep. Returns with the lock held. */
+static void await(struct hakr_feed *f, int decoder) {
+    for (int i = 0; i < f->spins && !can_go_on(f, decoder); i++)
+        __builtin_ia32_pause();
+    pthread_mutex_lock(&f->lock);
+    while (!can_go_on(f, decoder))
+        pthread_cond_wait(&f->change, &f->lock);
 }
 
 static void *decode_all(void *arg) {
     struct hakr_feed *f = arg;
-    uint64_t record = 0;
-    pthread_mutex_lock(&f->lock);
     for (int more = 1; more;) {
-        struct chunk *c = &f->chunks[f->decoded % FEED_CHUNKS];
-        while (!f->stop && f->decoded - f->given_back == FEED_CHUNKS)
-            pthread_cond_wait(&f->change, &f->lock);
-        if (f->stop)
-            break;
+        await(f, 1);
+        more = !f->stop;
         pthread_mutex_unlock(&f->lock);
-        decode(c, &record);
-        more = c->rc == 0 && c->n != 0;
+        more = more && decode(f, &f->parts[f->decoded % PARTS]);
         pthread_mutex_lock(&f->lock);
-        f->decoded++;
+        __atomic_store_n(&f->decoded, f->decoded + 1, __ATOMIC_RELEASE);
         pthread_cond_signal(&f->change);
+        pthread_mutex_unlock(&f->lock);
     }
-    pthread_mutex_unlock(&f->lock);
     return NULL;
 }
 
@@ -66,49 +81,45 @@ static int start_thread(struct hakr_feed *f) {
     return rc;
 }
 
-int hakr_feed_open(struct hakr_feed **out, const char *path, struct hakt_reader *r,
-                   struct hakc_err *err) {
+int hakr_feed_open(struct hakr_feed **out, struct hakt_reader *r, struct hakc_err *err) {
     struct hakr_feed *f = calloc(1, sizeof *f);
     *out = f;
-    if (f == NULL)
+    if (f != NULL)
+        f->recs = malloc(sizeof *f->recs * PART * PARTS);
+    if (f == NULL || f->recs == NULL) {
+        free(f);
+        *out = NULL;
         return hakc_fail(err, HAKC_ENOMEM, "out of memory for the trace");
+    }
+    f->reader = r;
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->change, NULL);
-    f->chunks[0].reader = r;
-    f->n_readers = 1;
-    if (hakt_reader_totals(r, NULL)->chunks < 2) /* UINT64_MAX: not known */
-        return 0;
-    while (f->n_readers < FEED_CHUNKS) {
-        int rc = hakt_reader_open(&f->chunks[f->n_readers].reader, path, err);
-        if (rc != 0) {
-            hakr_feed_close(f);
-            *out = NULL;
-            return rc;
-        }
-        f->n_readers++;
-    }
-    f->threaded = start_thread(f) == 0;
+    for (unsigned i = 0; i < PARTS; i++)
+        f->parts[i].recs = f->recs + (size_t)i * PART;
+    f->spins = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? SPINS : 0;
+    uint64_t records = hakt_reader_totals(r, NULL)->records; /* UINT64_MAX: not known */
+    f->threaded = records > ALONE && start_thread(f) == 0;
     return 0;
 }
 
 int hakr_feed_next(struct hakr_feed *f, const struct hakt_rec **recs, size_t *n,
                    struct hakc_err *err) {
-    if (!f->threaded)
-        return hakt_reader_next(f->chunks[0].reader, recs, n, err);
-    pthread_mutex_lock(&f->lock);
-    f->given_back = f->taken;
-    pthread_cond_signal(&f->change);
-    while (f->decoded == f->taken)
-        pthread_cond_wait(&f->change, &f->lock);
-    const struct chunk *c = &f->chunks[f->taken % FEED_CHUNKS];
-    if (c->rc == 0 && c->n != 0)
-        f->taken++; /* else it stays what every further call finds */
-    pthread_mutex_unlock(&f->lock);
-    *recs = c->recs;
-    *n = c->n;
-    if (c->rc != 0 && err != NULL)
-        *err = c->err;
-    return c->rc;
+    struct part *p = &f->parts[f->threaded ? f->taken % PARTS : 0];
+    if (!f->threaded) {
+        decode(f, p);
+    } else {
+        await(f, 0);
+        if (p->n != 0) { /* else it stays what every further call finds */
+            __atomic_store_n(&f->taken, f->taken + 1, __ATOMIC_RELEASE);
+            pthread_cond_signal(&f->change);
+        }
+        pthread_mutex_unlock(&f->lock);
+    }
+    *recs = p->recs;
+    *n = p->n;
+    if (*n == 0 && f->rc != 0 && err != NULL)
+        *err = f->err;
+    return *n == 0 ? f->rc : 0;
 }
 
 void hakr_feed_close(struct hakr_feed *f) {
@@ -116,14 +127,13 @@ void hakr_feed_close(struct hakr_feed *f) {
         return;
     if (f->threaded) {
         pthread_mutex_lock(&f->lock);
-        f->stop = 1;
-        pthread_cond_signal(&f->change);
+        __atomic_store_n(&f->stop, 1, __ATOMIC_RELEASE);
+        pthread_cond_broadcast(&f->change);
         pthread_mutex_unlock(&f->lock);
         pthread_join(f->thread, NULL);
     }
-    for (unsigned i = 1; i < f->n_readers; i++)
-        hakt_reader_close(f->chunks[i].reader);
     pthread_mutex_destroy(&f->lock);
     pthread_cond_destroy(&f->change);
+    free(f->recs);
     free(f);
 }

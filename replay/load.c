@@ -39,7 +39,7 @@ int hakr_load(const char *path, const struct hakr_load_options *options, struct 
     plan->drift = choose_drift(options->drift, records, threads);
     struct hakr_feed *feed = NULL;
     if (rc == 0)
-        rc = hakr_feed_open(&feed, path, *r, err);
+        rc = hakr_feed_open(&feed, *r, err);
     hakc_progress_start(&progress, "planning", records, "records");
     while (rc == 0) {
         const struct hakt_rec *recs;

@@ -12,7 +12,7 @@
 /* Words that one record may need at most: epoch, time, two waits, and the op (2). */
 #define WORDS_PER_RECORD 6
 #define PAGE             UINT64_C(4096)
-#define HAKR_AHEAD       32u /* records ahead of which what they need is fetched */
+#define HAKR_AHEAD       32u  /* records ahead of which what they need is fetched */
 #define NEAR_THREADS     256u /* whose hand-overs to each other are looked up in an array */
 
 #define likely(x)   __builtin_expect(!!(x), 1)

@@ -26,9 +26,8 @@ static inline __attribute__((always_inline)) void look_ahead(const struct hakr_p
 }
 
 /* Whether thread th's next op needs nothing before it: no room, epoch or time. */
-static inline __attribute__((always_inline)) int is_ready(const struct hakr_plan *p,
-                                                          const struct hakr_plan_thread *th,
-                                                          uint64_t time) {
+static inline __attribute__((always_inline)) int
+is_ready(const struct hakr_plan *p, const struct hakr_plan_thread *th, uint64_t time) {
     const struct hakr_planner *pl = p->planner;
     uint64_t end = th->n_words + WORDS_PER_RECORD;
     if (unlikely(end * 8 > th->present || (end + 1 + HAKR_TAIL_WORDS) * 8 > pl->stride))
@@ -41,9 +40,8 @@ static inline __attribute__((always_inline)) int is_ready(const struct hakr_plan
 }
 
 /* Plans the record if it is simple; returns whether it was. */
-static inline __attribute__((always_inline)) int plan_one(struct hakr_plan *p,
-                                                          const struct hakt_rec *r,
-                                                          uint64_t records, struct run *run) {
+static inline __attribute__((always_inline)) int
+plan_one(struct hakr_plan *p, const struct hakt_rec *r, uint64_t records, struct run *run) {
     struct hakr_planner *pl = p->planner;
     uint64_t make = r->op == HAKT_MALLOC, mask = -make;
     uint64_t id = (r->id & mask) | (r->old_id & ~mask), size = r->size & mask;
@@ -72,8 +70,9 @@ static inline __attribute__((always_inline)) int plan_one(struct hakr_plan *p,
     run->peak = run->live > run->peak ? run->live : run->peak;
     run->allocs += make;
     run->live_sum += (double)run->live;
-    hakr_put_simple(th, (HAKR_FREE ^ ((HAKR_FREE ^ HAKR_MALLOC) & mask)) |
-                            size << HAKR_SIZE_SHIFT | (uint64_t)slot << 32,
+    hakr_put_simple(th,
+                    (HAKR_FREE ^ ((HAKR_FREE ^ HAKR_MALLOC) & mask)) | size << HAKR_SIZE_SHIFT |
+                        (uint64_t)slot << 32,
                     (int)make);
     th->ops++;
     pl->epoch_left -= p->drift != HAKR_NO_DRIFT;

@@ -419,6 +419,36 @@ static void test_waits_are_needed(void **state) {
     free(r);
 }
 
+/* What is live, as a model of the trace has it: also where the planner works by arithmetic. */
+static void test_live(void **state) {
+    (void)state;
+    struct hakt_rec *r = calloc(RECORDS, sizeof *r);
+    uint64_t *sizes = calloc(RECORDS + 1, sizeof *sizes), live = 0, peak = 0, allocs = 0;
+    double sum = 0;
+    struct hakr_plan p;
+    seed_state = 11;
+    size_t n = random_trace(r);
+    for (size_t i = 0; i < n; i++) {
+        if (i % 3 != 0 && r[i].thread != 0)
+            r[i].size = r[i].op == HAKT_FREE ? 0 : r[i].size % 6000; /* around HAKR_SIMPLE_MAX */
+        sizes[r[i].id] = r[i].size;
+        live += r[i].size - (r[i].old_id != 0 ? sizes[r[i].old_id] : 0);
+        peak = live > peak ? live : peak;
+        allocs += r[i].op != HAKT_FREE;
+        sum += (double)live;
+    }
+    plan_all(&p, r, n);
+    assert_int_equal(p.stats.peak_live, peak);
+    assert_int_equal(p.stats.allocs, allocs);
+    assert_int_equal(p.stats.records, n);
+    assert_int_equal(p.stats.ops, n);
+    assert_true(p.stats.mean_live * (double)n > sum * 0.999999 &&
+                p.stats.mean_live * (double)n < sum * 1.000001);
+    hakr_plan_free(&p);
+    free(sizes);
+    free(r);
+}
+
 /* Times: at the first op of a thread, then when both 100 ns and 8 ops have gone by. */
 static void test_times(void **state) {
     (void)state;
@@ -493,6 +523,7 @@ int main(void) {
         cmocka_unit_test(test_threads), cmocka_unit_test(test_any_interleaving),
         cmocka_unit_test(test_drift),   cmocka_unit_test(test_bundles),
         cmocka_unit_test(test_times),   cmocka_unit_test(test_waits_are_needed),
+        cmocka_unit_test(test_live),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,6 +49,23 @@ static void expect_records(struct hakt_reader *r, const struct hakt_rec *recs, s
     assert_int_equal(at, n);
 }
 
+/* The same in parts of up to `most`, from the first record on. */
+static void expect_parts(struct hakt_reader *r, const struct hakt_rec *recs, size_t n,
+                         size_t most) {
+    struct hakt_rec *got = malloc(most * sizeof(*got));
+    struct hakc_err err;
+    size_t k, at = 0;
+    assert_int_equal(hakt_reader_rewind(r, &err), 0);
+    do {
+        assert_int_equal(hakt_reader_next_part(r, got, most, &k, &err), 0);
+        assert_true(k <= most && at + k <= n);
+        assert_memory_equal(got, &recs[at], k * sizeof(*got));
+        at += k;
+    } while (k > 0);
+    assert_int_equal(at, n);
+    free(got);
+}
+
 static void one_round(uint64_t seed, size_t n, uint32_t threads, int times, size_t flush_every) {
     struct hakt_rec *recs = random_records(seed, n, threads, times);
     struct hakt_totals totals, counted;
@@ -60,6 +77,8 @@ static void one_round(uint64_t seed, size_t n, uint32_t threads, int times, size
     expect_records(r, recs, 0, n);
     assert_int_equal(hakt_reader_rewind(r, &err), 0);
     expect_records(r, recs, 0, n);
+    expect_parts(r, recs, n, 1000);
+    expect_parts(r, recs, n, 7);
     assert_memory_equal(hakt_reader_totals(r, &rebuilt), &totals, sizeof(totals));
     assert_int_equal(rebuilt, 0);
     assert_int_equal(totals.records, n);

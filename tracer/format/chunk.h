@@ -60,4 +60,11 @@ void hakt_decoder_free(struct hakt_decoder *d);
 int hakt_decode_chunk(struct hakt_decoder *d, const struct hakt_block *b, const uint8_t *content,
                       struct hakt_rec *recs, const char **why);
 
+/* The same in parts: begin, then some until *n = 0 or b->records have come. The content stays in
+ * place meanwhile; the chunk as a whole is checked with its last part. */
+int hakt_decode_begin(struct hakt_decoder *d, const struct hakt_block *b, const uint8_t *content,
+                      const char **why);
+int hakt_decode_some(struct hakt_decoder *d, struct hakt_rec *recs, size_t most, size_t *n,
+                     const char **why);
+
 #endif

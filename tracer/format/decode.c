@@ -25,9 +25,12 @@ struct hakt_decoder {
     size_t ncursors;
     struct span col[HAKT_COL_COUNT];
     /* in-order columns and ids, while decoding */
-    struct span far, align, at;
+    struct span schedule, far, align, at;
     uint64_t next_id, last_id, first_id;
-    uint64_t time;
+    uint64_t time, last_time;
+    uint64_t run_left; /* records of the run that is being decoded, */
+    uint64_t place;    /* whose cursor this is */
+    uint64_t records_left;
     int has_times;
 };
 
@@ -248,15 +251,14 @@ static int decode_spent(const struct hakt_decoder *d) {
     return left(&d->far) > 0 || left(&d->align) > 0 || left(&d->at) > 0 ? -1 : 0;
 }
 
-int hakt_decode_chunk(struct hakt_decoder *d, const struct hakt_block *b, const uint8_t *content,
-                      struct hakt_rec *recs, const char **why) {
+int hakt_decode_begin(struct hakt_decoder *d, const struct hakt_block *b, const uint8_t *content,
+                      const char **why) {
     int rc = decode_table(d, (struct span){content, content + b->content_bytes}, why);
     if (rc == 0)
         rc = decode_directory(d, b, why);
     if (rc != 0)
         return rc;
-    struct span schedule = d->col[HAKT_COL_SCHEDULE];
-    uint64_t done = 0;
+    d->schedule = d->col[HAKT_COL_SCHEDULE];
     d->far = d->col[HAKT_COL_FAR];
     d->align = d->col[HAKT_COL_ALIGN];
     d->at = d->col[HAKT_COL_TIME];
@@ -264,18 +266,50 @@ int hakt_decode_chunk(struct hakt_decoder *d, const struct hakt_block *b, const 
     d->first_id = d->next_id = b->first_id;
     d->last_id = b->first_id + b->ids;
     d->time = b->first_time;
-    while (left(&schedule) > 0) {
-        uint64_t place, run;
-        if (take(&schedule, &place) != 0 || take(&schedule, &run) != 0 || place >= d->ncursors ||
-            run > left(&d->cursors[place].op))
-            return bad(why, "the schedule is broken");
-        if (decode_run(d, &d->cursors[place], recs + done, run) != 0)
-            return bad(why, "a record contradicts its chunk");
-        done += run; /* at most b->records: the op columns have no more bytes */
-    }
-    if (done != b->records || decode_spent(d) != 0)
+    d->last_time = b->last_time;
+    d->records_left = b->records;
+    d->run_left = 0;
+    return 0;
+}
+
+static int decode_end(const struct hakt_decoder *d, const char **why) {
+    if (d->records_left != 0 || decode_spent(d) != 0)
         return bad(why, "the schedule does not cover the chunk");
-    if (d->next_id != d->last_id || d->time != b->last_time)
+    if (d->next_id != d->last_id || d->time != d->last_time)
         return bad(why, "the records contradict the block header");
     return 0;
+}
+
+/* Takes the next run of the schedule. */
+static int decode_turn(struct hakt_decoder *d, const char **why) {
+    if (take(&d->schedule, &d->place) != 0 || take(&d->schedule, &d->run_left) != 0 ||
+        d->place >= d->ncursors || d->run_left > left(&d->cursors[d->place].op))
+        return bad(why, "the schedule is broken");
+    return 0;
+}
+
+int hakt_decode_some(struct hakt_decoder *d, struct hakt_rec *recs, size_t most, size_t *n,
+                     const char **why) {
+    size_t done = 0;
+    *n = 0;
+    while (done < most && (d->run_left != 0 || left(&d->schedule) > 0)) {
+        int rc = d->run_left == 0 ? decode_turn(d, why) : 0;
+        if (rc != 0)
+            return rc;
+        uint64_t run = d->run_left < most - done ? d->run_left : most - done;
+        if (decode_run(d, &d->cursors[d->place], recs + done, run) != 0)
+            return bad(why, "a record contradicts its chunk");
+        done += run;
+        d->run_left -= run;
+    }
+    d->records_left -= done; /* no more than there are: the op columns have no more bytes */
+    *n = done;
+    return done == 0 || d->records_left == 0 ? decode_end(d, why) : 0;
+}
+
+int hakt_decode_chunk(struct hakt_decoder *d, const struct hakt_block *b, const uint8_t *content,
+                      struct hakt_rec *recs, const char **why) {
+    size_t n;
+    int rc = hakt_decode_begin(d, b, content, why);
+    return rc == 0 ? hakt_decode_some(d, recs, b->records, &n, why) : rc;
 }

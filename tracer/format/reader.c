@@ -28,12 +28,10 @@ static int chunk_matches(const struct hakt_reader *r, size_t k, const struct hak
            b->first_id + b->ids == next_id && b->threads <= r->totals.threads;
 }
 
-int hakt_reader_next(struct hakt_reader *r, const struct hakt_rec **recs, size_t *n,
-                     struct hakc_err *err) {
-    struct hakt_block b;
-    const char *why;
-    *n = 0;
-    *recs = NULL;
+/* Reads the chunk that is next: its header and what it holds, undecoded. *b says nothing (kind 0)
+ * at the end. */
+static int reader_load(struct hakt_reader *r, struct hakt_block *b, struct hakc_err *err) {
+    memset(b, 0, sizeof(*b));
     if (r->next >= r->chunks) {
         if (r->stop_code == 0 || r->stop_code == HAKC_ETRUNCATED)
             return 0;
@@ -42,15 +40,28 @@ int hakt_reader_next(struct hakt_reader *r, const struct hakt_rec **recs, size_t
         return r->stop_code;
     }
     uint64_t offset = r->index[r->next].offset;
-    int rc = hakt_file_block(&r->file, offset, &b, err);
+    int rc = hakt_file_block(&r->file, offset, b, err);
     if (rc != 0)
         return rc;
-    if (!chunk_matches(r, r->next, &b))
+    if (!chunk_matches(r, r->next, b))
         return hakc_fail_at(err, HAKC_ECORRUPT, r->path, offset,
                             "the chunk that starts here contradicts the index");
-    if (b.last_time != 0 && !(r->info.fidelity & HAKT_HAS_TIMES))
+    if (b->last_time != 0 && !(r->info.fidelity & HAKT_HAS_TIMES))
         return hakc_fail_at(err, HAKC_ECORRUPT, r->path, offset,
                             "a trace without times has a time");
+    return hakt_file_content(&r->file, offset, b, r->dctx, &r->packed, &r->content, err);
+}
+
+int hakt_reader_next(struct hakt_reader *r, const struct hakt_rec **recs, size_t *n,
+                     struct hakc_err *err) {
+    struct hakt_block b;
+    const char *why;
+    *n = 0;
+    *recs = NULL;
+    r->parts_left = 0;
+    int rc = reader_load(r, &b, err);
+    if (rc != 0 || b.kind == 0)
+        return rc;
     if (b.records > r->recs_cap) {
         free(r->recs);
         r->recs_cap = 0;
@@ -59,20 +70,44 @@ int hakt_reader_next(struct hakt_reader *r, const struct hakt_rec **recs, size_t
             return hakc_fail(err, HAKC_ENOMEM, "no memory for a chunk of %s", r->path);
         r->recs_cap = b.records;
     }
-    rc = hakt_file_content(&r->file, offset, &b, r->dctx, &r->packed, &r->content, err);
-    if (rc != 0)
-        return rc;
     rc = hakt_decode_chunk(r->decoder, &b, r->content.p, r->recs, &why);
     if (rc != 0)
-        return hakc_fail_at(err, rc, r->path, offset, "%s", why);
+        return hakc_fail_at(err, rc, r->path, r->index[r->next].offset, "%s", why);
     r->next++;
     *recs = r->recs;
     *n = b.records;
     return 0;
 }
 
+int hakt_reader_next_part(struct hakt_reader *r, struct hakt_rec *recs, size_t most, size_t *n,
+                          struct hakc_err *err) {
+    const char *why;
+    int rc;
+    *n = 0;
+    if (r->parts_left == 0) {
+        struct hakt_block b;
+        rc = reader_load(r, &b, err);
+        if (rc != 0 || b.kind == 0)
+            return rc;
+        rc = hakt_decode_begin(r->decoder, &b, r->content.p, &why);
+        if (rc != 0)
+            return hakc_fail_at(err, rc, r->path, r->index[r->next].offset, "%s", why);
+        r->parts_left = b.records;
+        r->next++;
+    }
+    rc = hakt_decode_some(r->decoder, recs, most, n, &why);
+    if (rc != 0) {
+        *n = 0;
+        r->parts_left = 0;
+        return hakc_fail_at(err, rc, r->path, r->index[r->next - 1].offset, "%s", why);
+    }
+    r->parts_left -= *n;
+    return 0;
+}
+
 static int reader_goto(struct hakt_reader *r, size_t chunk, uint64_t *first) {
     r->next = chunk;
+    r->parts_left = 0;
     if (first != NULL)
         *first = chunk < r->chunks ? r->index[chunk].first_record : r->records;
     return 0;

@@ -29,10 +29,11 @@ struct hakt_reader {
     uint64_t end;         /* offset of the end of what was understood */
     struct hakt_index_entry *index;
     size_t chunks, index_cap;
-    uint64_t records; /* in all chunks */
-    uint64_t next_id; /* after them */
-    size_t next;      /* chunk that hakt_reader_next decodes */
-    int stop_code;    /* why the walk ended before the end of the file, or 0 */
+    uint64_t records;  /* in all chunks */
+    uint64_t next_id;  /* after them */
+    size_t next;       /* chunk that hakt_reader_next decodes */
+    size_t parts_left; /* records of the chunk before it that hakt_reader_next_part has to decode */
+    int stop_code;     /* why the walk ended before the end of the file, or 0 */
     struct hakc_err stop;
     /* events: the block after the one that is being read, and what is left of that one */
     uint64_t events_at;

@@ -253,6 +253,12 @@ const struct hakt_totals *hakt_reader_totals(const struct hakt_reader *r, int *r
 int hakt_reader_next(struct hakt_reader *r, const struct hakt_rec **recs, size_t *n,
                      struct hakc_err *err);
 
+/* The same in parts of up to `most` records, into memory of the caller's: a part needs no more
+ * memory than it has records. *n = 0 at the end. What is wrong with a chunk as a whole shows only
+ * after its last part. Not to be mixed with hakt_reader_next within a chunk. */
+int hakt_reader_next_part(struct hakt_reader *r, struct hakt_rec *recs, size_t most, size_t *n,
+                          struct hakc_err *err);
+
 /* The next event: *event is the reader's, valid until the next call; NULL at the end. Records and
  * events are read independently of each other. */
 int hakt_reader_next_event(struct hakt_reader *r, const struct hakt_event **event,
