@@ -1,7 +1,9 @@
 #include "replay/cgroup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,9 +124,34 @@ static int enable_memory(const char *dir) {
     return why;
 }
 
+/* Which numbers of processes are ours to judge: the inode of the namespace that they count in. */
+static unsigned long pid_namespace(void) {
+    struct stat st;
+    return stat("/proc/self/ns/pid", &st) == 0 ? (unsigned long)st.st_ino : 0;
+}
+
+/* Removes the groups that a hakreplay which was killed could not remove. One that is in use is
+ * busy, so it stays, whoever's it is. */
+static void remove_stale(const char *dir) {
+    DIR *d = opendir(dir);
+    const struct dirent *e;
+    while (d != NULL && (e = readdir(d)) != NULL) {
+        unsigned long ns;
+        int pid, end = 0;
+        if (sscanf(e->d_name, "hakreplay-%lu-%d-%*u%n", &ns, &pid, &end) == 2 &&
+            e->d_name[end] == '\0' && end != 0 && pid > 0 && ns == pid_namespace() &&
+            kill(pid, 0) != 0 && errno == ESRCH)
+            unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR);
+    }
+    if (d != NULL)
+        closedir(d);
+}
+
 static int make_below(struct hakr_cgroup *g, const char *dir) {
     static unsigned made;
-    snprintf(g->path, sizeof g->path, "%.440s/hakreplay-%d-%u", dir, (int)getpid(), made++);
+    remove_stale(dir);
+    snprintf(g->path, sizeof g->path, "%.440s/hakreplay-%lu-%d-%u", dir, pid_namespace(),
+             (int)getpid(), made++);
     int why = 0;
     if (mkdir(g->path, 0755) != 0)
         return -1;

@@ -7,7 +7,8 @@
  * process is alone in a group that was delegated to it (systemd-run --scope -p Delegate=yes), it
  * moves into one below, and back when it ends.
  *
- * The parent makes the group and removes it; the child joins before exec, and sets the limit when
+ * The parent makes the group and removes it (a parent that is killed cannot: the next one that
+ * makes a group removes what was left); the child joins before exec, and sets the limit when
  * the region begins: what the group holds by then, the driver's tables among it, is on top of the
  * limit.
  */

@@ -52,6 +52,29 @@ assert r["libc"]["status"] == "ok" and r["libc"]["ns_per_op"] > 0 and r["libc"][
 assert sqlite3.connect("c.db").execute("PRAGMA integrity_check").fetchone()[0] == "ok"
 END_P
     [ -z "$(find /sys/fs/cgroup -name "hakreplay-*" -type d 2>/dev/null)" ] || fail "a cgroup is left behind"
+    # one that is killed cannot remove its group: the next one does
+    printf '#include <unistd.h>\nvoid *malloc(size_t n) { if (n == 4000) for (;;) sleep(1); return __libc_malloc(n); }' | interposer sleeps
+    echo 'void *p; int main(void) { p = malloc(4000); free(p); return 0; }' >one.c
+    sed -i '1i #include <stdlib.h>' one.c
+    cc -O0 -o one one.c
+    "$BIN/haktrace" -q -o one.zst ./one
+    "$BIN/hakreplay" one.zst -a "sleeps=$PWD/sleeps.so" -r 1 --no-db --memory-limit=1GiB --limit-by=cgroup >/dev/null 2>&1 &
+    killed=$!
+    group() { find /sys/fs/cgroup -name "hakreplay-*-$killed-*" -type d 2>/dev/null; }
+    for _ in $(seq 1200); do
+        [ -n "$(group)" ] && [ -n "$(cat "$(group)/cgroup.procs")" ] && break
+        sleep 0.05
+    done
+    [ -n "$(group)" ] || fail "no group of process $killed"
+    kill -9 "$killed"
+    wait "$killed" || true
+    [ -n "$(group)" ] || fail "the group went by itself: nothing is tested"
+    for _ in $(seq 1200); do
+        [ -z "$(cat "$(group)/cgroup.procs")" ] && break
+        sleep 0.05
+    done
+    "$BIN/hakreplay" small.zst -a libc -r 1 --no-db --memory-limit=1GiB --limit-by=cgroup >/dev/null 2>err || fail "after one was killed: $(cat err)"
+    [ -z "$(group)" ] || fail "the group of a killed hakreplay is left behind: $(group)"
 fi
 rc=0
 "$BIN/hakreplay" t.zst -a libc --no-db --limit-by=cgroup >/dev/null 2>&1 || rc=$?
