@@ -90,7 +90,8 @@ static int compare(const void *a, const void *b) {
 
 /* A control block in a memfd, as a run leaves it. */
 static struct hakr_ctl *control(int *fd, double ticks_per_ns) {
-    uint64_t at = sizeof(struct hakr_ctl) + THREADS * sizeof(struct hakr_shm_thread);
+    uint64_t threads = (sizeof(struct hakr_ctl) + 63) & ~UINT64_C(63);
+    uint64_t at = threads + THREADS * sizeof(struct hakr_shm_thread);
     uint64_t hists = (at + 4095) & ~UINT64_C(4095);
     uint64_t bytes = hists + THREADS * HAKR_LATENCY_CELLS * sizeof(struct hakc_hist);
     *fd = memfd_create("test-latency", MFD_CLOEXEC);
@@ -99,7 +100,7 @@ static struct hakr_ctl *control(int *fd, double ticks_per_ns) {
     assert_true(c != MAP_FAILED);
     c->bytes = bytes;
     c->n_threads = THREADS;
-    c->off_threads = sizeof(struct hakr_ctl);
+    c->off_threads = threads;
     c->off_hists = hists;
     c->tsc = 1;
     c->tick_ns = 1000000000;
