@@ -133,7 +133,7 @@ for pass in time account latency; do
     limits=(10 100 1000)
     [ $pass != time ] || limits=(0 1 10 100 1000) # the narrow ones take turns op by op: slow where others run, too
     for limit in "${limits[@]}"; do
-        got=$(ahead $limit $pass)
+        got=$(ahead "$limit" "$pass")
         echo "$pass, --drift=$limit: $got"
         # op k of a thread is the trace's 2k-th: ahead by so many of both threads' ops, and the running one
         [ "$got" -le $((limit / 2 + 2)) ] || fail "$pass, --drift=$limit: $got ops ahead"
