@@ -45,16 +45,21 @@ END
 "$BIN/haktrace" import -o calls.zst calls.txt 2>/dev/null
 "$BIN/haktrace" gen -o mixed.zst random_mixed 100000 4000 1
 "$BIN/haktrace" gen -o four.zst handover 5000 4 1
+# Where jemalloc's mappings come to lie beside each other it makes one call less, in 3 of 100 runs: so where
+# they lie is fixed, or it is left out.
+fixed=(setarch -R)
+"${fixed[@]}" true 2>/dev/null || fixed=()
 # What releases by the clock makes other calls on a busy machine, in each of the three runs: so at once.
 have=libc,hakmem:HAKMEM_POLICY=eager
 for a in 'mimalloc:MIMALLOC_RESET_DELAY=0;MIMALLOC_SEGMENT_DECOMMIT_DELAY=0;MIMALLOC_PURGE_DELAY=0' \
     jemalloc:MALLOC_CONF=dirty_decay_ms:0,muzzy_decay_ms:0 tcmalloc; do
+    [ ${#fixed[@]} -gt 0 ] || [ "${a%%:*}" != jemalloc ] || continue
     "$BIN/hakreplay" calls.zst -a "$a" -r 1 --passes=time --no-db --no-control >/dev/null 2>&1 && have=$have,$a
 done
 for t in calls mixed; do
-    "$BIN/hakreplay" $t.zst -a "$have" --passes=account --rest=0 --counting=seccomp --no-db --why=1000 --json >seccomp.json
-    "$BIN/hakreplay" $t.zst -a "$have" --passes=account --rest=0 --counting=ptrace --no-db --why=1000 --json >ptrace.json
-    ./forbid "$BIN/hakreplay" $t.zst -a "$have" --passes=account --rest=0 --db forbidden.db --why=1000 --json >forbidden.json
+    "${fixed[@]}" "$BIN/hakreplay" $t.zst -a "$have" --passes=account --rest=0 --counting=seccomp --no-db --why=1000 --json >seccomp.json
+    "${fixed[@]}" "$BIN/hakreplay" $t.zst -a "$have" --passes=account --rest=0 --counting=ptrace --no-db --why=1000 --json >ptrace.json
+    "${fixed[@]}" ./forbid "$BIN/hakreplay" $t.zst -a "$have" --passes=account --rest=0 --db forbidden.db --why=1000 --json >forbidden.json
     python3 - $t <<'END' || fail "$t"
 import json, sys
 def load(name):
