@@ -39,9 +39,10 @@ static void release_cost(const struct haks_costs *c, const struct haks_figures *
     uint32_t page_ns = unmaps > 0                ? c->unmap_page_ns
                        : f->calls[HAKS_FREE] > 0 ? c->free_page_ns
                                                  : c->dontneed_page_ns;
-    uint64_t hot = f->heat.hot_released; /* a policy gives back in one way only */
-    add(ns, pages - hot, page_ns);
+    uint64_t hot = f->heat.hot_released, again = f->heat.marked_again; /* a policy has one way */
+    add(ns, pages - hot - again, page_ns);
     add(ns, hot, f->calls[HAKS_FREE] > 0 && unmaps == 0 ? page_ns : c->hot_page_ns);
+    add(ns, again, c->free_again_page_ns);
     add(ns, f->calls[HAKS_DONTNEED], c->dontneed_call_ns + other);
     add(ns, f->calls[HAKS_FREE], c->free_call_ns + other);
     add(ns, unmaps, c->unmap_call_ns + other);

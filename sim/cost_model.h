@@ -27,6 +27,7 @@
     X(flush_page_ns, 0, "each page of a releasing call of at most 33: besides")                    \
     X(free_call_ns, 1300, "madvise(MADV_FREE), beside its pages")                                  \
     X(free_page_ns, 50, "each resident page of it")                                                \
+    X(free_again_page_ns, 50, "each that was marked before and not given back since")              \
     X(unmap_call_ns, 4700, "munmap, or mmap(PROT_NONE) over a mapping, beside its pages")          \
     X(unmap_page_ns, 250, "each resident page of it")                                              \
     X(populate_call_ns, 1300, "madvise(MADV_POPULATE_WRITE), beside its pages")                    \

@@ -14,9 +14,10 @@
 
 struct record {
     struct hak_span span;
-    uint32_t resident; /* pages; at most span.used_pages */
-    uint32_t born;     /* of the last fault (heat.h) */
-    uint32_t zero;     /* in use: its contents were zero when it was taken */
+    uint32_t resident;               /* pages; at most span.used_pages */
+    uint32_t marked_from, marked_to; /* of the resident, these were given to MADV_FREE before */
+    uint32_t born;                   /* of the last fault (heat.h) */
+    uint32_t zero;                   /* in use: its contents were zero when it was taken */
 };
 
 struct eval {
@@ -40,10 +41,14 @@ static uint64_t give_back(struct eval *e, const struct hak_release *r) {
     for (uint32_t i = 0; i < r->spans; i++) {
         struct record *rec = &e->rec[e->stream->by_unit[unit]];
         pages += rec->resident;
-        if (r->how != HAKP_FREE) {
+        if (r->how == HAKP_FREE) {
+            e->heat.n.marked_again += rec->marked_to - rec->marked_from;
+            rec->marked_to = rec->resident;
+        } else {
             haks_heat_release_span(&e->heat, rec->resident, rec->born, e->meter.op);
-            rec->resident = 0;
+            rec->resident = rec->marked_to = 0;
         }
+        rec->marked_from = 0;
         unit += rec->span.units;
     }
     return pages;
@@ -150,6 +155,9 @@ static void move(struct eval *e, struct record *from, struct record *to) {
     if (to->span.used_pages < used)
         to->span.used_pages = used;
     from->span.used_pages = from->resident = 0;
+    from->marked_from = from->marked_to = 0; /* what was moved counts as never marked */
+    to->marked_from = used > to->marked_from ? used : to->marked_from;
+    to->marked_to = to->marked_to > to->marked_from ? to->marked_to : to->marked_from;
 }
 
 /* Returns the index of the event at which placement was not as recorded, or n_events. */

@@ -36,6 +36,7 @@ struct haks_heat_counts {
     uint64_t entries[HAKS_ENTRY_KINDS];     /* faults in a row count once; calls but for maps: these
                                                not if near, where it is in their price */
     uint64_t flushed;                       /* pages of calls that give back at most FLUSH_PAGES */
+    uint64_t marked_again; /* pages given to MADV_FREE that were before, and stayed */
 };
 
 /* Each count: X(member, its name in the store and in JSON) */
@@ -49,7 +50,8 @@ struct haks_heat_counts {
     X(entries[HAKS_16K], "entries_16k")                                                            \
     X(entries[HAKS_128K], "entries_128k")                                                          \
     X(entries[HAKS_2M], "entries_2m")                                                              \
-    X(flushed, "flushed_pages")
+    X(flushed, "flushed_pages")                                                                    \
+    X(marked_again, "marked_again")
 
 struct haks_heat {
     struct haks_heat_counts n;

@@ -3,7 +3,12 @@
 
 #include "sim/page_books.h"
 
-enum { ABSENT = 0, RESIDENT = 1, LAZY = 2 };
+enum { ABSENT = 0, RESIDENT = 1, LAZY = 2, AGAIN = 3 }; /* AGAIN: resident, and was lazy before */
+
+/* As it is once its program uses it again. */
+static uint8_t in_use(uint8_t page) {
+    return page == ABSENT ? RESIDENT : page == LAZY ? AGAIN : page;
+}
 
 void haks_books_init(struct haks_books *b, size_t page_size) {
     *b = (struct haks_books){.page_size = page_size};
@@ -57,7 +62,7 @@ static uint64_t bring_in(struct haks_books *b, char *p, size_t bytes) {
     for (size_t i = 0; i < count_pages(b, bytes); i++) {
         came += page[i] == ABSENT;
         b->meter.lazy -= page[i] == LAZY;
-        page[i] = RESIDENT;
+        page[i] = in_use(page[i]);
     }
     haks_meter_add(&b->meter, came);
     return came;
@@ -100,7 +105,7 @@ void haks_books_taken(struct haks_books *b, char *p, size_t bytes) {
     haks_books_settle(b);
     for (size_t i = 0; page != NULL && i < count_pages(b, bytes); i++) {
         if (page[i] == LAZY) {
-            page[i] = RESIDENT;
+            page[i] = AGAIN;
             b->meter.lazy--;
         }
     }
@@ -125,7 +130,8 @@ static void range(void *ctx, enum haks_call call, char *p, size_t bytes) {
     }
     for (size_t i = 0; i < count_pages(b, bytes); i++) {
         if (call == HAKS_FREE) {
-            lazy += page[i] == RESIDENT;
+            lazy += page[i] == RESIDENT || page[i] == AGAIN;
+            b->heat.n.marked_again += page[i] == AGAIN;
             page[i] = page[i] == ABSENT ? ABSENT : LAZY;
         } else {
             gone += page[i] != ABSENT;
@@ -157,7 +163,7 @@ static int move(void *ctx, char *from, char *to, size_t bytes) {
             haks_heat_free(&b->heat, 1, to_born[i]);
         to_born[i] = born;
         b->moved_pages += f[i] != ABSENT;
-        t[i] = f[i];
+        t[i] = f[i] == AGAIN ? RESIDENT : f[i]; /* as evaluate.c has it */
         f[i] = ABSENT;
     }
     b->meter.resident -= lost;

@@ -115,7 +115,7 @@ int haks_evaluate(const struct haks_stream *stream, const struct haks_pass *pass
 /* Evaluates n policies on `jobs` threads (0 = one a core), of which the caller is one. rc[i] (rc
  * may be NULL) is what haks_evaluate says of policy i, HAKC_EINTERNAL for those not begun when
  * *stop (NULL = never) became nonzero. All are tried; returns 0 or the code of the first that
- * failed, with *err. Memory: a record of 72 bytes for each span and job. */
+ * failed, with *err. Memory: a record of 80 bytes for each span and job. */
 int haks_evaluate_all(const struct haks_stream *stream, const struct haks_pass *pass,
                       const struct haks_costs *costs, const struct hakp_spec *policies, size_t n,
                       unsigned jobs, struct haks_figures *out, int *rc, const volatile int *stop,

@@ -20,9 +20,9 @@ import json, sqlite3
 load = lambda name: json.load(open(name + ".json"))
 reference, calibrated, again, elsewhere = map(load, ("reference", "calibrated", "again", "elsewhere"))
 price = {p["price"]: p["ns"] for p in load("calibration")["prices"]}
-assert load("calibration")["schema_version"] == 1 and len(price) == 24, price
+assert load("calibration")["schema_version"] == 1 and len(price) == 25, price
 free = {"shootdown_ns", "hot_page_ns", "move_page_ns", "populate_call_ns", "flush_page_ns",
-        "entry_ns", "entry_16k_ns", "entry_128k_ns"}  # may come out as nothing
+        "free_again_page_ns", "entry_ns", "entry_16k_ns", "entry_128k_ns"}  # may come out as nothing
 assert all(0 < ns < 1000000 for name, ns in price.items() if name not in free), price
 stored = dict(sqlite3.connect("r.db").execute(
     "SELECT substr(name, 7), value FROM metric WHERE name LIKE 'price!_%' ESCAPE '!'"))
@@ -48,8 +48,10 @@ for row in calibrated["policies"]:
         if detail in calls:
             ns += calls[detail] * price[name + "_call_ns"]
             pages, hot_price = row["released_bytes"] // page, price["hot_page_ns"]
-            hot = row["hot_released"]
-            ns += (pages - hot) * price[name + "_page_ns"] + hot * hot_price
+            hot, again = row["hot_released"], row["marked_again"]
+            ns += (pages - hot - again) * price[name + "_page_ns"] + hot * hot_price
+            ns += again * price["free_again_page_ns"]
+            assert name != "free" or again > 0, row
     assert ns == row["predicted_cost_ns"], (row, ns)
 END
 

@@ -1,0 +1,83 @@
+/*
+ * What the parts of the calibration share: the process that is measured on, and its clock. The
+ * parts: calibrate_calls.c (calls), calibrate_faults.c (page faults), calibrate.c (rounds).
+ */
+#ifndef SIM_CALIBRATE_INT_H
+#define SIM_CALIBRATE_INT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+#include "sim/cost_model.h"
+
+#define HAKS_TRIES      12u   /* calls of each size in a round */
+#define HAKS_POOL_PAGES 4608u /* 18 MiB come and go: enough for TRIES of each size */
+#define HAKS_WORK_BYTES                                                                            \
+    ((size_t)16 << 20)                     /* what a program does between two calls goes over it   \
+                                            */
+#define HAKS_SWEEP      ((size_t)64 << 20) /* bytes; more than the caches keep */
+#define HAKS_LINE       64u                /* bytes of a cache's line: what a step of work drives */
+#define HAKS_CALL_STEPS 128u               /* 8 KiB: the kernel's code and data are still there */
+#define HAKS_RESTING    8u                 /* regions of fresh frames that are kept */
+
+struct haks_bench {
+    size_t page;
+    char *pool;          /* POOL_PAGES pages, read and write */
+    char *target, *to;   /* as much again, and where in it pages are moved to next */
+    unsigned char *work; /* SWEEP bytes */
+    uint64_t seed;
+    uint64_t stamp_ns; /* what taking the time twice takes */
+    int failed;        /* errno */
+    const volatile int *stop;
+    struct {
+        char *p;
+        size_t bytes;
+    } resting[HAKS_RESTING]; /* see haks_bench_fresh */
+    unsigned rested;
+};
+
+uint64_t haks_bench_quantile(uint64_t *v, size_t n, unsigned quarter);
+/* As a program does between two calls: loads and stores of its own. They drive the kernel's code
+ * and data out of the caches, a line a step. */
+void haks_bench_work(struct haks_bench *b, unsigned steps);
+/* Keeps errno of the first failure. */
+void haks_bench_check(struct haks_bench *b, int failed);
+/* POOL_PAGES pages, read and write, as the allocator gets its own: at p, or anywhere (NULL). */
+char *haks_bench_pool(struct haks_bench *b, char *p);
+/*
+ * A region none of whose pages is there, for the price of fresh frames: NULL if there is none. It
+ * and those before it rest, resident, until RESTING more were asked for. Were each unmapped at
+ * once, the next would get the frames of the last, which the caches of this processor still know: a
+ * new process's frames cost 8 % more.
+ */
+char *haks_bench_fresh(struct haks_bench *b, size_t bytes);
+
+static inline uint64_t haks_bench_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static inline uint64_t haks_bench_since(const struct haks_bench *b, uint64_t start) {
+    uint64_t ns = haks_bench_now() - start;
+    return ns > b->stamp_ns ? ns - b->stamp_ns : 0;
+}
+
+static inline void haks_bench_touch(const struct haks_bench *b, char *p, unsigned pages) {
+    for (unsigned i = 0; i < pages; i++)
+        *(volatile char *)(p + i * b->page) = 1;
+}
+
+/* One call: its time. DONTNEED over resident pages, POPULATE_WRITE where none is. */
+uint64_t haks_bench_dontneed(struct haks_bench *b, char *p, unsigned pages);
+uint64_t haks_bench_populate_write(struct haks_bench *b, char *p, unsigned pages);
+
+/* The prices of the calls that take pages, and of those about address space. populate_call_ns is
+ * wanted by the faults. */
+void haks_bench_populate(struct haks_bench *b, struct haks_costs *c);
+void haks_bench_calls(struct haks_bench *b, struct haks_costs *c);
+void haks_bench_maps(struct haks_bench *b, struct haks_costs *c);
+void haks_bench_shootdown(struct haks_bench *b, struct haks_costs *c);
+void haks_bench_faults(struct haks_bench *b, struct haks_costs *c);
+
+#endif
