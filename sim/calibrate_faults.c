@@ -5,9 +5,11 @@
 #include <sys/mman.h>
 
 #include <string.h>
+#include <sys/resource.h>
 
 #define RUN         64u    /* faults in a row */
 #define RUNS        16u    /* of fresh ones, in a round */
+#define HUGE_TRIES  4u     /* of huge ones */
 #define RUN_MOST_NS 20000u /* a fault: more, and something else ran */
 
 /* ---- faults --------------------------------------------------------------------------------- */
@@ -112,10 +114,35 @@ static uint32_t hot_page(struct haks_bench *b) {
     return more > less ? (uint32_t)((more - less) / RUN) : 0;
 }
 
+/* What the system makes of advice to use huge pages; where it gives none, their small ones. */
+static uint32_t huge_fault(struct haks_bench *b, uint32_t fault_ns) {
+    const size_t huge = (size_t)2 << 20;
+    uint64_t ns[HUGE_TRIES];
+    char *p = haks_bench_fresh(b, (HUGE_TRIES + 1) * huge);
+    struct rusage before, after;
+    if (p == NULL)
+        return 0;
+    p += -(uintptr_t)p & (huge - 1);
+    madvise(p, HUGE_TRIES * huge, MADV_HUGEPAGE); /* a kernel without them refuses */
+    getrusage(RUSAGE_SELF, &before);
+    for (unsigned i = 0; i < HUGE_TRIES; i++) {
+        haks_bench_work(b, HAKS_CALL_STEPS);
+        uint64_t start = haks_bench_now();
+        haks_bench_touch(b, p + i * huge, 1);
+        ns[i] = haks_bench_since(b, start);
+        haks_bench_touch(b, p + i * huge + b->page, 1);
+    }
+    getrusage(RUSAGE_SELF, &after);
+    if (after.ru_minflt - before.ru_minflt >= 2 * HUGE_TRIES)
+        return (uint32_t)(huge / b->page * fault_ns);
+    return (uint32_t)haks_bench_quantile(ns, HUGE_TRIES, 2);
+}
+
 void haks_bench_faults(struct haks_bench *b, struct haks_costs *c) {
     measure_fresh(b, c);
     haks_bench_check(b, madvise(b->pool, HAKS_POOL_PAGES * b->page, MADV_DONTNEED) != 0);
     used_frames(b, (size_t)512 << 10, c->populate_call_ns, &c->hot_fault_ns, &c->hot_populate_ns);
     used_frames(b, (size_t)6 << 20, c->populate_call_ns, &c->warm_fault_ns, &c->warm_populate_ns);
     c->hot_page_ns = hot_page(b);
+    c->huge_fault_ns = huge_fault(b, c->fault_ns);
 }

@@ -51,7 +51,8 @@ static void release_cost(const struct haks_costs *c, const struct haks_figures *
 
 static void fault_cost(const struct haks_costs *c, const struct haks_figures *f, uint64_t *ns) {
     const struct haks_heat_counts *h = &f->heat;
-    add(ns, f->faults - h->hot_faults - h->warm_faults, c->fault_ns);
+    add(ns, f->faults - h->hot_faults - h->warm_faults - h->huge_faults, c->fault_ns);
+    add(ns, h->huge_faults, c->huge_fault_ns);
     add(ns, h->hot_faults, c->hot_fault_ns);
     add(ns, h->warm_faults, c->warm_fault_ns);
     add(ns, h->entries[HAKS_NEAR], c->entry_ns);

@@ -17,6 +17,7 @@
     X(fault_ns, 1500, "first touch of a page: a fault, after others")                              \
     X(warm_fault_ns, 1500, "the same on a frame used 2 to 16 MiB ago")                             \
     X(hot_fault_ns, 1500, "less than 2 MiB ago")                                                   \
+    X(huge_fault_ns, 150000, "first touch of a huge page")                                         \
     X(entry_ns, 0, "more for a fault that comes alone, at most 16 KiB after the last")             \
     X(entry_16k_ns, 0, "more for a fault or call 16 to 128 KiB after the last")                    \
     X(entry_128k_ns, 0, "128 KiB to 2 MiB after it")                                               \

@@ -31,6 +31,7 @@ enum { HAKS_NEAR, HAKS_16K, HAKS_128K, HAKS_2M, HAKS_ENTRY_KINDS };
 
 struct haks_heat_counts {
     uint64_t hot_faults, warm_faults;       /* of all; the others are on cold frames */
+    uint64_t huge_faults;                   /* of all: each brings in a huge page */
     uint64_t hot_populated, warm_populated; /* pages */
     uint64_t hot_released;                  /* pages given back that were faulted in so lately */
     uint64_t entries[HAKS_ENTRY_KINDS];     /* faults in a row count once; calls but for maps: these
@@ -43,6 +44,7 @@ struct haks_heat_counts {
 #define HAKS_HEAT_COUNTS(X)                                                                        \
     X(hot_faults, "hot_faults")                                                                    \
     X(warm_faults, "warm_faults")                                                                  \
+    X(huge_faults, "huge_faults")                                                                  \
     X(hot_populated, "hot_populated")                                                              \
     X(warm_populated, "warm_populated")                                                            \
     X(hot_released, "hot_released")                                                                \
@@ -132,6 +134,15 @@ static inline void haks_heat_fault(struct haks_heat *h, uint64_t pages, uint64_t
         h->n.entries[haks_entry_kind(op - h->entered)]++;
     h->entered = op;
     haks_heat_take(h, pages, op, &h->n.hot_faults, &h->n.warm_faults);
+}
+
+/* The same with huge pages: their zeroing outweighs all that the caches may hold. */
+static inline void haks_heat_huge(struct haks_heat *h, uint64_t pages, uint64_t op) {
+    if (pages == 0)
+        return;
+    h->n.huge_faults += pages;
+    h->entered = op;
+    h->taken += pages * HAKS_HOT;
 }
 
 /* A call populates: `pages` were missing. */

@@ -12,13 +12,16 @@
 
 #define HAKS_BOOKS_RESERVATIONS 256
 
+struct haks_reservation {
+    char *base;
+    size_t bytes;
+    uint8_t *page;  /* enum in page_books.c; a sparse mapping */
+    uint8_t *huge;  /* of each SuperSlab: 1 = asked to be a huge page; likewise */
+    uint32_t *born; /* of each page that is resident or lazy (heat.h); likewise */
+};
+
 struct haks_books {
-    struct {
-        char *base;
-        size_t bytes;
-        uint8_t *page;  /* enum in page_books.c; a sparse mapping */
-        uint32_t *born; /* of each page that is resident or lazy (heat.h); likewise */
-    } reservation[HAKS_BOOKS_RESERVATIONS];
+    struct haks_reservation reservation[HAKS_BOOKS_RESERVATIONS];
     unsigned n;
     size_t page_size;
     struct haks_meter meter;
