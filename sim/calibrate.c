@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/progress.h"
@@ -47,26 +48,48 @@ char *haks_bench_pool(struct haks_bench *b, char *p) {
     return p;
 }
 
+static void *shared(struct haks_bench *b, size_t bytes) {
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    haks_bench_check(b, p == MAP_FAILED);
+    return p != MAP_FAILED ? p : NULL;
+}
+
 char *haks_bench_fresh(struct haks_bench *b, size_t bytes) {
-    unsigned i = b->rested++ % HAKS_RESTING;
-    if (b->resting[i].p != NULL)
-        munmap(b->resting[i].p, b->resting[i].bytes);
-    b->resting[i].p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    b->resting[i].bytes = bytes;
-    if (b->resting[i].p == MAP_FAILED) {
-        b->failed = errno;
-        b->resting[i].p = NULL;
+    char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+    haks_bench_check(b, p == MAP_FAILED);
+    return p != MAP_FAILED ? p : NULL;
+}
+
+void haks_bench_in_child(struct haks_bench *b, struct haks_costs *c,
+                         void (*measure)(struct haks_bench *b, struct haks_costs *c)) {
+    int status = 0;
+    *b->found = *c;
+    pid_t pid = fork();
+    if (pid == 0) {
+        measure(b, b->found);
+        _exit(b->failed < 255 ? b->failed : EIO);
     }
-    return b->resting[i].p;
+    haks_bench_check(b, pid < 0);
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (status != 0 && b->failed == 0)
+        b->failed = WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+    *c = *b->found;
 }
 
 /* ---- rounds --------------------------------------------------------------------------------- */
 
+static void fresh_frames(struct haks_bench *b, struct haks_costs *c) {
+    haks_bench_fresh_faults(b, c);
+    haks_bench_populate(b, c);
+    haks_bench_huge_fault(b, c);
+}
+
 static void one_round(struct haks_bench *b, struct haks_calibration *c) {
     struct haks_costs *p = &c->costs;
-    haks_bench_populate(b, p);
-    haks_bench_faults(b, p);
+    haks_bench_in_child(b, p, fresh_frames);
+    haks_bench_used_faults(b, p);
     haks_bench_calls(b, p);
     haks_bench_maps(b, p);
     haks_bench_shootdown(b, p);
@@ -125,10 +148,11 @@ int haks_calibrate(unsigned rounds, const volatile int *stop, struct haks_calibr
 
     rounds = rounds < 1 ? 1 : rounds > ROUNDS_MOST ? ROUNDS_MOST : rounds;
     round = calloc(rounds, sizeof *round);
-    b.work = calloc(1, HAKS_SWEEP);
+    b.work = shared(&b, HAKS_WORK_BYTES);
+    b.found = shared(&b, sizeof *b.found);
     b.pool = haks_bench_pool(&b, NULL);
     b.target = haks_bench_pool(&b, NULL);
-    if (round == NULL || b.work == NULL || b.pool == NULL || b.target == NULL) {
+    if (round == NULL || b.work == NULL || b.found == NULL || b.pool == NULL || b.target == NULL) {
         rc = hakc_fail(err, HAKC_ENOMEM, "no memory for the calibration");
     } else {
         time_the_clock(&b);
@@ -141,14 +165,14 @@ int haks_calibrate(unsigned rounds, const volatile int *stop, struct haks_calibr
         snprintf(out->costs.source, sizeof out->costs.source,
                  "calibrated on this machine just now");
     }
-    for (unsigned i = 0; i < HAKS_RESTING; i++)
-        if (b.resting[i].p != NULL)
-            munmap(b.resting[i].p, b.resting[i].bytes);
     if (b.pool != NULL)
         munmap(b.pool, pool);
     if (b.target != NULL)
         munmap(b.target, pool);
-    free(b.work);
+    if (b.work != NULL)
+        munmap(b.work, HAKS_WORK_BYTES);
+    if (b.found != NULL)
+        munmap(b.found, sizeof *b.found);
     free(round);
     return rc;
 }

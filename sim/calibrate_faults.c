@@ -8,7 +8,9 @@
 #include <sys/resource.h>
 
 #define RUN         64u    /* faults in a row */
-#define RUNS        16u    /* of fresh ones, in a round */
+#define RUNS        48u    /* of fresh ones, in a round */
+#define ALONE       4u     /* faults that come alone, of each kind, after a run */
+#define SELDOM      6u     /* runs to a fault after 8 MiB */
 #define HUGE_TRIES  4u     /* of huge ones */
 #define RUN_MOST_NS 20000u /* a fault: more, and something else ran */
 
@@ -63,41 +65,43 @@ static void used_frames(struct haks_bench *b, size_t bytes, uint32_t call_ns, ui
     *populate_ns = ns > call_ns ? (uint32_t)((ns - call_ns) / (RUN - 1)) : 0;
 }
 
-/* `n` runs on the fresh frames at *p, each after work over `bytes`. */
-static struct runs fresh_runs(struct haks_bench *b, char **p, unsigned pages, size_t bytes,
-                              unsigned n) {
-    struct runs r = {0};
-    for (unsigned i = 0; i < n; i++) {
-        haks_bench_work(b, (unsigned)(bytes / HAKS_LINE));
-        one_run(b, *p, pages, &r);
-        *p += (pages + 1) * b->page;
-    }
-    return r;
+/* A run on the fresh frames at *p, after work over `bytes`. */
+static void fresh_run(struct haks_bench *b, char **p, unsigned pages, size_t bytes,
+                      struct runs *r) {
+    haks_bench_work(b, (unsigned)(bytes / HAKS_LINE));
+    one_run(b, *p, pages, r);
+    *p += (pages + 1) * b->page;
 }
 
-/* What a fault that comes alone, after work over `bytes`, costs above one in a row. */
-static uint32_t entry(struct haks_bench *b, char **p, uint32_t fault_ns, size_t bytes, unsigned n) {
-    struct runs r = fresh_runs(b, p, 1, bytes, n);
-    uint32_t ns = mean(r.first_ns, r.n);
+/* What a fault that comes alone costs above one in a row. */
+static uint32_t entry(const struct runs *alone, uint32_t fault_ns) {
+    uint32_t ns = mean(alone->first_ns, alone->n);
     return ns > fault_ns ? ns - fault_ns : 0;
 }
 
-/* Fresh frames: the pool keeps those at hand, and a sweep drives what else was used lately out of
- * the caches. */
-static void measure_fresh(struct haks_bench *b, struct haks_costs *c) {
-    size_t length = (RUNS * (RUN + 1) + 2 * 37 * RUNS) * b->page;
-    char *p = haks_bench_fresh(b, length);
+/* In turn, since frames come the quicker, the more of them came before. The work before a fault
+ * that comes alone is in the middle of what its price is taken for. */
+void haks_bench_fresh_faults(struct haks_bench *b, struct haks_costs *c) {
+    struct runs row = {0}, near = {0}, far_16k = {0}, far_128k = {0}, far_2m = {0};
+    char *p = haks_bench_fresh(b, RUNS * (RUN + 1 + 2 * (2 * ALONE + 2)) * b->page);
     if (p == NULL)
         return;
-    haks_bench_touch(b, b->pool, HAKS_POOL_PAGES);
-    memset(b->work, 1, HAKS_SWEEP);
-    struct runs r = fresh_runs(b, &p, RUN, (size_t)64 << 10, RUNS);
-    c->fault_ns = mean(r.next_ns, r.next);
-    /* in the middle of what each price is taken for */
-    c->entry_ns = entry(b, &p, c->fault_ns, (size_t)8 << 10, 16 * RUNS);
-    c->entry_16k_ns = entry(b, &p, c->fault_ns, (size_t)48 << 10, 16 * RUNS);
-    c->entry_128k_ns = entry(b, &p, c->fault_ns, (size_t)512 << 10, 4 * RUNS);
-    c->entry_2m_ns = entry(b, &p, c->fault_ns, (size_t)8 << 20, RUNS);
+    memset(b->work, 1, HAKS_WORK_BYTES);
+    for (unsigned i = 0; i < RUNS; i++) {
+        fresh_run(b, &p, RUN, (size_t)64 << 10, &row);
+        for (unsigned k = 0; k < ALONE; k++) {
+            fresh_run(b, &p, 1, (size_t)8 << 10, &near);
+            fresh_run(b, &p, 1, (size_t)48 << 10, &far_16k);
+        }
+        fresh_run(b, &p, 1, (size_t)512 << 10, &far_128k);
+        if (i % SELDOM == 0)
+            fresh_run(b, &p, 1, (size_t)8 << 20, &far_2m);
+    }
+    c->fault_ns = mean(row.next_ns, row.next);
+    c->entry_ns = entry(&near, c->fault_ns);
+    c->entry_16k_ns = entry(&far_16k, c->fault_ns);
+    c->entry_128k_ns = entry(&far_128k, c->fault_ns);
+    c->entry_2m_ns = entry(&far_2m, c->fault_ns);
 }
 
 /* What each page costs when it is given back right after it came. */
@@ -115,13 +119,13 @@ static uint32_t hot_page(struct haks_bench *b) {
 }
 
 /* What the system makes of advice to use huge pages; where it gives none, their small ones. */
-static uint32_t huge_fault(struct haks_bench *b, uint32_t fault_ns) {
+void haks_bench_huge_fault(struct haks_bench *b, struct haks_costs *c) {
     const size_t huge = (size_t)2 << 20;
     uint64_t ns[HUGE_TRIES];
     char *p = haks_bench_fresh(b, (HUGE_TRIES + 1) * huge);
     struct rusage before, after;
     if (p == NULL)
-        return 0;
+        return;
     p += -(uintptr_t)p & (huge - 1);
     madvise(p, HUGE_TRIES * huge, MADV_HUGEPAGE); /* a kernel without them refuses */
     getrusage(RUSAGE_SELF, &before);
@@ -134,15 +138,14 @@ static uint32_t huge_fault(struct haks_bench *b, uint32_t fault_ns) {
     }
     getrusage(RUSAGE_SELF, &after);
     if (after.ru_minflt - before.ru_minflt >= 2 * HUGE_TRIES)
-        return (uint32_t)(huge / b->page * fault_ns);
-    return (uint32_t)haks_bench_quantile(ns, HUGE_TRIES, 2);
+        c->huge_fault_ns = (uint32_t)(huge / b->page * c->fault_ns);
+    else
+        c->huge_fault_ns = (uint32_t)haks_bench_quantile(ns, HUGE_TRIES, 2);
 }
 
-void haks_bench_faults(struct haks_bench *b, struct haks_costs *c) {
-    measure_fresh(b, c);
+void haks_bench_used_faults(struct haks_bench *b, struct haks_costs *c) {
     haks_bench_check(b, madvise(b->pool, HAKS_POOL_PAGES * b->page, MADV_DONTNEED) != 0);
     used_frames(b, (size_t)512 << 10, c->populate_call_ns, &c->hot_fault_ns, &c->hot_populate_ns);
     used_frames(b, (size_t)6 << 20, c->populate_call_ns, &c->warm_fault_ns, &c->warm_populate_ns);
     c->hot_page_ns = hot_page(b);
-    c->huge_fault_ns = huge_fault(b, c->fault_ns);
 }

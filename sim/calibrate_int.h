@@ -13,27 +13,21 @@
 #define HAKS_TRIES      12u   /* calls of each size in a round */
 #define HAKS_POOL_PAGES 4608u /* 18 MiB come and go: enough for TRIES of each size */
 #define HAKS_WORK_BYTES                                                                            \
-    ((size_t)16 << 20)                     /* what a program does between two calls goes over it   \
-                                            */
-#define HAKS_SWEEP      ((size_t)64 << 20) /* bytes; more than the caches keep */
-#define HAKS_LINE       64u                /* bytes of a cache's line: what a step of work drives */
-#define HAKS_CALL_STEPS 128u               /* 8 KiB: the kernel's code and data are still there */
-#define HAKS_RESTING    8u                 /* regions of fresh frames that are kept */
+    ((size_t)16 << 20)       /* what a program does between two calls goes over it                 \
+                              */
+#define HAKS_LINE       64u  /* bytes of a cache's line: what a step of work drives */
+#define HAKS_CALL_STEPS 128u /* 8 KiB: the kernel's code and data are still there */
 
 struct haks_bench {
     size_t page;
     char *pool;          /* POOL_PAGES pages, read and write */
     char *target, *to;   /* as much again, and where in it pages are moved to next */
-    unsigned char *work; /* SWEEP bytes */
+    unsigned char *work; /* WORK_BYTES, shared with the child */
     uint64_t seed;
     uint64_t stamp_ns; /* what taking the time twice takes */
     int failed;        /* errno */
     const volatile int *stop;
-    struct {
-        char *p;
-        size_t bytes;
-    } resting[HAKS_RESTING]; /* see haks_bench_fresh */
-    unsigned rested;
+    struct haks_costs *found; /* shared with the child */
 };
 
 uint64_t haks_bench_quantile(uint64_t *v, size_t n, unsigned quarter);
@@ -44,13 +38,15 @@ void haks_bench_work(struct haks_bench *b, unsigned steps);
 void haks_bench_check(struct haks_bench *b, int failed);
 /* POOL_PAGES pages, read and write, as the allocator gets its own: at p, or anywhere (NULL). */
 char *haks_bench_pool(struct haks_bench *b, char *p);
-/*
- * A region none of whose pages is there, for the price of fresh frames: NULL if there is none. It
- * and those before it rest, resident, until RESTING more were asked for. Were each unmapped at
- * once, the next would get the frames of the last, which the caches of this processor still know: a
- * new process's frames cost 8 % more.
- */
+/* A region none of whose pages is there, or NULL. */
 char *haks_bench_fresh(struct haks_bench *b, size_t bytes);
+/*
+ * Runs `measure` in a new process, for prices of fresh frames: a process that has run for a while
+ * gets frames that its own processor's caches know, or the system's lists of them have fallen in
+ * with it; the first 20 MiB of a new one cost some 8 % more a page. What it set in *c is kept.
+ */
+void haks_bench_in_child(struct haks_bench *b, struct haks_costs *c,
+                         void (*measure)(struct haks_bench *b, struct haks_costs *c));
 
 static inline uint64_t haks_bench_now(void) {
     struct timespec t;
@@ -72,12 +68,13 @@ static inline void haks_bench_touch(const struct haks_bench *b, char *p, unsigne
 uint64_t haks_bench_dontneed(struct haks_bench *b, char *p, unsigned pages);
 uint64_t haks_bench_populate_write(struct haks_bench *b, char *p, unsigned pages);
 
-/* The prices of the calls that take pages, and of those about address space. populate_call_ns is
- * wanted by the faults. */
+/* The prices: in a new process those of fresh frames; then those that build on them. */
+void haks_bench_fresh_faults(struct haks_bench *b, struct haks_costs *c);
 void haks_bench_populate(struct haks_bench *b, struct haks_costs *c);
+void haks_bench_huge_fault(struct haks_bench *b, struct haks_costs *c);
+void haks_bench_used_faults(struct haks_bench *b, struct haks_costs *c);
 void haks_bench_calls(struct haks_bench *b, struct haks_costs *c);
 void haks_bench_maps(struct haks_bench *b, struct haks_costs *c);
 void haks_bench_shootdown(struct haks_bench *b, struct haks_costs *c);
-void haks_bench_faults(struct haks_bench *b, struct haks_costs *c);
 
 #endif
