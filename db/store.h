@@ -83,7 +83,8 @@ struct hakd_experiment {
     const char *tool, *tool_version, *args;
     int64_t machine;
     uint64_t seed;
-    int64_t study; /* 0 = none */
+    int64_t study;            /* 0 = none */
+    uint64_t started_unix_ns; /* 0 = now */
 };
 int hakd_put_experiment(struct hakd *db, const struct hakd_experiment *e, int64_t *id,
                         struct hakc_err *err);

@@ -110,7 +110,7 @@ int hakd_put_experiment(struct hakd *db, const struct hakd_experiment *e, int64_
     hakd_bind_text(&b, e->args);
     hakd_bind_id(&b, e->machine);
     hakd_bind_uint(&b, "seed", e->seed);
-    hakd_bind_int(&b, unix_ns());
+    hakd_bind_int(&b, e->started_unix_ns ? (int64_t)e->started_unix_ns : unix_ns());
     hakd_bind_id(&b, e->study);
     return hakd_run_bound(db, &b, "storing an experiment", id, err);
 }

@@ -95,6 +95,12 @@ static void one_round(struct haks_bench *b, struct haks_calibration *c) {
     haks_bench_shootdown(b, p);
 }
 
+static uint64_t unix_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 static void time_the_clock(struct haks_bench *b) {
     uint64_t ns[101];
     for (unsigned i = 0; i < 101; i++) {
@@ -142,6 +148,7 @@ static int run_rounds(struct haks_bench *b, struct haks_calibration *round, unsi
 int haks_calibrate(unsigned rounds, const volatile int *stop, struct haks_calibration *out,
                    struct hakc_err *err) {
     struct haks_bench b = {.page = (size_t)sysconf(_SC_PAGESIZE), .seed = 1, .stop = stop};
+    uint64_t started = unix_ns();
     struct haks_calibration *round;
     size_t pool = HAKS_POOL_PAGES * b.page;
     int rc;
@@ -161,6 +168,7 @@ int haks_calibrate(unsigned rounds, const volatile int *stop, struct haks_calibr
     if (rc == 0) {
         *out = (struct haks_calibration){0};
         summarise(round, rounds, out);
+        out->started_unix_ns = started;
         out->costs.cpus = round[0].costs.cpus;
         snprintf(out->costs.source, sizeof out->costs.source,
                  "calibrated on this machine just now");

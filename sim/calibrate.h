@@ -16,6 +16,7 @@ struct haks_calibration {
     struct haks_costs costs;
     struct haks_costs low, high; /* quartiles of the rounds, price by price */
     uint32_t rounds;
+    uint64_t started_unix_ns;
 };
 
 /* Takes some 50 ms a round. *stop (NULL = never) ends it early: HAKC_EINTERNAL. HAKC_ENOMEM,

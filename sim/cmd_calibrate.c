@@ -99,6 +99,17 @@ static int show(const struct haks_calibration *c, enum hakc_out_format format,
     return hakc_out_close(o, err);
 }
 
+/* They are shown where they cannot be kept. */
+static int store_and_show(const struct config *c, const struct haks_calibration *found, int argc,
+                          char **argv, struct hakc_err *err) {
+    struct hakc_err why = {0};
+    int stored = c->db != NULL ? haks_costs_store(c->db, found, argc, argv, &why) : 0;
+    int rc = show(found, c->format, err);
+    if (rc == 0 && stored != 0)
+        *err = why;
+    return rc != 0 ? rc : stored;
+}
+
 int haks_cmd_calibrate(int argc, char **argv) {
     struct config c = {.db = haks_default_db(), .rounds = 25};
     struct haks_calibration result;
@@ -111,10 +122,8 @@ int haks_cmd_calibrate(int argc, char **argv) {
         rc = haks_store_check(c.db, &err);
     if (rc == 0)
         rc = haks_calibrate((unsigned)c.rounds, &haks_stop, &result, &err);
-    if (rc == 0 && c.db != NULL)
-        rc = haks_costs_store(c.db, &result, argc, argv, &err);
     if (rc == 0)
-        rc = show(&result, c.format, &err);
+        rc = store_and_show(&c, &result, argc, argv, &err);
     if (rc != 0)
         hakc_err_print("haksim calibrate", &err);
     return hakc_exit_code(rc);

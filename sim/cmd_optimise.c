@@ -299,7 +299,7 @@ static int choose(struct work *w, struct hakc_err *err) {
 
 static int optimise(struct work *w, int argc, char **argv, struct hakc_err *err) {
     const struct config *c = w->c;
-    int rc = haks_session_prepare(c->prices, c->db, &w->costs, err);
+    int rc = haks_session_prepare(&w->session, c->prices, c->db, &w->costs, err);
     if (rc == 0)
         rc = haks_session_begin(&w->session, c->db, c->study, &w->costs, argc, argv, err);
     w->f.prices = w->costs.source;
@@ -319,7 +319,7 @@ static int optimise(struct work *w, int argc, char **argv, struct hakc_err *err)
 
 static int confirm_and_show(struct work *w, struct hakc_err *err) {
     int rc = 0, shown;
-    if (w->c->confirm > 0)
+    if (w->c->confirm > 0 && w->session.lost == 0)
         rc = haks_confirm(&w->f, w->c->confirm, &w->confirmed, &w->f.n_confirmed, &haks_stop, err);
     w->f.confirmed = w->confirmed;
     shown = haks_findings_show(stdout, w->c->format, &w->f, rc == 0 ? err : NULL);
@@ -350,6 +350,8 @@ static int run(const struct config *c, int argc, char **argv, struct hakc_err *e
     rc = haks_session_end(&w.session, rc, haks_stop, err);
     if (rc == 0) /* the database is closed: hakreplay writes to it */
         rc = confirm_and_show(&w, err);
+    if (rc == 0)
+        rc = haks_session_lost(&w.session, err);
     clean_up(&w);
     return rc;
 }

@@ -272,7 +272,7 @@ static int evaluate_and_show(struct simulation *s, int argc, char **argv, struct
 
 static int simulate(const struct config *c, int argc, char **argv, struct hakc_err *err) {
     struct simulation s = {.c = c, .n = c->n_policies};
-    int rc = haks_session_prepare(c->prices, c->db, &s.costs, err);
+    int rc = haks_session_prepare(&s.session, c->prices, c->db, &s.costs, err);
 
     s.rows = haks_rows_new(c->policies, s.n, c->full ? "full" : "events");
     if (c->check_full)
@@ -282,6 +282,8 @@ static int simulate(const struct config *c, int argc, char **argv, struct hakc_e
     if (rc == 0)
         rc = evaluate_and_show(&s, argc, argv, err);
     rc = haks_session_end(&s.session, rc, haks_stop, err);
+    if (rc == 0)
+        rc = haks_session_lost(&s.session, err);
     haks_stream_close(s.stream);
     free(s.rows);
     free(s.full);

@@ -6,8 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/cmdline.h"
 #include "db/store.h"
+#include "sim/sim_session.h"
 
 #define PREFIX "price_"
 
@@ -76,7 +76,10 @@ static int put_prices(struct hakd *db, int64_t run, const struct haks_calibratio
 
 static int put_run(struct hakd *db, const struct haks_calibration *c, const char *cmdline,
                    struct hakc_err *err) {
-    struct hakd_experiment e = {.tool = "haksim", .tool_version = HAK_VERSION, .args = cmdline};
+    struct hakd_experiment e = {.tool = "haksim",
+                                .tool_version = HAK_VERSION,
+                                .args = cmdline,
+                                .started_unix_ns = c->started_unix_ns};
     struct hakd_run run = {
         .allocator = "kernel", .pass = "control", .mode = "calibrate", .status = "ok"};
     int64_t id;
@@ -95,7 +98,7 @@ static int put_run(struct hakd *db, const struct haks_calibration *c, const char
 int haks_costs_store(const char *path, const struct haks_calibration *c, int argc, char **argv,
                      struct hakc_err *err) {
     struct hakd *db;
-    char *cmdline = hakc_cmdline(argc, argv);
+    char *cmdline = haks_command_line(argc, argv);
     int rc = cmdline != NULL ? hakd_open(&db, path, HAKD_WRITE, err)
                              : hakc_fail(err, HAKC_ENOMEM, "no memory for the command line");
     if (rc == 0) {

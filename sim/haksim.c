@@ -29,9 +29,11 @@ static void on_signal(int sig) {
 }
 
 void haks_catch_signals(void) {
-    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    /* (Restarting: what is shown meanwhile is written on.) */
+    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
+    sigaction(SIGHUP, &sa, NULL);
 }
 
 const char *haks_default_db(void) {

@@ -26,7 +26,10 @@ static int put_build(struct haks_session *s, struct hakc_err *err) {
 
 static int put_heads(struct haks_session *s, const char *study, const char *args,
                      struct hakc_err *err) {
-    struct hakd_experiment e = {.tool = "haksim", .tool_version = HAK_VERSION, .args = args};
+    struct hakd_experiment e = {.tool = "haksim",
+                                .tool_version = HAK_VERSION,
+                                .args = args,
+                                .started_unix_ns = s->started_unix_ns};
     int rc = hakd_put_this_machine(s->db, &e.machine, err);
     if (rc == 0)
         rc = put_build(s, err);
@@ -38,8 +41,7 @@ static int put_heads(struct haks_session *s, const char *study, const char *args
     return rc;
 }
 
-/* argv[0] is "haksim", or "haksim COMMAND": as it is typed. The caller's, or NULL. */
-static char *command_line(int argc, char **argv) {
+char *haks_command_line(int argc, char **argv) {
     char *rest = hakc_cmdline(argc - 1, argv + 1), *whole = NULL;
     if (rest != NULL && asprintf(&whole, "%s %s", argv[0], rest) < 0)
         whole = NULL;
@@ -47,8 +49,12 @@ static char *command_line(int argc, char **argv) {
     return whole;
 }
 
-int haks_session_prepare(const char *prices, const char *db, struct haks_costs *costs,
-                         struct hakc_err *err) {
+int haks_session_prepare(struct haks_session *s, const char *prices, const char *db,
+                         struct haks_costs *costs, struct hakc_err *err) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    *s = (struct haks_session){.started_unix_ns =
+                                   (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec};
     int rc = haks_costs_find(prices, db, costs, err);
     return rc == 0 && db != NULL ? haks_store_check(db, err) : rc;
 }
@@ -58,10 +64,10 @@ int haks_session_begin(struct haks_session *s, const char *db, const char *study
                        struct hakc_err *err) {
     char *args;
     int rc;
-    *s = (struct haks_session){.costs = costs};
+    s->costs = costs;
     if (db == NULL)
         return 0;
-    args = command_line(argc, argv);
+    args = haks_command_line(argc, argv);
     if (args == NULL)
         return hakc_fail(err, HAKC_ENOMEM, "no memory for the command line");
     rc = hakd_open(&s->db, db, HAKD_WRITE, err);
@@ -76,13 +82,23 @@ int haks_session_trace(struct haks_session *s, const char *path, struct hakc_err
 }
 
 int haks_session_end(struct haks_session *s, int rc, int stopped, struct hakc_err *err) {
-    const char *state = stopped ? "interrupted" : rc == 0 ? "done" : "failed";
+    const char *state = stopped ? "interrupted" : rc == 0 && s->lost == 0 ? "done" : "failed";
     int ended = 0;
     if (s->db != NULL && s->experiment != 0)
-        ended = hakd_finish_experiment(s->db, s->experiment, state, rc == 0 ? err : NULL);
+        ended = hakd_finish_experiment(s->db, s->experiment, state,
+                                       rc == 0 && s->lost == 0 ? err : NULL);
     hakd_close(s->db);
     s->db = NULL;
-    return rc != 0 ? rc : ended;
+    return rc != 0 ? rc : s->lost != 0 ? 0 : ended;
+}
+
+int haks_session_lost(const struct haks_session *s, struct hakc_err *err) {
+    if (s->lost == 0)
+        return 0;
+    *err = s->why;
+    snprintf(err->msg, sizeof err->msg,
+             "%.300s; %zu results are stored, the others are shown alone", s->why.msg, s->stored);
+    return s->lost;
 }
 
 /* ---- finding -------------------------------------------------------------------------------- */
@@ -208,17 +224,28 @@ int haks_session_put(struct haks_session *s, const struct haks_row *rows, size_t
                            .pass = "sim",
                            .counting = "model",
                            .position = s->position};
+    size_t stored = 0;
     int rc;
-    if (s->db == NULL || n == 0)
+    if (s->db == NULL || s->lost != 0 || n == 0)
         return 0;
     rc = hakd_begin(s->db, err);
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        if (rows[i].done && !rows[i].found)
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        if (rows[i].done && !rows[i].found) {
             rc = haks_store_row(s->db, &rows[i], &run, err);
+            stored++;
+        }
+    }
     if (rc == 0)
         rc = hakd_commit(s->db, err);
     s->position = run.position;
-    return rc;
+    if (rc == 0) {
+        s->stored += stored;
+        return 0;
+    }
+    hakd_rollback(s->db);
+    s->lost = rc;
+    s->why = *err;
+    return 0;
 }
 
 static uint64_t clock_ns(void) {

@@ -22,12 +22,19 @@ struct haks_session {
     int64_t experiment, study, library;
     int64_t trace;    /* of the rows that follow */
     int64_t position; /* of the next row */
+    uint64_t started_unix_ns;
+    size_t stored;       /* rows */
+    struct hakc_err why; /* it could store no more; see haks_session_lost */
+    int lost;
 };
 
+/* The command as it was typed: argv[0] is "haksim", or "haksim COMMAND". The caller's, or NULL. */
+char *haks_command_line(int argc, char **argv);
+
 /* Before the work: finds the prices to use (haks_costs_find), and that the database, if any, will
- * take results. */
-int haks_session_prepare(const char *prices, const char *db, struct haks_costs *costs,
-                         struct hakc_err *err);
+ * take results. The session's time counts from here. */
+int haks_session_prepare(struct haks_session *s, const char *prices, const char *db,
+                         struct haks_costs *costs, struct hakc_err *err);
 
 /* Opens, or makes, the database and begins the experiment. db, study: NULL = none. costs must
  * outlive the session. */
@@ -41,7 +48,8 @@ int haks_session_trace(struct haks_session *s, const char *path, struct hakc_err
 int haks_session_find(struct haks_session *s, struct haks_row *rows, size_t n,
                       const struct haks_pass *pass, size_t *found, struct hakc_err *err);
 
-/* Stores the rows that are done and were not found, in one transaction. */
+/* Stores the rows that are done and were not found, in one transaction. Where that fails (a full
+ * disk), the session stores nothing more: what is evaluated can still be shown. */
 int haks_session_put(struct haks_session *s, const struct haks_row *rows, size_t n,
                      struct hakc_err *err);
 
@@ -57,6 +65,9 @@ struct haks_work {
 };
 int haks_session_evaluate(struct haks_session *s, const struct haks_work *w, struct haks_row *rows,
                           size_t n, uint64_t *ns, struct hakc_err *err);
+
+/* 0, or the code with which storing failed; then *err says it, and how many rows are stored. */
+int haks_session_lost(const struct haks_session *s, struct hakc_err *err);
 
 /* Ends the experiment, as "interrupted" if `stopped`, else by rc, the work's code, as "done" or
  * "failed"; closes the database. Returns rc, or if that is 0 what went wrong in ending, with *err.

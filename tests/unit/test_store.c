@@ -69,7 +69,7 @@ static void assert_answer(struct hakd *db, const char *sql, double want) {
 static int64_t new_experiment(struct hakd *db) {
     int64_t machine, id;
     ok(hakd_put_this_machine(db, &machine, &err));
-    struct hakd_experiment e = {"test", "1", "test --all", machine, 42, 0};
+    struct hakd_experiment e = {"test", "1", "test --all", machine, 42, 0, 0};
     ok(hakd_put_experiment(db, &e, &id, &err));
     return id;
 }
@@ -164,7 +164,7 @@ static void test_refusals(void **state) {
     assert_int_equal(hakd_finish_experiment(db, 55, "done", &err), HAKC_ENOENT);
     assert_int_equal(hakd_finish_experiment(db, e, "over", &err), HAKC_EUSAGE);
     ok(hakd_finish_experiment(db, e, "done", &err));
-    struct hakd_experiment x = {"t", NULL, NULL, 1, UINT64_MAX, 0};
+    struct hakd_experiment x = {"t", NULL, NULL, 1, UINT64_MAX, 0, 0};
     assert_int_equal(hakd_put_experiment(db, &x, &id, &err), HAKC_EUSAGE);
     assert_non_null(strstr(err.msg, "seed"));
     assert_answer(db, "SELECT count(*) FROM run", 1);

@@ -76,7 +76,7 @@ static int fill(struct hakd *db, unsigned runs, unsigned samples) {
     int rc;
     if ((rc = hakd_begin(db, &err)) || (rc = hakd_put_this_machine(db, &machine, &err)))
         return rc;
-    struct hakd_experiment e = {"test", "1", "test", machine, 1, 0};
+    struct hakd_experiment e = {"test", "1", "test", machine, 1, 0, 0};
     if ((rc = hakd_put_experiment(db, &e, &experiment, &err)) ||
         (rc = hakd_put_trace(db, &t, &trace, &err)))
         return rc;
