@@ -19,6 +19,7 @@ struct haks_drive {
         uint64_t ops;
     } * threads;
     uint32_t n_threads, room;
+    uint64_t started; /* threads that there are from the start but the first; see core_drive.c */
     int zeroing;      /* the op under way is a calloc of a large object */
     uint64_t op;      /* number of the op under way */
     uint64_t records; /* done */
@@ -31,11 +32,13 @@ struct haks_drive {
     size_t n_ended, ended_room;
     void (*clock_moves)(void *ctx);  /* before each op and each end of a thread; or NULL */
     void (*heap_made)(void *ctx);    /* a thread has got its heap; or NULL */
+    void (*begins)(void *ctx);       /* the first thread has its heap and blocks; or NULL */
     void (*thread_ended)(void *ctx); /* after its caches went back; or NULL */
     void *ctx;
 };
 
-int haks_drive_init(struct haks_drive *d, struct hakc_err *err);
+/* threads: of the whole trace, or UINT64_MAX where nobody knows. */
+int haks_drive_init(struct haks_drive *d, uint64_t threads, struct hakc_err *err);
 void haks_drive_fini(struct haks_drive *d);
 
 /* Executes records of the trace named `path` (for messages). HAKC_ECORRUPT where they contradict

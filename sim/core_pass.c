@@ -167,6 +167,15 @@ static void heap_made(void *ctx) {
     }
 }
 
+/* Where threads are started, a replay has its first address space before it begins to count. */
+static void begins(void *ctx) {
+    struct core_pass *p = ctx;
+    if (p->drive.started == 0)
+        return;
+    haks_os.calls[HAKS_RESERVE] = haks_os.calls[HAKS_COMMIT] = 0;
+    haks_os.bytes[HAKS_RESERVE] = haks_os.bytes[HAKS_COMMIT] = 0;
+}
+
 /* ---- both -------------------------------------------------------------------------------------
  */
 
@@ -197,7 +206,7 @@ static int run_trace(struct core_pass *p) {
     int rc = hakt_reader_open(&r, p->trace, p->err);
     if (rc != 0)
         return rc;
-    rc = haks_drive_init(&p->drive, p->err);
+    rc = haks_drive_init(&p->drive, hakt_reader_totals(r, NULL)->threads, p->err);
     if (rc == 0) {
         start = clock_ns(CLOCK_MONOTONIC);
         start_cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
@@ -206,6 +215,7 @@ static int run_trace(struct core_pass *p) {
         p->pass->page_size = hak_os_page_size();
         p->drive.ctx = p;
         p->drive.heap_made = heap_made;
+        p->drive.begins = begins;
         p->own.page_size = hak_os_page_size();
         if (p->full) {
             haks_books_init(&p->books, hak_os_page_size());
