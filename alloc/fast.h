@@ -18,6 +18,9 @@
 #define HAK_AS_IT_IS(x)           ((void)0)
 #endif
 
+/* A hot function begins a line of the instruction cache. */
+#define HAK_LINE __attribute__((aligned(64)))
+
 static inline __attribute__((always_inline)) struct hak_bin *hak_bin_at(struct hak_heap *h,
                                                                         size_t off) {
     return (struct hak_bin *)((char *)h + off);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "alloc/fast.h"
 #include "alloc/guard.h"
+#include "alloc/malloc_checked.h"
 #include "alloc/malloc_thread.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -64,7 +65,7 @@ __attribute__((noinline)) void *hak_malloc_slow(size_t size, struct hak_heap *h)
     return slow(SLOW_MALLOC, NULL, 0, size);
 }
 
-void hak_free_slow(void *p, struct hak_heap *h) {
+__attribute__((noinline)) void hak_free_slow(void *p, struct hak_heap *h) {
     if (likely(!hak_safe.level))
         hak_heap_free_slow(p, likely(h != &hak_empty_heap) ? h : hak_thread_frees(p));
     else if (likely(hak_safe.level < 3))
@@ -73,11 +74,13 @@ void hak_free_slow(void *p, struct hak_heap *h) {
         hak_guard_free(hak_checked_heap, p);
 }
 
-EXPORT void *malloc(size_t size) {
+EXPORT HAK_LINE void *malloc(size_t size) {
+    HAK_ROOM();
     return hak_fast_alloc(hak_my_heap, size, hak_malloc_slow);
 }
 
-EXPORT void free(void *p) {
+EXPORT HAK_LINE void free(void *p) {
+    HAK_ROOM();
     hak_fast_free(hak_my_heap, p, hak_free_slow);
 }
 

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include "alloc/fast.h"
+#include "alloc/malloc_checked.h"
 #include "alloc/malloc_thread.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -134,7 +135,8 @@ static __attribute__((noinline)) void delete_by_library(struct form *form, void 
         free(p);
 }
 
-void _ZdlPv(void *p) {
+HAK_LINE void _ZdlPv(void *p) {
+    HAK_ROOM();
     hak_fast_free(hak_my_heap, p, hak_free_slow);
 }
 

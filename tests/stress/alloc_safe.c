@@ -182,10 +182,20 @@ static void last_byte_after_free(void) {
     churn();
 }
 
-/* No mistake: exit code 9 where malloc begins with a jump, which is how level 1 is fast. */
+/* No mistake: exit code 9 where malloc, free and delete look at a thread's heap without a look into
+ * the GOT, which they do at level 1 where they could be replaced. */
 static void patched(void) {
-    const unsigned char *code = (const unsigned char *)(uintptr_t)dlsym(RTLD_DEFAULT, "malloc");
-    _exit(code && code[0] == 0xe9 ? 9 : 0);
+    static const char *const names[] = {"malloc", "free", "_ZdlPv"};
+    static const unsigned char load[] = {0x64, 0x48, 0x8b, 0x04, 0x25},
+                               landing[] = {0xf3, 0x0f, 0x1e, 0xfa};
+    unsigned found = 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const unsigned char *code = (const unsigned char *)(uintptr_t)dlsym(RTLD_DEFAULT, names[i]);
+        if (code && memcmp(code, landing, sizeof landing) == 0)
+            code += sizeof landing;
+        found += code && memcmp(code, load, sizeof load) == 0;
+    }
+    _exit(found == 3 ? 9 : found != 0);
 }
 
 static const struct {
