@@ -42,6 +42,7 @@ extern const struct mend hak_checked_mends_end[] __attribute__((visibility("hidd
     "77: .pushsection .rodata.hak_checked, \"a\"\n"                                                \
     "    .long 77b - 4 - ., " #thread "\n"                                                         \
     "    .popsection\n"
+/* Jumps are spelt out in bytes, so that no assembler makes a short one. */
 #define FIX    MEND(0)
 #define THREAD "    .byte 0x64, 0x48, 0x8b, 0x04, 0x25\n .long 0\n" MEND(1) /* mov %fs:0, %rax */
 
@@ -78,7 +79,7 @@ __attribute__((used)) static void images(void) {
         "    addl $1, %c[room](%%rdx)\n"
         "    ret\n"
         "1:  lea hak_empty_heap(%%rip), %%rsi\n" FIX /* its fast path misses */
-        "    jmp hak_malloc_slow\n" FIX "hak_checked_malloc_end:\n"
+        "    .byte 0xe9\n    .long hak_malloc_slow - . - 4\n" FIX "hak_checked_malloc_end:\n"
         "    .balign 64\n"
         "hak_checked_free:\n" LANDING /* rdi: the block */
             THREAD "    mov %%rdi, %%rdx\n"
@@ -105,9 +106,10 @@ __attribute__((used)) static void images(void) {
         "    ret\n"
         "1:  mov %%rdi, %%rsi\n"
         "    mov %%rax, %%rdi\n"
-        "    jmp hak_safe_free\n" FIX /* and says what is wrong, if something is */
+        "    .byte 0xe9\n    .long hak_safe_free - . - 4\n" FIX /* and says what is wrong, if
+                                                                   something is */
         "2:  mov %%rax, %%rdi\n"
-        "    jmp hak_bin_overflow\n" FIX "hak_checked_free_end:\n"
+        "    .byte 0xe9\n    .long hak_bin_overflow - . - 4\n" FIX "hak_checked_free_end:\n"
         "    .popsection\n"
         "    .pushsection .rodata.hak_checked, \"a\"\n"
         "hak_checked_mends_end:\n"
