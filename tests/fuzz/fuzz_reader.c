@@ -22,6 +22,7 @@ static void check(int ok) {
 }
 
 static void read_all(const char *path) {
+    static struct hakt_rec part[50];
     struct hakt_reader *r;
     struct hakc_err err;
     const struct hakt_rec *recs;
@@ -43,8 +44,31 @@ static void read_all(const char *path) {
         else
             hakt_reader_seek_time(r, 1000, &first, &err);
     }
+    if (hakt_reader_rewind(r, &err) == 0) {
+        while (hakt_reader_next_part(r, part, sizeof(part) / sizeof(*part), &n, &err) == 0 && n > 0)
+            for (size_t i = 0; i < n; i++)
+                check(hakt_rec_check(&part[i]) == NULL && part[i].thread < threads);
+    }
     hakt_reader_close(r);
     hakt_verify(path, NULL, &err);
+}
+
+/* In parts it is the same as in one piece. */
+static void decode_parts(struct hakt_decoder *d, const struct hakt_block *b, const uint8_t *content,
+                         const struct hakt_rec *recs, int whole_rc) {
+    struct hakt_rec part[37];
+    const char *why;
+    uint64_t at = 0;
+    size_t n = 1;
+    int rc = hakt_decode_begin(d, b, content, &why);
+    while (rc == 0 && n > 0 && at < b->records) {
+        rc = hakt_decode_some(d, part, sizeof(part) / sizeof(*part), &n, &why);
+        check(rc != 0 || n <= b->records - at);
+        if (rc == 0 && whole_rc == 0)
+            check(memcmp(part, recs + at, n * sizeof(*part)) == 0);
+        at += rc == 0 ? n : 0;
+    }
+    check(rc == whole_rc && (rc != 0 || at == b->records));
 }
 
 static void decode(const uint8_t *data, size_t size) {
@@ -65,7 +89,9 @@ static void decode(const uint8_t *data, size_t size) {
     uint8_t *content = malloc(b.content_bytes + HAKT_CONTENT_SLACK); /* its end is watched */
     memcpy(content, data + 8, b.content_bytes);
     memset(content + b.content_bytes, 0xff, HAKT_CONTENT_SLACK); /* whatever stands there */
-    if (hakt_decode_chunk(d, &b, content, recs, &why) == 0) {
+    int rc = hakt_decode_chunk(d, &b, content, recs, &why);
+    decode_parts(d, &b, content, recs, rc);
+    if (rc == 0) {
         for (uint64_t i = 0; i < b.records; i++)
             check(hakt_rec_check(&recs[i]) == NULL && recs[i].old_id < b.first_id + b.ids &&
                   recs[i].thread < b.threads);

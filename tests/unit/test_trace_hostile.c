@@ -15,6 +15,7 @@
 #include <cmocka.h>
 #include "tests/unit/trace_random.h"
 #include "tracer/format/block.h"
+#include "tracer/format/chunk.h"
 #include "tracer/format/varint.h"
 
 enum { RECORDS = 90, EVENTS = 12, EVERY = 40 };
@@ -254,6 +255,73 @@ static void test_headers_that_ask_for_memory(void **state) {
     free(bad);
 }
 
+/* A chunk of two mallocs of one thread, with this schedule: what decoding it says, as a whole, and
+ * in parts of one record. */
+static int decode_with_schedule(const uint8_t *schedule, uint8_t n) {
+    static const uint8_t ops[] = {HAKT_MALLOC, HAKT_MALLOC}, sizes[] = {9, 9};
+    const uint8_t head[] = {4,
+                            HAKT_COL_THREADS,
+                            HAKT_ENC_VARINT,
+                            4, /* thread 0: 2 records, */
+                            HAKT_COL_SCHEDULE,
+                            HAKT_ENC_VARINT,
+                            n, /* 2 bytes of sizes */
+                            HAKT_COL_OP,
+                            HAKT_ENC_BYTES,
+                            2,
+                            HAKT_COL_SIZE,
+                            HAKT_ENC_VARINT,
+                            2,
+                            0,
+                            2,
+                            2,
+                            0};
+    struct hakt_block b = {.kind = HAKT_BLOCK_CHUNK,
+                           .records = 2,
+                           .first_id = 1,
+                           .ids = 2,
+                           .threads = 1,
+                           .content_bytes = sizeof(head) + n + 4};
+    uint8_t content[64] = {0};
+    struct hakt_rec recs[2];
+    struct hakt_decoder *d = hakt_decoder_new();
+    const char *why;
+    size_t got = 1, all = 0;
+    memcpy(content, head, sizeof(head));
+    memcpy(content + sizeof(head), schedule, n);
+    memcpy(content + sizeof(head) + n, ops, 2);
+    memcpy(content + sizeof(head) + n + 2, sizes, 2);
+    int whole_rc = hakt_decode_chunk(d, &b, content, recs, &why);
+    int rc = hakt_decode_begin(d, &b, content, &why);
+    while (rc == 0 && got > 0 && all < 2) {
+        rc = hakt_decode_some(d, recs, 1, &got, &why);
+        all += got;
+    }
+    assert_int_equal(rc, whole_rc);
+    hakt_decoder_free(d);
+    return rc;
+}
+
+static void test_schedule_of_another_length(void **state) {
+    (void)state;
+    static const struct {
+        uint8_t n, bytes[6];
+        int rc;
+    } tries[] = {
+        {2, {0, 2}, 0},
+        {4, {0, 1, 0, 1}, 0},
+        {4, {0, 2, 0, 0}, 0}, /* no records are as good as none said */
+        {0, {0}, HAKC_ECORRUPT},
+        {2, {0, 1}, HAKC_ECORRUPT},
+        {4, {0, 1, 0, 2}, HAKC_ECORRUPT},
+        {4, {0, 2, 0, 1}, HAKC_ECORRUPT},
+        {4, {0, 2, 1, 0}, HAKC_ECORRUPT},
+        {3, {0, 2, 0}, HAKC_ECORRUPT},
+    };
+    for (size_t i = 0; i < sizeof(tries) / sizeof(*tries); i++)
+        assert_int_equal(decode_with_schedule(tries[i].bytes, tries[i].n), tries[i].rc);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole),
@@ -261,6 +329,7 @@ int main(void) {
         cmocka_unit_test(test_every_byte_lost),
         cmocka_unit_test(test_every_flip),
         cmocka_unit_test(test_headers_that_ask_for_memory),
+        cmocka_unit_test(test_schedule_of_another_length),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -292,11 +292,15 @@ int hakt_decode_some(struct hakt_decoder *d, struct hakt_rec *recs, size_t most,
                      const char **why) {
     size_t done = 0;
     *n = 0;
-    while (done < most && (d->run_left != 0 || left(&d->schedule) > 0)) {
-        int rc = d->run_left == 0 ? decode_turn(d, why) : 0;
-        if (rc != 0)
-            return rc;
+    for (;;) {
+        while (d->run_left == 0 && left(&d->schedule) > 0) {
+            int rc = decode_turn(d, why);
+            if (rc != 0)
+                return rc;
+        }
         uint64_t run = d->run_left < most - done ? d->run_left : most - done;
+        if (run == 0)
+            break;
         if (decode_run(d, &d->cursors[d->place], recs + done, run) != 0)
             return bad(why, "a record contradicts its chunk");
         done += run;
@@ -304,7 +308,7 @@ int hakt_decode_some(struct hakt_decoder *d, struct hakt_rec *recs, size_t most,
     }
     d->records_left -= done; /* no more than there are: the op columns have no more bytes */
     *n = done;
-    return done == 0 || d->records_left == 0 ? decode_end(d, why) : 0;
+    return d->run_left == 0 ? decode_end(d, why) : 0; /* nothing is scheduled any more */
 }
 
 int hakt_decode_chunk(struct hakt_decoder *d, const struct hakt_block *b, const uint8_t *content,
