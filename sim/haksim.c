@@ -33,7 +33,9 @@ void haks_catch_signals(void) {
     struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
-    sigaction(SIGHUP, &sa, NULL);
+    struct sigaction hup;
+    if (sigaction(SIGHUP, NULL, &hup) == 0 && hup.sa_handler != SIG_IGN) /* nohup's stays ignored */
+        sigaction(SIGHUP, &sa, NULL);
 }
 
 const char *haks_default_db(void) {
