@@ -1,7 +1,6 @@
 /* The calls: one price beside their pages, one a page. */
 #include "sim/calibrate_int.h"
 
-#include <errno.h>
 #include <sys/mman.h>
 
 #ifndef MADV_POPULATE_WRITE

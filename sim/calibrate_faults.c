@@ -1,10 +1,8 @@
 /* Page faults: in a row and alone, on fresh frames and on used ones. */
 #include "sim/calibrate_int.h"
 
-#include <errno.h>
-#include <sys/mman.h>
-
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #define RUN         64u    /* faults in a row */

@@ -1,6 +1,7 @@
 /*
  * What the parts of the calibration share: the process that is measured on, and its clock. The
- * parts: calibrate_calls.c (calls), calibrate_faults.c (page faults), calibrate.c (rounds).
+ * parts: calibrate_calls.c (calls), calibrate_faults.c (page faults), calibrate_shootdown.c (what
+ * other processors add), calibrate.c (rounds).
  */
 #ifndef SIM_CALIBRATE_INT_H
 #define SIM_CALIBRATE_INT_H
@@ -12,11 +13,10 @@
 
 #define HAKS_TRIES      12u   /* calls of each size in a round */
 #define HAKS_POOL_PAGES 4608u /* 18 MiB come and go: enough for TRIES of each size */
-#define HAKS_WORK_BYTES                                                                            \
-    ((size_t)16 << 20)       /* what a program does between two calls goes over it                 \
-                              */
-#define HAKS_LINE       64u  /* bytes of a cache's line: what a step of work drives */
-#define HAKS_CALL_STEPS 128u /* 8 KiB: the kernel's code and data are still there */
+#define HAKS_LINE       64u   /* bytes of a cache's line: what a step of work drives */
+#define HAKS_CALL_STEPS 128u  /* 8 KiB: the kernel's code and data are still there */
+/* What a program does between two calls goes over this. */
+#define HAKS_WORK_BYTES ((size_t)16 << 20)
 
 struct haks_bench {
     size_t page;
