@@ -7,7 +7,8 @@
  * thread's may be next to it on the same address, and nowhere else. The table says where that is:
  *
  *   - before an op is published, its page's entry is looked at. Does it name this thread, then no
- *     other thread has worked in the page since this one entered itself, and the op is `local`;
+ *     other thread has worked in the page since this one entered itself, and the op may go without
+ *     a stamp (PACED, ring.h);
  *   - else the thread enters itself, with a full barrier, and then takes an exact stamp.
  *
  * An unstamped record is placed behind the stamp before it (collect_feed.c): not before the exact
