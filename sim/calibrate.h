@@ -19,7 +19,7 @@ struct haks_calibration {
     uint64_t started_unix_ns;
 };
 
-/* Takes some 50 ms a round. *stop (NULL = never) ends it early: HAKC_EINTERNAL. HAKC_ENOMEM,
+/* Takes some 100 ms a round. *stop (NULL = never) ends it early: HAKC_EINTERNAL. HAKC_ENOMEM,
  * HAKC_EIO where a call fails. Starts and ends a thread for each further processor (shoot-downs).
  */
 int haks_calibrate(unsigned rounds, const volatile int *stop, struct haks_calibration *out,

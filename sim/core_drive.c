@@ -16,7 +16,7 @@
 #define AHEAD 12 /* records between a table slot's prefetch and its use */
 
 int haks_drive_init(struct haks_drive *d, uint64_t threads, struct hakc_err *err) {
-    *d = (struct haks_drive){.started = threads != UINT64_MAX && threads > 0 ? threads - 1 : 0};
+    *d = (struct haks_drive){.started = threads > 0 ? threads - 1 : 0};
     if (hakc_map_init(&d->blocks, 1 << 16) != 0)
         return hakc_fail(err, HAKC_ENOMEM, "no memory for the table of live objects");
     return 0;

@@ -37,7 +37,7 @@ struct haks_drive {
     void *ctx;
 };
 
-/* threads: of the whole trace, or UINT64_MAX where nobody knows. */
+/* threads: of the whole trace, as its reader says. */
 int haks_drive_init(struct haks_drive *d, uint64_t threads, struct hakc_err *err);
 void haks_drive_fini(struct haks_drive *d);
 
