@@ -146,11 +146,14 @@ static int activate(struct hakt_collect *c, uint32_t number) {
     return 1;
 }
 
-/* Takes notice of slots that threads have taken since the last round. */
+/* Takes notice of slots that threads have taken since the last round. Whoever takes one meanwhile
+ * may be found too, and is counted by then: as many as are counted now are all. */
 static void find_new_rings(struct hakt_collect *c) {
     struct hakt_shm_slot *slots = hakt_shm_slots(c->shm);
-    uint32_t seq = __atomic_load_n(&c->shm->attach_seq, __ATOMIC_ACQUIRE);
-    for (uint32_t i = 0; i < c->shm->slot_count && c->attach_seen != seq; i++) {
+    const uint32_t *seq = &c->shm->attach_seq;
+    for (uint32_t i = 0; i < c->shm->slot_count; i++) {
+        if (c->attach_seen == __atomic_load_n(seq, __ATOMIC_ACQUIRE))
+            return;
         if (!c->feeds[i].active &&
             __atomic_load_n(&slots[i].state, __ATOMIC_ACQUIRE) == HAKT_SLOT_ATTACHED)
             c->attach_seen += (uint32_t)activate(c, i);

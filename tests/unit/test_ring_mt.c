@@ -42,8 +42,8 @@ static void *produce(void *arg) {
     memset(&r, 0, sizeof(r));
     slot->tid = 1000000000u + t;
     hakt_ring_bind(&r, shm, t);
-    __atomic_store_n(&slot->state, HAKT_SLOT_ATTACHED, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&shm->attach_seq, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&slot->state, HAKT_SLOT_ATTACHED, __ATOMIC_SEQ_CST);
     for (uint64_t i = 0, freed = 0; i < ROUNDS || freed < ROUNDS;) {
         uint64_t got = atomic_exchange(&mailbox[t], 0);
         if (got != 0) {

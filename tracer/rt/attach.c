@@ -329,8 +329,8 @@ static int attach_thread(void) {
     hakt_ring_bind(r, shm, number);
     r->owner = new_owner();
     slot->tid = (uint32_t)syscall(SYS_gettid);
-    __atomic_store_n(&slot->state, HAKT_SLOT_ATTACHED, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&shm->attach_seq, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&slot->state, HAKT_SLOT_ATTACHED, __ATOMIC_SEQ_CST);
     hakt_my_ring = r;
     return 1;
 }

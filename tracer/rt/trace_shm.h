@@ -179,7 +179,7 @@ struct hakt_shm {
     uint32_t collector_fd; /* this memory in the collector: /proc/COLLECTOR_PID/fd/COLLECTOR_FD */
     /* Written by the program. */
     _Alignas(64) uint32_t owner_pid; /* the one process that may write; 0 = library not loaded */
-    uint32_t attach_seq;             /* raised after each slot that became ATTACHED */
+    uint32_t attach_seq;             /* raised before each slot that becomes ATTACHED */
     uint32_t want_slot;              /* a thread found no free slot and waits for one */
     uint32_t threads_unserved;       /* threads that went on without a ring */
     uint64_t ops_unserved;           /* ops not recorded for want of a ring */
