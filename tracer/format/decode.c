@@ -1,5 +1,4 @@
 #include <stdlib.h>
-#include <string.h>
 #include "tracer/format/chunk.h"
 #include "tracer/format/record.h"
 #include "tracer/format/varint.h"
@@ -67,7 +66,8 @@ static size_t left(const struct span *s) {
 static int decode_table(struct hakt_decoder *d, struct span in, const char **why) {
     uint8_t ids[256];
     uint64_t lengths[256], count;
-    memset(d->col, 0, sizeof(d->col));
+    for (size_t k = 0; k < HAKT_COL_COUNT; k++) /* one that is not there is empty */
+        d->col[k] = (struct span){in.p, in.p};
     if (take(&in, &count) != 0 || count > 255)
         return bad(why, "the column table is broken");
     for (uint64_t k = 0; k < count; k++) {
