@@ -114,12 +114,69 @@ static void test_full(void **state) {
     unlink(path);
 }
 
+/* Mallocs and frees of four threads, whose numbers take one byte to ten: as plain records they make
+ * the very file that they make one by one. */
+static void test_plain_is_the_same(void **state) {
+    (void)state;
+    enum { COUNT = 150000, BATCH = 1000 };
+    static struct hakt_plain_rec plain[COUNT];
+    static uint64_t live[COUNT], sizes[COUNT + 1];
+    struct trace_random g = {.state = 77};
+    struct hakt_info info = {.fidelity = HAKT_HAS_TIMES | HAKT_HAS_THREADS, .command = "x"};
+    struct hakt_writer *w;
+    uint64_t time = 0, next = 1, nlive = 0;
+    char *bytes[2];
+    size_t lengths[2];
+    for (size_t i = 0; i < COUNT; i++) {
+        uint64_t r = random_next(&g), thread = i / 7 % 4, k;
+        time += r % 97 == 0 ? r >> 24 : r % 300;
+        plain[i] = (struct hakt_plain_rec){
+            .time = time, .thread = (uint32_t)thread, .is_free = r >> 40 & 1};
+        if (plain[i].is_free && (r >> 41 & 63) != 0 && nlive > 0) {
+            k = r >> 48 & 1 ? nlive - 1 : (r >> 8) % nlive;
+            plain[i].id = live[k];
+            plain[i].size = sizes[live[k]];
+            live[k] = live[--nlive];
+        } else if (!plain[i].is_free) {
+            plain[i].id = live[nlive++] = next;
+            plain[i].size = sizes[next++] = random_size(&g) >> 8;
+        }
+    }
+    for (int way = 0; way < 2; way++) {
+        assert_int_equal(hakt_writer_open(&w, path, &info, 0, NULL), 0);
+        for (size_t i = 0; way == 0 && i < COUNT; i += BATCH)
+            assert_int_equal(hakt_write_plain(w, &plain[i], BATCH, NULL), 0);
+        for (size_t i = 0; way == 1 && i < COUNT; i++) {
+            struct hakt_rec rec = {.time = plain[i].time, .thread = plain[i].thread};
+            rec.op = plain[i].is_free ? HAKT_FREE : HAKT_MALLOC;
+            rec.id = plain[i].is_free ? 0 : plain[i].id;
+            rec.old_id = plain[i].is_free ? plain[i].id : 0;
+            rec.size = plain[i].is_free ? 0 : plain[i].size;
+            assert_int_equal(hakt_write_sized(w, &rec, plain[i].is_free ? plain[i].size : 0, NULL),
+                             0);
+        }
+        assert_int_equal(hakt_writer_close(w, NULL, NULL, NULL), 0);
+        FILE *f = fopen(path, "rb");
+        assert_non_null(f);
+        fseek(f, 0, SEEK_END);
+        lengths[way] = (size_t)ftell(f);
+        rewind(f);
+        bytes[way] = malloc(lengths[way]);
+        assert_int_equal(fread(bytes[way], 1, lengths[way], f), lengths[way]);
+        fclose(f);
+    }
+    assert_int_equal(lengths[0], lengths[1]);
+    assert_memory_equal(bytes[0], bytes[1], lengths[0]);
+    assert_int_equal(hakt_verify(path, NULL, NULL), 0);
+    free(bytes[0]);
+    free(bytes[1]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refuses),
-        cmocka_unit_test(test_no_times_no_time),
-        cmocka_unit_test(test_open_fails),
-        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_refuses),           cmocka_unit_test(test_no_times_no_time),
+        cmocka_unit_test(test_open_fails),        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_plain_is_the_same),
     };
     scratch_path(path, "writer");
     return cmocka_run_group_tests(tests, NULL, NULL);
