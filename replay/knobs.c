@@ -82,25 +82,27 @@ static const char *option_that_changed(const char *without, const char *with, si
 
 void hakr_knob_mimalloc(struct hakr_knob *k, const char *name, const char *without,
                         const char *with) {
-    static const char prefix[] = "MIMALLOC_";
+    static const char prefix[] = "mimalloc_";
+    const size_t prefix_len = sizeof prefix - 1;
     char low[128], quoted[160];
     const char *s;
     size_t len;
     snprintf(low, sizeof low, "%s", name);
     for (char *c = low; *c != '\0'; c++)
         *c = (char)tolower((unsigned char)*c);
-    snprintf(quoted, sizeof quoted, OPTION "%s'",
-             strncmp(name, prefix, sizeof prefix - 1) == 0 ? low + sizeof prefix - 1 : low);
-    int listed = strstr(without, quoted) != NULL;
+    int is_option = strncmp(low, prefix, prefix_len) == 0;
+    snprintf(quoted, sizeof quoted, OPTION "%s'", is_option ? low + prefix_len : "");
     if (strstr(without, OPTION) == NULL) {
         judge_text(k, HAKR_KNOB_UNCHECKED, "this mimalloc does not list its options");
+    } else if (!is_option) {
+        judge_text(k, HAKR_KNOB_UNKNOWN, "mimalloc's variables begin with MIMALLOC_");
     } else if ((s = line_with(with, low, &len)) != NULL &&
                memmem(s, len, "invalid value", strlen("invalid value")) != NULL) {
         judge_text(k, HAKR_KNOB_REFUSED, "mimalloc: invalid value");
     } else if ((s = option_that_changed(without, with, &len)) != NULL) {
         judge(k, HAKR_KNOB_IN_FORCE, s, len);
-    } else if (listed) { /* the default, asked for by name */
-        s = strstr(without, quoted) + strlen("option ");
+    } else if ((s = strstr(without, quoted)) != NULL) { /* the default, asked for by name */
+        s += strlen("option ");
         judge(k, HAKR_KNOB_IN_FORCE, s, strcspn(s, "\n"));
     } else if (line_with(with, low, &len) != NULL) { /* "is deprecated -- use ..." */
         judge_text(k, HAKR_KNOB_IN_FORCE, "by an older name of the setting");
@@ -122,6 +124,8 @@ static int has_line(const char *printed, const char *word, const char *pair) {
 void hakr_knob_jemalloc(struct hakr_knob *k, const char *pair, const char *printed) {
     if (has_line(printed, "Invalid conf value: ", pair))
         judge_text(k, HAKR_KNOB_REFUSED, "jemalloc: Invalid conf value");
+    else if (has_line(printed, "Out-of-range conf value: ", pair))
+        judge_text(k, HAKR_KNOB_REFUSED, "jemalloc: Out-of-range conf value");
     else if (has_line(printed, "Invalid conf pair: ", pair))
         judge_text(k, HAKR_KNOB_UNKNOWN, "jemalloc: Invalid conf pair");
     else if (has_line(printed, "Set conf value: ", pair))
@@ -247,9 +251,10 @@ static void judge_conf(struct hakr_knob *k, const char *pair, const char *withou
     hakr_knob_jemalloc(k, pair, with);
 }
 
-static int ask_jemalloc(struct asking *a, const char *entry, const char *value) {
+/* confirm_conf stands first: behind a mistake in the list jemalloc would not come to it. */
+static int ask_jemalloc(struct asking *a, const char *name, const char *value) {
     char *all, *printed = NULL, why[64];
-    if (asprintf(&all, "%s%sconfirm_conf:true", entry, value[0] ? "," : "") < 0)
+    if (asprintf(&all, "%s=confirm_conf:true%s%s", name, value[0] ? "," : "", value) < 0)
         return hakc_fail(a->err, HAKC_ENOMEM, "out of memory");
     const char *env[] = {all, NULL};
     int rc = hakr_probe(a->v->path, env, NULL, NULL, &printed, why, a->err);
@@ -358,7 +363,7 @@ static int ask_one(struct asking *a, const char *entry) {
     if (strcmp(name, "GLIBC_TUNABLES") == 0 || a->v->path == NULL)
         return ask_glibc(a, entry, value, name);
     if (is_family(a, "jemalloc") && ends_in(name, "MALLOC_CONF"))
-        return ask_jemalloc(a, entry, value);
+        return ask_jemalloc(a, name, value);
     if (is_family(a, "mimalloc"))
         return ask_mimalloc(a, entry, name);
     if (is_family(a, "hakmem"))

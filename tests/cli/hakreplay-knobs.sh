@@ -101,11 +101,19 @@ END
 }
 effects libc GLIBC_TUNABLES=$t.mmap_threshold=8192 GLIBC_TUNABLES=$t.mmap_treshold=8192
 effects jemalloc MALLOC_CONF=dirty_decay_ms:0,muzzy_decay_ms:0 MALLOC_CONF=dirty_decay:0
+if [ -e jemalloc.json ]; then # each pair by itself, also where the list has a mistake in it
+    run pairs --no-db --passes=time -a jemalloc:MALLOC_CONF=narenas:0,dirty_decay_ms:0,muzzy_decay_ms:x,foo:1,
+    expect pairs 'narenas:0 refused' 'dirty_decay_ms:0 in-force' 'muzzy_decay_ms:x refused' 'foo:1 unknown'
+fi
 effects tcmalloc TCMALLOC_AGGRESSIVE_DECOMMIT=1 TCMALLOC_AGGRESSIVE_RELEASE=1
 mi=MIMALLOC_PURGE_DELAY # the name since 2.1; before: the other
 hakreplay burst.zst -a "mimalloc:$mi=0" -r 1 --passes=time --no-db --no-control --json >mi.json 2>/dev/null &&
     [ "$(verdicts mi.json)" = "$mi=0 unknown" ] && mi=MIMALLOC_RESET_DELAY
 effects mimalloc "$mi=0" MIMALLOC_PURGE_DELAYS=0
+if [ -e mimalloc.json ]; then # a name that lacks its beginning is not read
+    run bare --no-db --passes=time -a mimalloc:PAGE_RESET=1,mimalloc:VERBOSE=1
+    expect bare 'PAGE_RESET=1 unknown' 'VERBOSE=1 unknown'
+fi
 
 # crossed into a matrix: values of two settings, without one of them, beside policies
 run cross --no-db --passes=account --rest=0 -a "libc,hakmem,reads=$PWD/reads.so" --policy=eager,never \

@@ -51,6 +51,9 @@ static void test_mimalloc(void **state) {
                     "mimalloc: warning: environment option mimalloc_purge_delay has an invalid "
                     "value.\n" LIST_3_4,
                     HAKR_KNOB_REFUSED, "mimalloc: invalid value");
+    /* its name without the prefix is not read */
+    expect_mimalloc("PURGE_DELAY", LIST_3_4, LIST_3_4, HAKR_KNOB_UNKNOWN,
+                    "mimalloc's variables begin with MIMALLOC_");
     expect_mimalloc("MIMALLOC_PURGE_DELAY", "nothing of the kind\n", "nothing of the kind\n",
                     HAKR_KNOB_UNCHECKED, "this mimalloc does not list its options");
 }
@@ -65,16 +68,18 @@ static void test_jemalloc(void **state) {
     (void)state;
     static const char printed[] =
         "<jemalloc>: malloc_conf #4 (value of the environment variable MALLOC_CONF): "
-        "\"dirty_decay_ms:0,foo:1,muzzy_decay_ms:abc,confirm_conf:true\"\n"
+        "\"confirm_conf:true,dirty_decay_ms:0,foo:1,muzzy_decay_ms:abc,narenas:0\"\n"
+        "<jemalloc>: -- Set conf value: confirm_conf:true\n"
         "<jemalloc>: -- Set conf value: dirty_decay_ms:0\n"
         "<jemalloc>: Invalid conf pair: foo:1\n"
         "<jemalloc>: Invalid conf value: muzzy_decay_ms:abc\n"
-        "<jemalloc>: -- Set conf value: confirm_conf:true\n";
+        "<jemalloc>: Out-of-range conf value: narenas:0\n";
     expect_jemalloc("dirty_decay_ms:0", printed, "in-force");
     expect_jemalloc("dirty_decay_ms:00", printed, "unknown"); /* not a word about it */
     expect_jemalloc("dirty_decay_ms:", printed, "unknown");
     expect_jemalloc("foo:1", printed, "unknown");
     expect_jemalloc("muzzy_decay_ms:abc", printed, "refused");
+    expect_jemalloc("narenas:0", printed, "refused");
     /* a jemalloc that does not know confirm_conf, one that does not read the variable, bad syntax
      */
     expect_jemalloc("dirty_decay_ms:0", "<jemalloc>: Invalid conf pair: confirm_conf:true\n",
