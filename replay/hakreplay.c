@@ -167,7 +167,7 @@ static int run_all(struct hakr_options *o, const char *args, struct hakc_err *er
         report.stored = save.failure.code != 0 ? &save.stored : NULL;
     }
     if (rc == 0 || e.n_runs != 0) { /* what was measured is shown, also where storing it failed */
-        int rc2 = hakr_report_print(&report, stdout, o->format, rc == 0 ? err : NULL);
+        int rc2 = hakr_report_print(&report, stdout, o->format, err->code == 0 ? err : NULL);
         rc = rc != 0 ? rc : rc2;
     }
     code = e.interrupted || any_failed(&e);
@@ -178,7 +178,7 @@ out:
     hakr_plan_free(&plan);
     hakt_reader_close(reader);
     if (rc != 0) {
-        if (save.failure.code == 0) /* else it was said when it happened */
+        if (err->code != 0) /* that storing failed was said when it happened */
             hakc_err_print(HAKR_TOOL, err);
         return hakc_exit_code(rc);
     }

@@ -46,6 +46,11 @@ int memfd_create(const char *name, unsigned flags)
 {
     if (getenv("STOP_AT") != NULL && strcmp(name, getenv("STOP_AT")) == 0)
         raise(getenv("STOP_BY") != NULL ? atoi(getenv("STOP_BY")) : SIGINT);
+    static int runs;
+    if (getenv("RUNS_LEFT") != NULL && strcmp(name, "hakreplay-run") == 0 && runs++ == atoi(getenv("RUNS_LEFT"))) {
+        errno = ENFILE;
+        return -1;
+    }
     return syscall(SYS_memfd_create, name, flags);
 }
 END_C
@@ -86,6 +91,12 @@ END
     hakdb -d r.db check >out || fail "$left bytes left: check: $(cat out)"
 done
 [ $seen -gt 0 ] || fail "no run was ever stored"
+# and where no run can be made afterwards, that is said as well
+rm -f r.db*
+rc=0
+RUNS_LEFT=20 DISK_LEFT=300000 LD_PRELOAD=$PWD/shim.so hakreplay t.zst --passes=time -r 12 -a libc --db=r.db --json >out.json 2>err || rc=$?
+[ $rc = 1 ] && grep -q 'the disk is full' err && grep -q 'Too many open files in system' err || fail "no more runs: $rc, $(cat err)"
+grep -q '"Storing failed: r.db holds' out.json || fail "no more runs: $(cat out.json)"
 # and once there is room again the same database takes more
 hakreplay t.zst --passes=time -r 1 -a libc --db=r.db >out || fail "room again: $?"
 hakdb -d r.db check >out || fail "room again: $(cat out)"
