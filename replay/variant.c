@@ -78,6 +78,13 @@ static int missing(const struct known *k, struct hakc_err *err) {
                      k->files[0], k->name);
 }
 
+int hakr_variant_sets(const struct hakr_variant *v, const char *key, size_t len) {
+    for (size_t i = 0; v->env != NULL && v->env[i] != NULL; i++)
+        if (strncmp(v->env[i], key, len) == 0 && v->env[i][len] == '=')
+            return 1;
+    return 0;
+}
+
 /* Splits "A=1;B=2" into env and env_text. */
 static int parse_env(struct hakr_variant *v, const char *text, struct hakc_err *err) {
     size_t n = 1;
@@ -92,6 +99,9 @@ static int parse_env(struct hakr_variant *v, const char *text, struct hakc_err *
         size_t len = strcspn(s, ";"), key = strcspn(s, "=;");
         if (key == 0 || s[key] != '=')
             return hakc_fail(err, HAKC_EUSAGE, "--alloc: '%.*s' is not KEY=VALUE", (int)len, s);
+        if (hakr_variant_sets(v, s, key))
+            return hakc_fail(err, HAKC_EUSAGE, "--alloc %s: %.*s is set twice", v->name, (int)key,
+                             s);
         v->env[i] = strndup(s, len);
         if (v->env[i] == NULL)
             return hakc_fail(err, HAKC_ENOMEM, "out of memory");
@@ -115,7 +125,6 @@ static int own_policy(struct hakr_variant *v, struct hakc_err *err) {
         if (hakp_parse(v->env[i] + sizeof key - 1, &spec, why, sizeof why) != 0)
             return hakc_fail(err, HAKC_EUSAGE, "--alloc %s: %s", v->name, why);
         hakp_format(&spec, policy, sizeof policy);
-        free(v->policy);
         v->policy = strdup(policy);
         if (v->policy == NULL)
             return hakc_fail(err, HAKC_ENOMEM, "out of memory");

@@ -30,7 +30,8 @@ static int copy_with(struct hakr_variant *to, const struct hakr_variant *from, c
     to->env_text = copy_text(from->env_text);
     to->env = calloc(n + 2, sizeof *to->env);
     if (to->name == NULL || to->base == NULL || to->label == NULL || to->env == NULL ||
-        (from->path != NULL && to->path == NULL) ||
+        (from->path != NULL && to->path == NULL) || (from->policy != NULL && to->policy == NULL) ||
+        (from->version != NULL && to->version == NULL) ||
         (from->env_text != NULL && to->env_text == NULL) || (to->env[0] = strdup(setting)) == NULL)
         return no_memory(err);
     for (size_t i = 0; i < n; i++)
@@ -128,6 +129,9 @@ int hakr_variants_cross(struct hakr_variants *v, const char *const *policies, si
 static int add_value(struct hakr_variants *out, const struct hakr_variant *from, const char *key,
                      size_t key_len, const char *value, size_t len, struct hakc_err *err) {
     char *setting = NULL, *name = NULL, *env_text = NULL;
+    if (hakr_variant_sets(from, key, key_len))
+        return hakc_fail(err, HAKC_EUSAGE, "--knob: %.*s is set by %s already", (int)key_len, key,
+                         from->name);
     struct hakr_variant *to = hakr_variants_append(out);
     int rc = HAKC_ENOMEM;
     if (to != NULL && asprintf(&setting, "%.*s=%.*s", (int)key_len, key, (int)len, value) >= 0 &&

@@ -138,6 +138,10 @@ refuse() { # PATTERN OPTION...
 refuse 'is not ALLOCATOR:KEY=VALUE' --knob=libc
 refuse 'is not ALLOCATOR:KEY=VALUE' --knob=libc:X
 refuse 'does not name jemalloc' --knob=jemalloc:X=1
+refuse 'X is set twice' -a 'libc:X=1;Y=2;X=3'
+refuse 'HAKMEM_POLICY is set twice' -a 'hakmem:HAKMEM_POLICY=eager;HAKMEM_POLICY=never'
+refuse 'X is set by libc:X=1 already' -a 'libc:X=1' --knob='libc:X=2|3'
+refuse 'X is set by libc:X=2 already' --knob='libc:X=|2' --knob='libc:X=3'
 refuse 'crossed by --policy' --knob='hakmem:HAKMEM_POLICY=eager|never'
 
 # what a shell has set for allocators reaches neither the runs nor the questions
