@@ -89,15 +89,24 @@ static int at_line(struct put *p, int rc) {
     return rc;
 }
 
-/* Quantities of these units are never below nothing. */
-static int is_amount(const char *unit) {
-    static const char *const units[] = {HAKD_UNIT_NS,    HAKD_UNIT_NS_PER_OP, HAKD_UNIT_BYTES,
-                                        HAKD_UNIT_CALLS, HAKD_UNIT_FAULTS,    HAKD_UNIT_OPS};
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-        if (strcmp(unit, units[i]) == 0)
-            return 1;
-    return 0;
+/* Whether text is one of the words, of which the last is NULL. */
+static int is_word(const char *const *words, const char *text) {
+    while (*words != NULL && strcmp(*words, text) != 0)
+        words++;
+    return *words != NULL;
 }
+
+static const char *const statuses[] = {"ok", "failed", "crashed", "timeout", "wrong-library", NULL};
+static const char *const passes[] = {"time", "latency", "account", "sim", "control", NULL};
+
+/* Units of what is never below nothing. */
+static const char *const amounts[] = {HAKD_UNIT_NS,
+                                      HAKD_UNIT_NS_PER_OP,
+                                      HAKD_UNIT_BYTES,
+                                      HAKD_UNIT_CALLS,
+                                      HAKD_UNIT_FAULTS,
+                                      HAKD_UNIT_OPS,
+                                      NULL};
 
 static int put_figure(struct put *p, int64_t run, const char *name) {
     const char *text = name + strlen(name) + 1;
@@ -107,20 +116,9 @@ static int put_figure(struct put *p, int64_t run, const char *name) {
     if (end == text || errno != 0 || (*end != '\0' && *end != ' '))
         return fault(p, "not a number:", text);
     const char *unit = *end == ' ' ? end + 1 : NULL, *listed = hakd_metric_unit(name);
-    if (v < 0 && listed != NULL && is_amount(listed))
+    if (v < 0 && listed != NULL && is_word(amounts, listed))
         return fault(p, "less than nothing:", text);
     return at_line(p, hakd_put_metric(p->h->db, run, name, v, unit, p->h->err));
-}
-
-/* Whether text is one of the words, which stand in one text with blanks between. */
-static int is_word(const char *words, const char *text) {
-    size_t n = strlen(text);
-    for (const char *s = words; *s != '\0'; s += strcspn(s, " ")) {
-        s += *s == ' ';
-        if (strncmp(s, text, n) == 0 && strchr(" ", s[n]) != NULL && n != 0)
-            return 1;
-    }
-    return 0;
 }
 
 static int put_line(struct put *p, char *text) {
@@ -135,9 +133,9 @@ static int put_line(struct put *p, char *text) {
         return rc;
     if (l.allocator == NULL)
         return fault(p, "the line does not name its", "allocator");
-    if (!is_word("ok failed crashed timeout wrong-library", l.status))
+    if (!is_word(statuses, l.status))
         return fault(p, "status is none of ok, failed, crashed, timeout, wrong-library:", l.status);
-    if (!is_word("time latency account sim control", l.pass))
+    if (!is_word(passes, l.pass))
         return fault(p, "pass is none of time, latency, account, sim, control:", l.pass);
     struct hakd_run r = {.experiment = p->experiment,
                          .allocator = l.allocator,
