@@ -124,9 +124,8 @@ static const struct argp_option option_table[] = {
     {"latency-repeats", OPT_LATENCY_REPEATS, "N", 0,
      "latency runs of each variant, summed up (default 1)", 0},
     {"latency-clock", OPT_LATENCY_CLOCK, "CLOCK", 0,
-     "of the latency pass: auto, the processor's time stamp counter where it can be relied on, "
-     "else "
-     "monotonic (default); monotonic: CLOCK_MONOTONIC",
+     "of the latency pass: auto (default), the processor's time stamp counter where it can be "
+     "relied on; monotonic, CLOCK_MONOTONIC",
      0},
     {"slowest", OPT_SLOWEST, "N", 0, "latency pass: list the N slowest ops (default 10)", 0},
     {"why", OPT_WHY, "N", OPTION_ARG_OPTIONAL,

@@ -50,6 +50,7 @@ static void trace_section(struct hakc_out *o, const struct hakr_report *r, int t
     hakc_out_uint(o, "fidelity", "", r->info->fidelity);
     hakc_out_section_end(o);
 }
+
 static void raw_runs(struct hakc_out *o, const struct hakr_experiment *e) {
     static const struct hakc_col cols[] = {
         {"allocator", "", HAKC_COL_STR, 0},
@@ -87,6 +88,7 @@ static void raw_runs(struct hakc_out *o, const struct hakr_experiment *e) {
     }
     hakc_out_list_end(o);
 }
+
 static void share(struct hakc_out *o, const char *key, double x) {
     if (isnan(x))
         hakc_out_null(o, key, NULL);

@@ -40,8 +40,8 @@ void hakr_report_syscalls(struct hakc_out *o, const struct hakr_experiment *e);
 /* The driver's own cost: a figure in data, a note in a table. */
 void hakr_report_driver(struct hakc_out *o, const struct hakr_experiment *e, int table);
 
-/* What became of each --fail-if: a list in data, notes in a table and in data alike. */
-void hakr_report_limits(struct hakc_out *o, const struct hakr_report *r, int table);
+/* What became of each --fail-if: as a list, or as notes, which stand in data as well. */
+void hakr_report_limits(struct hakc_out *o, const struct hakr_report *r, int as_notes);
 
 /* What disturbed or limits the figures: noise, recorded times, statistics, limits, failures, what
  * the trace lacks. */

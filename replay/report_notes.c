@@ -153,8 +153,7 @@ static void limit_row(struct hakc_out *o, const struct hakr_limit *l, const char
     hakc_out_cell_str(o, hakr_limit_word(hakr_limit_verdict(l, c)));
 }
 
-/* What became of each limit: a note in a table, a row in data. */
-void hakr_report_limits(struct hakc_out *o, const struct hakr_report *r, int table) {
+void hakr_report_limits(struct hakc_out *o, const struct hakr_report *r, int as_notes) {
     static const struct hakc_col cols[] = {
         {"allocator", "", HAKC_COL_STR, 0}, {"baseline", "", HAKC_COL_STR, 0},
         {"limit", "", HAKC_COL_STR, 0},     {"percent", "", HAKC_COL_FLOAT, 3},
@@ -163,7 +162,7 @@ void hakr_report_limits(struct hakc_out *o, const struct hakr_report *r, int tab
     };
     const struct hakr_experiment *e = r->experiment;
     const char *base = e->variants->at[e->baseline].label;
-    if (!table)
+    if (!as_notes)
         hakc_out_list(o, "limits", NULL, cols, sizeof cols / sizeof *cols);
     for (size_t i = 0; i < r->n_limits; i++) {
         const struct hakr_limit *l = &r->limits[i];
@@ -171,10 +170,10 @@ void hakr_report_limits(struct hakc_out *o, const struct hakr_report *r, int tab
             if (v == e->baseline || e->variants->at[v].control)
                 continue;
             struct hakr_compared c = hakr_compare(e, v, e->baseline, l->pass, l->figure);
-            (table ? limit_note : limit_row)(o, l, e->variants->at[v].label, base, &c);
+            (as_notes ? limit_note : limit_row)(o, l, e->variants->at[v].label, base, &c);
         }
     }
-    if (!table)
+    if (!as_notes)
         hakc_out_list_end(o);
 }
 

@@ -307,7 +307,6 @@ for which in "time", "account":
     assert got[2][1] in (0, 64) or got[2][1] > 4, got
     if got[2][1] == 0:
         print("not checked here: major faults, the files are in memory")
-    total = {r["pass"]: r for r in d["runs"]}
 db = sqlite3.connect("faults.db").execute("SELECT minor_faults, major_faults FROM run_thread t JOIN run r ON r.id = t.run_id"
                                            " WHERE pass = 'account' ORDER BY thread").fetchall()
 assert db == [(t["minor_faults"], t["major_faults"]) for t in d["threads"] if t["pass"] == "account"], db
