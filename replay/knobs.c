@@ -1,4 +1,4 @@
-#include "replay/knobs.h"
+#include "replay/knobs_int.h"
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -32,142 +32,6 @@ int hakr_knob_warning(const struct hakr_knob *k, char *buf, size_t len) {
              k->told, k->told[0] ? ")" : "");
     return 1;
 }
-
-static void judge(struct hakr_knob *k, enum hakr_knob_verdict verdict, const char *told,
-                  size_t len) {
-    k->verdict = verdict;
-    if (len >= sizeof k->told)
-        len = sizeof k->told - 1;
-    memcpy(k->told, told, len);
-    k->told[len] = '\0';
-    while (len > 0 && isspace((unsigned char)k->told[len - 1]))
-        k->told[--len] = '\0';
-}
-
-static void judge_text(struct hakr_knob *k, enum hakr_knob_verdict verdict, const char *told) {
-    judge(k, verdict, told, strlen(told));
-}
-
-/* The line of text that holds `what`: its beginning and, in *len, its length without the newline;
- * or NULL. */
-static const char *line_with(const char *text, const char *what, size_t *len) {
-    const char *at = strstr(text, what), *start = at;
-    if (at == NULL)
-        return NULL;
-    while (start > text && start[-1] != '\n')
-        start--;
-    *len = strcspn(start, "\n");
-    return start;
-}
-
-/* ---- mimalloc: option 'purge_delay': 10 -------------------------------------------------------
- */
-
-#define OPTION "option '"
-
-/* The first option whose line differs, without the word before it; or NULL. */
-static const char *option_that_changed(const char *without, const char *with, size_t *len) {
-    for (const char *s = with; (s = strstr(s, OPTION)) != NULL; s += *len) {
-        char line[200];
-        *len = strcspn(s, "\n");
-        snprintf(line, sizeof line, "%.*s\n", (int)*len, s);
-        if (strstr(without, line) == NULL) {
-            s += strlen("option ");
-            *len -= strlen("option ");
-            return s;
-        }
-    }
-    return NULL;
-}
-
-void hakr_knob_mimalloc(struct hakr_knob *k, const char *name, const char *without,
-                        const char *with) {
-    static const char prefix[] = "mimalloc_";
-    const size_t prefix_len = sizeof prefix - 1;
-    char low[128], quoted[160];
-    const char *s;
-    size_t len;
-    snprintf(low, sizeof low, "%s", name);
-    for (char *c = low; *c != '\0'; c++)
-        *c = (char)tolower((unsigned char)*c);
-    int is_option = strncmp(low, prefix, prefix_len) == 0;
-    snprintf(quoted, sizeof quoted, OPTION "%s'", is_option ? low + prefix_len : "");
-    if (strstr(without, OPTION) == NULL) {
-        judge_text(k, HAKR_KNOB_UNCHECKED, "this mimalloc does not list its options");
-    } else if (!is_option) {
-        judge_text(k, HAKR_KNOB_UNKNOWN, "mimalloc's variables begin with MIMALLOC_");
-    } else if ((s = line_with(with, low, &len)) != NULL &&
-               memmem(s, len, "invalid value", strlen("invalid value")) != NULL) {
-        judge_text(k, HAKR_KNOB_REFUSED, "mimalloc: invalid value");
-    } else if ((s = option_that_changed(without, with, &len)) != NULL) {
-        judge(k, HAKR_KNOB_IN_FORCE, s, len);
-    } else if ((s = strstr(without, quoted)) != NULL) { /* the default, asked for by name */
-        s += strlen("option ");
-        judge(k, HAKR_KNOB_IN_FORCE, s, strcspn(s, "\n"));
-    } else if (line_with(with, low, &len) != NULL) { /* "is deprecated -- use ..." */
-        judge_text(k, HAKR_KNOB_IN_FORCE, "by an older name of the setting");
-    } else {
-        judge_text(k, HAKR_KNOB_UNKNOWN, "");
-    }
-}
-
-/* ---- jemalloc: -- Set conf value: dirty_decay_ms:0 --------------------------------------------
- */
-
-/* Whether printed has a line that ends in `word` `pair`. */
-static int has_line(const char *printed, const char *word, const char *pair) {
-    char line[256];
-    size_t n = (size_t)snprintf(line, sizeof line, "%s%s\n", word, pair);
-    return n < sizeof line && strstr(printed, line) != NULL;
-}
-
-void hakr_knob_jemalloc(struct hakr_knob *k, const char *pair, const char *printed) {
-    if (has_line(printed, "Invalid conf value: ", pair))
-        judge_text(k, HAKR_KNOB_REFUSED, "jemalloc: Invalid conf value");
-    else if (has_line(printed, "Out-of-range conf value: ", pair))
-        judge_text(k, HAKR_KNOB_REFUSED, "jemalloc: Out-of-range conf value");
-    else if (has_line(printed, "Invalid conf pair: ", pair))
-        judge_text(k, HAKR_KNOB_UNKNOWN, "jemalloc: Invalid conf pair");
-    else if (has_line(printed, "Set conf value: ", pair))
-        judge_text(k, HAKR_KNOB_IN_FORCE, "jemalloc: Set conf value");
-    else if (has_line(printed, "Invalid conf pair: ", "confirm_conf:true"))
-        judge_text(k, HAKR_KNOB_KNOWN, "this jemalloc refuses what it does not know, and took it");
-    else if (strstr(printed, "onf string") !=
-             NULL) /* "Malformed conf string", "Conf string ends" */
-        judge_text(k, HAKR_KNOB_REFUSED, "jemalloc: malformed conf string");
-    else
-        judge_text(k, HAKR_KNOB_UNKNOWN, "jemalloc does not read this variable");
-}
-
-/* ---- glibc: glibc.malloc.arena_max: 0x2 (min: 0x1, max: 0xff) ---------------------------------
- */
-
-void hakr_knob_tunable(struct hakr_knob *k, const char *pair, const char *without,
-                       const char *with) {
-    char head[160];
-    size_t len = 0, before = 0;
-    snprintf(head, sizeof head, "%.*s:", (int)strcspn(pair, "="), pair);
-    const char *s = line_with(with, head, &len), *old = line_with(without, head, &before);
-    if (strstr(without, "glibc.") == NULL) {
-        judge_text(k, HAKR_KNOB_UNCHECKED, "this dynamic linker does not list its tunables");
-        return;
-    }
-    if (old == NULL || s == NULL || strncmp(s, head, strlen(head)) != 0) {
-        judge_text(k, HAKR_KNOB_UNKNOWN, "glibc does not list it");
-        return;
-    }
-    const char *wanted = strchr(pair, '='), *value = s + strlen(head);
-    char *end;
-    int same = wanted != NULL && strtoull(wanted + 1, &end, 0) == strtoull(value, NULL, 0) &&
-               end != wanted + 1 && *end == '\0';
-    if (same || len != before || memcmp(s, old, len) != 0)
-        judge(k, HAKR_KNOB_IN_FORCE, s, len);
-    else
-        judge(k, HAKR_KNOB_REFUSED, s, len);
-}
-
-/* ---- asking -----------------------------------------------------------------------------------
- */
 
 struct asking {
     struct hakr_variant *v;
@@ -222,11 +86,12 @@ static int file_holds(const char *path, const char *name) {
 static void judge_by_name(const struct asking *a, struct hakr_knob *k, const char *name) {
     if (a->v->path != NULL ? file_holds(a->v->path, name)
                            : strncmp(name, "MALLOC_", 7) == 0 && file_holds(a->loader, name))
-        judge_text(k, HAKR_KNOB_KNOWN, "");
+        hakr_knob_judge_text(k, HAKR_KNOB_KNOWN, "");
     else if (strncmp(name, "LD_", 3) == 0)
-        judge_text(k, HAKR_KNOB_UNCHECKED, "it is the dynamic linker's");
+        hakr_knob_judge_text(k, HAKR_KNOB_UNCHECKED, "it is the dynamic linker's");
     else
-        judge_text(k, HAKR_KNOB_UNKNOWN, a->v->path != NULL ? "its name does not occur in it" : "");
+        hakr_knob_judge_text(k, HAKR_KNOB_UNKNOWN,
+                             a->v->path != NULL ? "its name does not occur in it" : "");
 }
 
 /* The knobs of one variable, in a list of several: each pair is one. */
@@ -269,7 +134,8 @@ static int ask_jemalloc(struct asking *a, const char *name, const char *value) {
 static void void_foreign_tunables(struct asking *a, size_t from) {
     for (size_t i = from; i < a->v->n_knobs && a->v->path != NULL; i++)
         if (strncmp(a->v->knobs[i].setting, "glibc.malloc.", strlen("glibc.malloc.")) == 0)
-            judge_text(&a->v->knobs[i], HAKR_KNOB_UNKNOWN, "it is of the C library's malloc");
+            hakr_knob_judge_text(&a->v->knobs[i], HAKR_KNOB_UNKNOWN,
+                                 "it is of the C library's malloc");
 }
 
 static int list_tunables(struct asking *a, const char *entry, char **text) {
@@ -295,7 +161,7 @@ static int ask_glibc(struct asking *a, const char *entry, const char *value, con
         if (k == NULL)
             rc = hakc_fail(a->err, HAKC_ENOMEM, "out of memory");
         else if (strcmp(a->tunables, with) != 0)
-            judge_text(k, HAKR_KNOB_IN_FORCE, "it changes a tunable of glibc");
+            hakr_knob_judge_text(k, HAKR_KNOB_IN_FORCE, "it changes a tunable of glibc");
         else
             judge_by_name(a, k, name);
     }
@@ -314,7 +180,7 @@ static int ask_mimalloc(struct asking *a, const char *entry, const char *name) {
     if (rc == 0)
         rc = hakr_probe(a->v->path, with_it, NULL, NULL, &with, why, a->err);
     if (rc == 0 && strcmp(name, "MIMALLOC_VERBOSE") == 0)
-        judge_text(k, HAKR_KNOB_KNOWN, "");
+        hakr_knob_judge_text(k, HAKR_KNOB_KNOWN, "");
     else if (rc == 0)
         hakr_knob_mimalloc(k, name, without, with);
     free(without);
@@ -336,9 +202,9 @@ static int ask_hakmem(struct asking *a, const char *entry, const char *name) {
     const char *at = strstr(printed, problem);
     judge_by_name(a, k, name);
     if (k->verdict == HAKR_KNOB_KNOWN && at != NULL)
-        judge(k, HAKR_KNOB_REFUSED, at, strcspn(at, ";\n"));
-    else if (k->verdict == HAKR_KNOB_KNOWN)
-        judge_text(k, HAKR_KNOB_IN_FORCE, "hakmem reports no problem with it");
+        hakr_knob_judge(k, HAKR_KNOB_REFUSED, at, strcspn(at, ";\n"));
+    else if (k->verdict == HAKR_KNOB_KNOWN && why[0] == '\0')
+        hakr_knob_judge_text(k, HAKR_KNOB_IN_FORCE, "hakmem reports no problem with it");
     free(printed);
     return rc;
 }
@@ -395,7 +261,7 @@ static int check_one(struct asking *a) {
     if (rc == 0 && why[0] != '\0')
         for (size_t i = 0; i < a->v->n_knobs; i++)
             if (a->v->knobs[i].verdict != HAKR_KNOB_IN_FORCE)
-                judge_text(&a->v->knobs[i], HAKR_KNOB_UNCHECKED, why);
+                hakr_knob_judge_text(&a->v->knobs[i], HAKR_KNOB_UNCHECKED, why);
     free(a->plain);
     free(a->tunables);
     return rc;

@@ -45,18 +45,4 @@ const char *hakr_knob_word(enum hakr_knob_verdict verdict);
  * full stop in buf; 0 where there is nothing to say. */
 int hakr_knob_warning(const struct hakr_knob *k, char *buf, size_t len);
 
-/* ---- what the answers mean; pure, for tests ---------------------------------------------------
- */
-
-/* The variable name=value in mimalloc's list of options without it and with it. */
-void hakr_knob_mimalloc(struct hakr_knob *k, const char *name, const char *without,
-                        const char *with);
-
-/* A pair "key:value" in what jemalloc printed under confirm_conf. */
-void hakr_knob_jemalloc(struct hakr_knob *k, const char *pair, const char *printed);
-
-/* A pair "tunable=value" in the dynamic linker's lists without it and with it. */
-void hakr_knob_tunable(struct hakr_knob *k, const char *pair, const char *without,
-                       const char *with);
-
 #endif

@@ -1,12 +1,12 @@
-/* What libraries answer to the question whether they know a setting: replay/knobs.h. The texts are
- * those of mimalloc 2.0.9, 2.4.1 and 3.4.3, jemalloc 5.3.0 and glibc 2.36. */
+/* What libraries answer to the question whether they know a setting: replay/knobs_int.h. The texts
+ * are those of mimalloc 2.0.9, 2.4.1 and 3.4.3, jemalloc 5.3.0 and glibc 2.36. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
-#include "replay/knobs.h"
+#include "replay/knobs_int.h"
 
 #define LIST_2_0                                                                                   \
     "mimalloc: option 'verbose': 1\nmimalloc: option 'decommit_delay': 25\n"                       \
