@@ -145,7 +145,7 @@ int hakd_migrate(struct hakd *db, const struct hakd_migration *list, struct hakc
     if (rc == HAKC_OK)
         rc = hakd_exec(db, "COMMIT", "migrating the database", err);
     if (rc)
-        sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
+        hakd_rollback(db);
     return rc;
 }
 
@@ -349,17 +349,17 @@ int hakd_begin(struct hakd *db, struct hakc_err *err) {
     return hakd_exec(db, "BEGIN IMMEDIATE", "starting a transaction", err);
 }
 
+void hakd_rollback(struct hakd *db) {
+    if (!sqlite3_get_autocommit(db->sql))
+        sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
+}
+
 int hakd_commit(struct hakd *db, struct hakc_err *err) {
     if (sqlite3_get_autocommit(db->sql))
         return hakc_fail(err, HAKC_EINTERNAL,
                          "no transaction is open: a failure has rolled it back");
     int rc = hakd_exec(db, "COMMIT", "storing the results", err);
     if (rc)
-        sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
+        hakd_rollback(db);
     return rc;
-}
-
-void hakd_rollback(struct hakd *db) {
-    if (!sqlite3_get_autocommit(db->sql))
-        sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
 }

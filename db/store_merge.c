@@ -173,7 +173,7 @@ int hakd_merge(struct hakd *db, const char *other, struct hakd_merged *added,
         if (rc == HAKC_OK)
             rc = hakd_commit(db, err);
         else
-            sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
+            hakd_rollback(db);
     }
     if (rc != HAKC_OK)
         *added = (struct hakd_merged){0};
