@@ -23,7 +23,8 @@ static int complete_variants(struct hakr_options *o, struct hakc_err *err) {
 static int heed_recorder(struct hakr_options *o, struct hakc_err *err) {
     if (!hakr_is_recorded())
         return 0;
-    if (o->variants.n != 1 || o->variants.at[0].path != NULL || o->variants.at[0].env_text != NULL)
+    if (o->variants.n != 1 || o->variants.at[0].path != NULL ||
+        o->variants.at[0].env_text != NULL || o->n_knobs != 0)
         return hakc_fail(err, HAKC_EUSAGE,
                          "while haktrace records hakreplay, it replays with --alloc=libc alone");
     if (o->memory_limit != 0)
