@@ -33,6 +33,15 @@ int hakr_knob_warning(const struct hakr_knob *k, char *buf, size_t len) {
     return 1;
 }
 
+int hakr_knob_is_first(const struct hakr_variants *vs, size_t v, size_t i) {
+    const struct hakr_knob *k = &vs->at[v].knobs[i];
+    for (const struct hakr_variant *w = vs->at; w < &vs->at[v]; w++)
+        for (size_t j = 0; strcmp(w->base, vs->at[v].base) == 0 && j < w->n_knobs; j++)
+            if (w->knobs[j].verdict == k->verdict && strcmp(w->knobs[j].setting, k->setting) == 0)
+                return 0;
+    return 1;
+}
+
 struct asking {
     struct hakr_variant *v;
     const char *loader; /* the dynamic linker's path, or NULL */

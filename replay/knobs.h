@@ -45,4 +45,8 @@ const char *hakr_knob_word(enum hakr_knob_verdict verdict);
  * full stop in buf; 0 where there is nothing to say. */
 int hakr_knob_warning(const struct hakr_knob *k, char *buf, size_t len);
 
+/* Whether no variant before the v-th one of the same allocator has its knob i, too, with the same
+ * verdict: crossed variants share settings, and what is said of one is said once. */
+int hakr_knob_is_first(const struct hakr_variants *vs, size_t v, size_t i);
+
 #endif

@@ -90,6 +90,7 @@ static int check_knobs(struct hakr_options *o, struct hakc_err *err) {
         const struct hakr_variant *a = &o->variants.at[v];
         for (size_t i = 0; i < a->n_knobs; i++)
             if (a->knobs[i].verdict >= HAKR_KNOB_REFUSED &&
+                hakr_knob_is_first(&o->variants, v, i) &&
                 hakr_knob_warning(&a->knobs[i], text, sizeof text))
                 fprintf(stderr, HAKR_TOOL ": %s: %s\n", a->base, text);
     }

@@ -107,7 +107,8 @@ static void knob_notes(struct hakc_out *o, const struct hakr_experiment *e) {
     for (size_t v = 0; v < e->variants->n; v++) {
         const struct hakr_variant *a = &e->variants->at[v];
         for (size_t i = 0; i < a->n_knobs; i++)
-            if (hakr_knob_warning(&a->knobs[i], text, sizeof text))
+            if (hakr_knob_is_first(e->variants, v, i) &&
+                hakr_knob_warning(&a->knobs[i], text, sizeof text))
                 hakc_out_note(o, "%s: %s.", a->base, text);
     }
 }

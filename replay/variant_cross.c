@@ -13,7 +13,7 @@ static char *copy_text(const char *text) {
     return text != NULL ? strdup(text) : NULL;
 }
 
-/* Makes *to a copy of *from with `setting` ("KEY=VALUE") before its environment. */
+/* Makes *to a copy of *from with `setting` ("KEY=VALUE"; NULL: none) before its environment. */
 static int copy_with(struct hakr_variant *to, const struct hakr_variant *from, const char *setting,
                      struct hakc_err *err) {
     size_t n = 0;
@@ -32,10 +32,13 @@ static int copy_with(struct hakr_variant *to, const struct hakr_variant *from, c
     if (to->name == NULL || to->base == NULL || to->label == NULL || to->env == NULL ||
         (from->path != NULL && to->path == NULL) || (from->policy != NULL && to->policy == NULL) ||
         (from->version != NULL && to->version == NULL) ||
-        (from->env_text != NULL && to->env_text == NULL) || (to->env[0] = strdup(setting)) == NULL)
+        (from->env_text != NULL && to->env_text == NULL))
+        return no_memory(err);
+    size_t first = setting != NULL;
+    if (first && (to->env[0] = strdup(setting)) == NULL)
         return no_memory(err);
     for (size_t i = 0; i < n; i++)
-        if ((to->env[i + 1] = strdup(from->env[i])) == NULL)
+        if ((to->env[first + i] = strdup(from->env[i])) == NULL)
             return no_memory(err);
     return 0;
 }
@@ -154,20 +157,25 @@ static int add_value(struct hakr_variants *out, const struct hakr_variant *from,
     return to->label != NULL ? 0 : no_memory(err);
 }
 
-static int cross_values(struct hakr_variants *out, struct hakr_variant *from, const char *key,
+/* One more variant for each value, in their order: ratios are to the first. */
+static int cross_values(struct hakr_variants *out, const struct hakr_variant *from, const char *key,
                         struct hakc_err *err) {
     size_t key_len = strcspn(key, "=");
     int rc = 0, as_it_is = 0;
     for (const char *s = key + key_len + 1; rc == 0; s++) {
         size_t len = strcspn(s, "|");
-        if (len != 0)
+        if (len != 0) {
             rc = add_value(out, from, key, key_len, s, len, err);
-        as_it_is |= len == 0;
+        } else if (!as_it_is) {
+            struct hakr_variant *to = hakr_variants_append(out);
+            rc = to != NULL ? copy_with(to, from, NULL, err) : no_memory(err);
+            as_it_is = 1;
+        }
         s += len;
         if (*s == '\0')
             break;
     }
-    return rc == 0 && as_it_is ? move(out, from, err) : rc;
+    return rc;
 }
 
 int hakr_variants_knob(struct hakr_variants *v, const char *text, struct hakc_err *err) {

@@ -129,6 +129,16 @@ assert sorted(got, key=str) == sorted([(a + "1;MALLOC_TOP_PAD_=4096", None), (a 
     ("hakmem:HAKMEM_SAFE=1", "eager"), ("hakmem:HAKMEM_SAFE=1", "never"), ("reads", None)], key=str), got
 assert len(d["knobs"]) == 10 and all(k["verdict"] == "in-force" for k in d["knobs"]), d["knobs"]
 END
+# of a setting that several variants share it is said once, of each other one as well
+run shared --no-db --passes=time -a hakmem:HAKMEM_TYPO=1 --policy=eager,never --knob='hakmem:HAKMEM_SLIP=|1'
+[ "$(grep -c HAKMEM_TYPO shared.err)$(grep -c HAKMEM_SLIP shared.err)" = 11 ] || fail "shared: $(cat shared.err)"
+python3 -c '
+import json
+d = json.load(open("shared.json"))
+assert len(d["knobs"]) == 6, d["knobs"]
+assert [sum(w in n for n in d["notes"]) for w in (": HAKMEM_TYPO", ": HAKMEM_SLIP")] == [1, 1], d["notes"]
+# and they run in the order that they were given in: ratios are to the first
+assert [(r["allocator"], r["policy"]) for r in d["results"]] == [("hakmem:HAKMEM_TYPO=1" + s, p) for s in ("", ";HAKMEM_SLIP=1") for p in ("eager", "never")], d["results"]' || fail "shared: see above"
 refuse() { # PATTERN OPTION...
     local pattern=$1 rc=0
     shift
