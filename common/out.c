@@ -5,10 +5,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include "common/units.h"
 
-enum { DEFAULT_WIDTH = 100 };
+enum { DEFAULT_WIDTH = 100, NARROWEST = 40 /* a table that is cut to less says nothing */ };
 
 /* ---- small parts -------------------------------------------------------------------------- */
 
@@ -293,6 +294,14 @@ int hakc_out_open(struct hakc_out **out, FILE *f, enum hakc_out_format format, i
 
 void hakc_out_set_width(struct hakc_out *o, unsigned columns) {
     o->width = columns;
+}
+
+void hakc_out_fit_width(struct hakc_out *o) {
+    struct winsize w;
+    if (ioctl(fileno(o->f), TIOCGWINSZ, &w) != 0)
+        o->width = 0;
+    else if (w.ws_col != 0) /* 0: it does not know */
+        o->width = w.ws_col > NARROWEST ? w.ws_col : NARROWEST;
 }
 
 static void end_table(struct hakc_out *o) {

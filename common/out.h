@@ -50,6 +50,9 @@ int hakc_out_open(struct hakc_out **o, FILE *f, enum hakc_out_format format, int
 /* Table width in columns; 100 without this call, 0 = no limit. */
 void hakc_out_set_width(struct hakc_out *o, unsigned columns);
 
+/* As wide as the terminal that the table goes to; in a file or pipe nothing is cut. */
+void hakc_out_fit_width(struct hakc_out *o);
+
 /* Keys, at the top or inside a section. label is the table's word for it (NULL = the key; "" =
  * not shown in a table). */
 void hakc_out_str(struct hakc_out *o, const char *key, const char *label, const char *v);

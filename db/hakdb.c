@@ -4,8 +4,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 #include "common/cmdline.h"
 #include "common/units.h"
 
@@ -203,17 +201,6 @@ static int open_db(const struct hakdb_options *o, const struct command *c, struc
     return rc;
 }
 
-#define NARROWEST 40u /* a table that is cut to less says nothing */
-
-/* Nothing is cut in a file or pipe, and on a terminal only what does not fit on it. */
-static void set_width(struct hakc_out *o) {
-    struct winsize w;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) != 0)
-        hakc_out_set_width(o, 0);
-    else if (w.ws_col != 0) /* 0: it does not know */
-        hakc_out_set_width(o, w.ws_col > NARROWEST ? w.ws_col : NARROWEST);
-}
-
 static int run_command(const struct hakdb_options *o, const struct command *c) {
     struct hakc_err err = {0};
     struct hakdb h = {.opt = o, .err = &err};
@@ -222,7 +209,7 @@ static int run_command(const struct hakdb_options *o, const struct command *c) {
         rc = hakdb_add_functions(&h);
     if (rc == HAKC_OK &&
         (rc = hakc_out_open(&h.out, stdout, o->format, HAKDB_JSON_VERSION, &err)) == HAKC_OK) {
-        set_width(h.out);
+        hakc_out_fit_width(h.out);
         rc = c->run(&h);
         if (rc == HAKC_OK)
             rc = hakc_out_close(h.out, &err);

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 /* Pragmas that only tell something. */
 static int harmless_pragma(const char *name, const char *argument) {
@@ -132,13 +130,6 @@ out:
     return rc;
 }
 
-/* Cut to the terminal's width; not cut at all in a file. */
-static void set_width(struct hakc_out *o) {
-    struct winsize w;
-    int known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 20;
-    hakc_out_set_width(o, known ? w.ws_col : 0);
-}
-
 static int run_query(struct hakdb *h, const char *sql) {
     sqlite3_stmt *st = NULL, *more = NULL;
     const char *rest = NULL;
@@ -162,10 +153,8 @@ static int run_query(struct hakdb *h, const char *sql) {
         rc = refuse(h, "hakdb sql only reads: this statement would write");
     else if (sqlite3_column_count(st) == 0)
         rc = refuse(h, "SQL: this statement gives no rows");
-    if (rc == HAKC_OK) {
-        set_width(h->out);
+    if (rc == HAKC_OK)
         rc = put_rows(h, st);
-    }
     sqlite3_finalize(more);
     sqlite3_finalize(st);
     return rc;
