@@ -54,7 +54,7 @@ int hakr_variants_cross(struct hakr_variants *v, const char *const *policies, si
 /* Crosses every variant of an allocator with the values of one of its settings:
  * "jemalloc:MALLOC_CONF=dirty_decay_ms:0|dirty_decay_ms:1000". An empty value leaves the setting
  * out. Called for several settings it gives each combination. HAKC_EUSAGE for a text of another
- * form, or if no variant is of that allocator. */
+ * form, if no variant is of that allocator, or where one has the setting already. */
 int hakr_variants_knob(struct hakr_variants *v, const char *text, struct hakc_err *err);
 
 void hakr_variants_free(struct hakr_variants *v);
