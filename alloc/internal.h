@@ -165,6 +165,8 @@ void hak_pool_huge(struct hak_slab *head, size_t bytes);
 void hak_pool_touch(struct hak_slab *head, uint32_t pages);
 /* from's pages have been moved to the same place in `to`, both used spans' heads. */
 void hak_pool_moved(struct hak_slab *from, struct hak_slab *to);
+/* Such a move failed, and left `to` mapped, maybe anew: asks again for the huge pages under it. */
+void hak_pool_unmoved(struct hak_slab *to);
 /* A used span whose address space is lost: counted no more. */
 void hak_pool_lose(struct hak_slab *head);
 /* Bytes of each class that the policy lets a heap cache; under the pool lock. */

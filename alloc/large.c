@@ -119,6 +119,8 @@ static int move_pages(struct hak_slab *head, void *to, size_t bytes) {
     int rc = hak_os_move(head->free, to, head->span.used_pages * hak_os_page_size());
     if (rc == 0)
         hak_pool_moved(head, dest);
+    else if (rc != ENOTSUP && rc != EADDRNOTAVAIL)
+        hak_pool_unmoved(dest);
     return rc;
 }
 

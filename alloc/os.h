@@ -52,8 +52,9 @@ bool hak_os_huge_try(void *p);
 
 /* Moves the pages of [from, from + bytes) to `to` (committed, same length) without copying them;
  * `from` stays mapped and reads zero afterwards. An errno value if the system cannot: nothing has
- * moved, and `to` holds what it held or zeroes. EADDRNOTAVAIL: nothing has moved, and `to` is lost:
- * it is mapped no more, or by somebody else, and must not be used again. */
+ * moved, and `to` holds what it held, or is a new mapping, of zeroes. ENOTSUP: `to` was not
+ * touched. EADDRNOTAVAIL: nothing has moved, and `to` is lost: it is mapped no more, or by somebody
+ * else, and must not be used again. */
 int hak_os_move(void *from, void *to, size_t bytes);
 
 struct hakp_memory; /* alloc/policy/policy.h */

@@ -11,7 +11,7 @@ bool hak_supers;
 /* Mappings that huge pages may cut the arenas into; a process may have 65,530 (vm.max_map_count).
  */
 #define HUGE_MOST 8192
-static uint32_t nhuge;
+static _Atomic(uint32_t) nhuge;
 
 static struct hak_fork_lock lock = HAK_FORK_LOCK_INIT;
 static __thread volatile enum hak_hold hold;
@@ -108,17 +108,32 @@ void hak_core_set_clock(uint64_t now_ns) {
 
 /* ---- spans --------------------------------------------------------------------------------- */
 
+/* A new mapping knows nothing of the old one's advice. */
+static void forget_huge(struct hak_slab *head) {
+    if (head->huge)
+        atomic_fetch_sub_explicit(&nhuge, 1, memory_order_relaxed);
+    head->huge = 0;
+}
+
+/* A span's pieces are one mapping, and count once. */
+static void set_huge(struct hak_slab *head, uintptr_t pieces) {
+    if (!head->huge)
+        atomic_fetch_add_explicit(&nhuge, 1, memory_order_relaxed);
+    head->huge = (uint16_t)pieces;
+}
+
 /* A span whose pages were unmapped needs its mapping again. EEXIST: somebody else's is there now.
  */
 static int remap(struct hak_span *span) {
     int (*map)(void *, size_t) = hak_supers ? hak_os_map : hak_os_commit;
     void *p = hak_unit_addr(span->unit);
     size_t bytes = (size_t)span->units << HAK_UNIT_SHIFT;
-    int rc = span->state == HAK_SPAN_UNMAPPED ? map(p, bytes) : 0;
-    if (span->state == HAK_SPAN_UNMAPPED)
-        slab_of_span(span)->huge = 0;
-    if (rc == 0 && span->state == HAK_SPAN_UNMAPPED && hak_supers && spans.target.huge_bytes != 0)
-        hak_os_huge(p, bytes); /* a new mapping knows nothing of the old one's advice */
+    if (span->state != HAK_SPAN_UNMAPPED)
+        return 0;
+    int rc = map(p, bytes);
+    forget_huge(slab_of_span(span));
+    if (rc == 0 && hak_supers && spans.target.huge_bytes != 0)
+        hak_os_huge(p, bytes);
     if (rc == 0 || rc == EEXIST)
         return rc;
     hak_spans_tell(&spans, HAKP_EV_OOM, now());
@@ -147,30 +162,31 @@ static bool ask_for_huge(struct hak_slab *s, bool super) {
     return asked;
 }
 
-static bool may_ask_object(void) {
+static bool may_ask_object(const struct hak_slab *head) {
     hak_pool_lock();
     uint64_t least = spans.target.huge_bytes;
-    bool may = least && !hak_supers && nhuge < HUGE_MOST &&
+    bool may = least && !hak_supers && (head->huge || nhuge < HUGE_MOST) &&
                spans.active_pages * spans.page_size >= least / 4;
-    nhuge += may;
     hak_pool_unlock();
     return may;
 }
 
 /* Large objects ask where the process holds a quarter of that, as one that is used from end to end
  * wastes nothing: for the first of their huge pages, and for the others if that one came quickly.
- * Outside the lock, as it may take milliseconds. */
+ * What an earlier object left behind would come at once, and says nothing. Outside the lock, as it
+ * may take milliseconds. */
 void hak_pool_huge(struct hak_slab *head, size_t bytes) {
     uintptr_t start = (uintptr_t)hak_unit_addr(head->span.unit);
     uintptr_t first = (start + HAK_SUPER - 1) / HAK_SUPER, end = (start + bytes) / HAK_SUPER;
     uintptr_t n = end > first ? end - first : 0;
-    if (n <= head->huge || n > UINT16_MAX || !may_ask_object())
+    if (n <= head->huge || n > UINT16_MAX || !may_ask_object(head))
         return;
     char *p = (char *)((first + head->huge) * HAK_SUPER);
+    bool here = (uintptr_t)p < start + head->span.used_pages * hak_os_page_size();
     if (hak_os_huge(p, HAK_SUPER) != 0)
         return;
-    head->huge++;
-    if (hak_os_huge_try(p) && n > head->huge &&
+    set_huge(head, head->huge + 1u);
+    if ((here || hak_os_huge_try(p)) && n > head->huge &&
         hak_os_huge(p + HAK_SUPER, (n - head->huge) * HAK_SUPER) == 0)
         head->huge = (uint16_t)n;
 }
@@ -332,9 +348,16 @@ void hak_pool_moved(struct hak_slab *from, struct hak_slab *to) {
     if (to->span.used_pages < from->span.used_pages)
         to->span.used_pages = from->span.used_pages;
     if (to->huge < from->huge) /* the advice moves with the pages */
-        to->huge = from->huge;
+        set_huge(to, from->huge);
     from->span.used_pages = 0;
     observe(HAK_SPAN_MOVED, &from->span, 0);
+}
+
+void hak_pool_unmoved(struct hak_slab *to) {
+    uintptr_t start = (uintptr_t)hak_unit_addr(to->span.unit);
+    char *first = (char *)((start + HAK_SUPER - 1) / HAK_SUPER * HAK_SUPER);
+    if (to->huge && hak_os_huge(first, to->huge * HAK_SUPER) != 0)
+        forget_huge(to);
 }
 
 void hak_pool_lose(struct hak_slab *head) {

@@ -29,8 +29,10 @@ static struct {
 static unsigned nasked;
 static bool merge;        /* what follows on the last one is one with it */
 static bool slow, refuse; /* what the system says */
+static unsigned ntried;
 
 bool hak_os_huge_try(void *p) {
+    ntried++;
     assert_true(nasked > 0 && (merge || p == asked[nasked - 1].p));
     return !slow;
 }
@@ -81,9 +83,11 @@ int hak_os_populate(void *p, size_t bytes) {
     return 0;
 }
 
+static int move_fails = ENOTSUP;
+
 int hak_os_move(void *from, void *to, size_t bytes) {
     (void)from, (void)to, (void)bytes;
-    return ENOTSUP;
+    return move_fails;
 }
 
 uint64_t hak_os_now(void) {
@@ -205,6 +209,47 @@ static void objects_slow(void) {
     assert_int_equal(stats.released_pages - before, (18 * MIB - 4096) / 4096);
 }
 
+/* However often it refuses, nothing is used up. */
+static void objects_refused(void) {
+    begin("eager:huge=8MiB");
+    struct hak_heap *h = hak_heap_new();
+    merge = refuse = true;
+    for (unsigned i = 0; i < 10000; i++)
+        hak_heap_free(h, hak_heap_alloc(h, 20 * MIB));
+    assert_int_equal(nasked, 0);
+    refuse = false;
+    assert_non_null(hak_heap_alloc(h, 20 * MIB));
+    assert_int_equal(nasked, 1);
+}
+
+/* What an earlier object left in memory says nothing of how quickly huge pages come. */
+static void objects_dirty(void) {
+    begin("never:huge=8MiB");
+    struct hak_heap *h = hak_heap_new();
+    slow = true;
+    char *p = hak_heap_alloc(h, 20 * MIB);
+    assert_true(nasked == 1 && ntried == 1);
+    hak_heap_free(h, p);
+    assert_ptr_equal(hak_heap_alloc(h, 20 * MIB), p);
+    assert_int_equal(ntried, 1);
+    assert_true(asked[nasked - 1].p + asked[nasked - 1].bytes > p + 18 * MIB);
+}
+
+/* A move that fails may leave a mapping that was not asked for. */
+static void objects_unmoved(void) {
+    begin("never:huge=8MiB");
+    struct hak_heap *h = hak_heap_new();
+    merge = true;
+    char *p = hak_heap_alloc(h, 20 * MIB);
+    assert_non_null(hak_heap_alloc(h, 3 * MIB)); /* what does not ask, between the two */
+    assert_int_equal(nasked, 1);
+    move_fails = EFAULT;
+    assert_ptr_not_equal(hak_heap_realloc(h, p, 30 * MIB), p);
+    assert_int_equal(nasked, 3);
+    assert_ptr_equal(asked[2].p, asked[1].p);
+    assert_int_equal(asked[2].bytes, asked[1].bytes);
+}
+
 /* A smaller object in a span that has asked ends within a huge page, all of which comes in. */
 static void objects_counted(void) {
     struct hak_core_stats stats;
@@ -280,52 +325,32 @@ static void neighbours(void) {
     assert_int_equal(beyond, 0);
 }
 
-static void test_neighbours(void **state) {
-    (void)state;
-    apart(neighbours);
-}
+#define APART(test)                                                                                \
+    static void test_##test(void **state) {                                                        \
+        (void)state;                                                                               \
+        apart(test);                                                                               \
+    }
 
-static void test_slabs(void **state) {
-    (void)state;
-    apart(slabs);
-}
-
-static void test_objects(void **state) {
-    (void)state;
-    apart(objects);
-}
-
-static void test_objects_again(void **state) {
-    (void)state;
-    apart(objects_again);
-}
-
-static void test_objects_counted(void **state) {
-    (void)state;
-    apart(objects_counted);
-}
-
-static void test_objects_slow(void **state) {
-    (void)state;
-    apart(objects_slow);
-}
-
-static void test_counted(void **state) {
-    (void)state;
-    apart(counted);
-}
-
-static void test_without(void **state) {
-    (void)state;
-    apart(without);
-}
+APART(slabs)
+APART(objects)
+APART(objects_again)
+APART(objects_slow)
+APART(objects_refused)
+APART(objects_dirty)
+APART(objects_unmoved)
+APART(objects_counted)
+APART(counted)
+APART(without)
+APART(neighbours)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_slabs),           cmocka_unit_test(test_objects),
+        cmocka_unit_test(test_objects_again),   cmocka_unit_test(test_objects_slow),
+        cmocka_unit_test(test_objects_refused), cmocka_unit_test(test_objects_dirty),
+        cmocka_unit_test(test_objects_unmoved), cmocka_unit_test(test_objects_counted),
         cmocka_unit_test(test_counted),         cmocka_unit_test(test_without),
-        cmocka_unit_test(test_neighbours),      cmocka_unit_test(test_objects_again),
-        cmocka_unit_test(test_objects_counted), cmocka_unit_test(test_objects_slow),
+        cmocka_unit_test(test_neighbours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
