@@ -3,12 +3,14 @@
  * level 1 the library writes other code over its own malloc, free and operator delete, once, while
  * the process has one thread (what kernels call alternatives). A jump there would be simpler, but
  * two taken jumps are 3 % of a malloc and a free. Where the system forbids writing to code, nothing
- * is lost but time: the fast paths miss (safe.h), and the slow entry does the same.
+ * is lost but time: the fast paths miss (safe.h), and the slow entry does the same. Nor does it
+ * matter if only some of the three were written to, or what malloc has given out before.
  *
  * The other code is below, in assembly, as it must be known how to move it: FIX marks each
  * displacement that counts from where the code lies, THREAD each that is the heap's place in a
  * thread's own memory, which is known by then, so that the look into the GOT is saved.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -171,11 +173,13 @@ static bool replace(unsigned char *code, const unsigned char *image, size_t n) {
 void hak_checked_install(void) {
     size_t of_malloc = (size_t)(hak_checked_malloc_end - hak_checked_malloc);
     size_t of_free = (size_t)(hak_checked_free_end - hak_checked_free);
+    int saved = errno; /* a program begins with 0 */
     if (hak_safe.level != 1)
         return;
     replace(hak_malloc_entry, hak_checked_malloc, of_malloc);
     replace(hak_free_entry, hak_checked_free, of_free);
     replace(hak_delete_entry, hak_checked_free, of_free);
+    errno = saved;
 }
 
 #else

@@ -4,6 +4,7 @@
  * comes of the mistake).
  */
 #include <dlfcn.h>
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -228,6 +229,10 @@ static const struct {
 };
 
 int main(int argc, char **argv) {
+    if (errno) { /* the library's start is none of the program's business */
+        perror("errno at the program's start");
+        return 3;
+    }
     free(malloc(1));
     for (size_t i = 0; argc == 2 && i < sizeof cases / sizeof cases[0]; i++)
         if (strcmp(argv[1], cases[i].name) == 0) {
