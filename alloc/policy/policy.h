@@ -113,8 +113,9 @@ struct hakp_target {
     uint64_t next_tick_ns; /* to be told of an event at or after this time, of TICK if there is no
                               other (UINT64_MAX = never) */
     bool populate;         /* MADV_POPULATE_WRITE a span at acquisition */
-    uint64_t huge_bytes;   /* MADV_HUGEPAGE on fresh SuperSlabs and under large objects where the
-                              process has so much (0 = never) */
+    uint64_t huge_bytes;   /* MADV_HUGEPAGE on fresh SuperSlabs where the process has so much in
+                              small slabs, and under large objects from a quarter of it on (0 =
+                              never) */
     bool supers;           /* START: each size class, in powers of two, lives in 2 MiB SuperSlabs of
                               its own, whose mapping comes and goes with them (report-2025). What the
                               host's first START says holds for the process */
