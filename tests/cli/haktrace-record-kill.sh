@@ -1,4 +1,5 @@
-# A program killed by SIGKILL at a random moment: all that had been published is in the trace.
+# A program killed by SIGKILL at a random moment: all that had been published is in the trace, and the
+# trace can be replayed.
 # timeout: 180
 # KILLS=200 SEED=N for more.
 set -eu
@@ -32,5 +33,12 @@ for i in $(seq 1 "${KILLS:-10}"); do
          { if (have[$1] + 0 < $3 || have[$1] + 0 > $2) { print "thread", $1, "begun", $2, "done", $3, "recorded", have[$1]; bad = 1 } }
          END { exit bad }' check counts || fail "run $i: ops missing or too many"
     [ "$(wc -l <counts)" = $threads ] || fail "run $i: no counts"
+    # All of it, and what was alive at the end, goes through a real allocator.
+    hakreplay t.zst -a libc --passes=time -r 1 --no-warm-up --no-control --no-db --json >replay.json 2>err ||
+        fail "run $i: the trace cannot be replayed: $(cat err)"
+    recorded=$(haktrace info --json t.zst | sed -n 's/^ *"ops": \([0-9]*\).*/\1/p' | head -n 1)
+    replayed=$(sed -n '/"pass": "time"/s/.*"thread": [0-9]*, "ops": \([0-9]*\).*/\1/p' replay.json |
+        awk '{ n += $1 } END { print n }')
+    [ "$replayed" = "$recorded" ] || fail "run $i: replayed $replayed ops of $recorded"
 done
 echo ok
