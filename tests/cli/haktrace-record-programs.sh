@@ -65,6 +65,31 @@ same cc1 "$(gcc -print-prog-name=cc1)" -quiet a.c -o a.s
 if g++ -O1 -pthread -o threads a.cc 2>/dev/null; then
     same c++ ./threads
 fi
+# the program's first op comes from within libc, with a lock of its locales held (postgres' initdb)
+cat >early.c <<'END'
+#define _GNU_SOURCE
+#include <locale.h>
+int early_there;
+__attribute__((constructor)) static void first(void) {
+    early_there = newlocale(LC_ALL_MASK, "POSIX", NULL) != NULL;
+}
+END
+cat >locale.c <<'END'
+#include <dlfcn.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+extern int early_there;
+int main(void) {
+    const char *error = dlerror(); /* of the recorder's look-ups */
+    free(malloc(10));
+    printf("%d %s %s\n", early_there, error ? error : "no error", setlocale(LC_ALL, "C"));
+    return 0;
+}
+END
+gcc -shared -fPIC -o libearly.so early.c
+gcc -o locale locale.c -L. -learly -Wl,-rpath,"$PWD" -ldl
+same locale timeout 60 ./locale
 git init -q repo && cp a.c a.cc repo && (cd repo && git add . && git -c user.name=a -c user.email=b commit -qm one)
 same git git -C repo log --stat -p
 same sqlite sqlite3 :memory: 'with recursive n(i) as (select 1 union all select i+1 from n where i<20000) select count(*), sum(length(hex(i))) from n;'

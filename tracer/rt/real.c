@@ -273,6 +273,13 @@ void hakt_real_resolve(void) {
     if (resolving)
         return;
     resolving = 1;
+    /* What may not be there comes first; what dlsym allocates for its message is the arena's. The
+     * failures are ours, not for the program to find, and a look-up that succeeds clears the last
+     * one. dlerror() would as well, but to translate the text it takes a lock of libc's locales,
+     * and the program's first op may come from newlocale, which has that lock: after that,
+     * setlocale hangs (glibc 2.36). */
+    cxx = dlsym(RTLD_NEXT, "__cxa_throw");
+    hakt_cxx_find(operators);
     *(void **)&r.malloc = next("malloc", none);
     *(void **)&r.calloc = next("calloc", none);
     *(void **)&r.realloc = next("realloc", none);
@@ -291,9 +298,6 @@ void hakt_real_resolve(void) {
     *(void **)&r.libc_pvalloc = next("__libc_pvalloc", none);
     *(void **)&r.brk = next("brk", (void *)(uintptr_t)no_memory_code);
     *(void **)&r.sbrk = next("sbrk", none);
-    cxx = dlsym(RTLD_NEXT, "__cxa_throw");
-    hakt_cxx_find(operators); /* what dlsym allocates for those that are not there: the arena's */
-    dlerror();                /* the failures are ours, not for the program to find */
     resolving = 0;
     /* free first: whoever sees a real malloc must not meet the stand-in's free. Each store is
      * atomic; the values are the same whoever stores them. */
