@@ -2,9 +2,20 @@
  * A long soak by count: THREADS threads make OPS operations in all, over sizes from 1 byte to a MiB
  * by every entry point, and hand blocks to each other. Each block carries its size and a pattern at
  * its head and its end, checked when it is freed or moved; every 64th is checked whole. Usage:
- * alloc_soak OPS THREADS SLICES. A line a slice: operations, seconds, resident memory. Exits 0 if
- * no block was corrupted and the last third of the slices peaked no more than 15 % above the middle
- * one.
+ *
+ *     alloc_soak OPS THREADS SLICES [SEED]
+ *
+ * The run has EPOCHS epochs of SLICES / EPOCHS slices; threads end with a slice, blocks live on to
+ * the end of the epoch. Then every block is freed and malloc_trim called: what stays resident is
+ * the epoch's floor. A line a slice (operations, seconds, resident and live memory) and one an
+ * epoch.
+ *
+ * Growth is judged twice, because resident memory of a random load wanders (by a third here: its
+ * live bytes do) and its highest value rises with the logarithm of time, without anything being
+ * lost: no floor may lie more than FLOOR_KIB above the first, which shows whatever is lost for
+ * good; and the last epoch's median slice may lie no more than GROWTH percent above the first's,
+ * which shows memory that no longer comes back into use. Exits 0 if so and no block was corrupted
+ * or refused.
  */
 #include <malloc.h>
 #include <pthread.h>
@@ -16,7 +27,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OWN = 3000, SHARED = 512 };
+enum {
+    OWN = 3000,
+    SHARED = 512,
+    EPOCHS = 4,
+    FLOOR_KIB = 256,
+    GROWTH = 15,
+};
 
 struct block {
     uint64_t size, seed;
@@ -147,41 +164,86 @@ static long resident_kib(void) {
     return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
-int main(int argc, char **argv) {
-    if (argc != 4)
-        return 2;
-    uint64_t ops = strtoull(argv[1], NULL, 10), done = 0;
-    unsigned threads = (unsigned)atoi(argv[2]), slices = (unsigned)atoi(argv[3]);
-    struct worker *w = calloc(threads, sizeof *w);
-    long middle = 0, last = 0;
-    time_t began = time(NULL);
-    for (unsigned t = 0; t < threads; t++)
-        w[t].rng = (t + 1) * 0x9e3779b97f4a7c15u;
-    for (unsigned s = 0; s < slices; s++) {
-        for (unsigned t = 0; t < threads; t++) {
-            w[t].ops = ops / slices / threads;
-            if (pthread_create(&w[t].thread, NULL, work, &w[t]) != 0)
-                return 2;
-        }
-        for (unsigned t = 0; t < threads; t++) {
-            pthread_join(w[t].thread, NULL);
-            done += w[t].ops;
-        }
-        long kib = resident_kib(), *peak = s < slices / 3       ? NULL
-                                           : s < slices * 2 / 3 ? &middle
-                                                                : &last;
-        if (peak && kib > *peak)
-            *peak = kib;
-        printf("%llu ops %ld s %ld KiB %lu corrupt %lu refused\n", (unsigned long long)done,
-               (long)(time(NULL) - began), kib, atomic_load(&corrupt), atomic_load(&refused));
-        fflush(stdout);
-    }
+/* Requested and not freed, while no thread runs. */
+static long live_kib(const struct worker *w, unsigned threads) {
+    uint64_t sum = 0;
     for (unsigned t = 0; t < threads; t++)
         for (unsigned i = 0; i < OWN; i++)
+            sum += w[t].own[i] ? w[t].own[i]->size : 0;
+    for (unsigned i = 0; i < SHARED; i++) {
+        const struct block *b = atomic_load(&shared[i]);
+        sum += b ? b->size : 0;
+    }
+    return (long)(sum / 1024);
+}
+
+static int run_slice(struct worker *w, unsigned threads) {
+    for (unsigned t = 0; t < threads; t++)
+        if (pthread_create(&w[t].thread, NULL, work, &w[t]) != 0)
+            return -1;
+    for (unsigned t = 0; t < threads; t++)
+        pthread_join(w[t].thread, NULL);
+    return 0;
+}
+
+/* Frees every block and asks for all to go back; the memory that stays, in KiB. */
+static long drain(struct worker *w, unsigned threads) {
+    for (unsigned t = 0; t < threads; t++)
+        for (unsigned i = 0; i < OWN; i++) {
             drop(w[t].own[i]);
+            w[t].own[i] = NULL;
+        }
     for (unsigned i = 0; i < SHARED; i++)
-        drop(shared[i]);
-    int bad = atomic_load(&corrupt) || atomic_load(&refused) || last > middle + middle * 15 / 100;
-    puts(bad ? "FAILED" : "ok");
-    return bad;
+        drop(atomic_exchange(&shared[i], NULL));
+    malloc_trim(0);
+    return resident_kib();
+}
+
+static int by_size(const void *a, const void *b) {
+    long x = *(const long *)a, y = *(const long *)b;
+    return (x > y) - (x < y);
+}
+
+static struct worker *make_workers(unsigned threads, uint64_t ops_each, uint64_t seed) {
+    struct worker *w = calloc(threads, sizeof *w);
+    for (unsigned t = 0; w && t < threads; t++) {
+        w[t].rng = (seed * 1000003 + t + 1) * 0x9e3779b97f4a7c15u;
+        w[t].ops = ops_each;
+    }
+    return w;
+}
+
+int main(int argc, char **argv) {
+    if (argc != 4 && argc != 5)
+        return 2;
+    uint64_t ops = strtoull(argv[1], NULL, 10), done = 0;
+    unsigned threads = (unsigned)atoi(argv[2]), slices = (unsigned)atoi(argv[3]) / EPOCHS;
+    long *kib = calloc(slices, sizeof *kib), median[EPOCHS], floor[EPOCHS], highest = 0;
+    time_t began = time(NULL);
+    if (!kib || !slices || !threads)
+        return 2;
+    struct worker *w = make_workers(threads, ops / (slices * EPOCHS) / threads,
+                                    argc == 5 ? strtoull(argv[4], NULL, 10) : 0);
+    for (unsigned e = 0; e < EPOCHS; e++) {
+        for (unsigned s = 0; s < slices; s++) {
+            if (!w || run_slice(w, threads) < 0)
+                return 2;
+            done += w->ops * threads;
+            kib[s] = resident_kib();
+            printf("%llu ops %ld s %ld KiB %ld live %lu corrupt %lu refused\n",
+                   (unsigned long long)done, (long)(time(NULL) - began), kib[s],
+                   live_kib(w, threads), atomic_load(&corrupt), atomic_load(&refused));
+            fflush(stdout);
+        }
+        qsort(kib, slices, sizeof *kib, by_size);
+        median[e] = kib[slices / 2];
+        floor[e] = drain(w, threads);
+        highest = floor[e] > highest ? floor[e] : highest;
+        printf("epoch %u: median %ld KiB, floor %ld KiB\n", e + 1, median[e], floor[e]);
+    }
+    int grown = highest > floor[0] + FLOOR_KIB ||
+                median[EPOCHS - 1] > median[0] + median[0] * GROWTH / 100,
+        bad = atomic_load(&corrupt) || atomic_load(&refused);
+    puts(bad ? "FAILED: blocks" : grown ? "FAILED: growth" : "ok");
+    return bad || grown;
 }
