@@ -1,72 +1,46 @@
 /*
  * A lock that fork takes, so that the child finds what it guards in order, and that does not hang
- * where a signal handler forks. What a thread has to do with the lock is noted in a variable of its
- * own: where the frame below the handler holds the lock, waiting for that frame would be for ever,
- * and its change is finished by that frame itself, in parent and child.
+ * where a signal handler forks. Its word says who holds it, in one atomic step with taking it: so a
+ * handler knows whether the frame below it holds the lock, with other threads about as well.
+ * Waiting for that frame would be for ever; its change is finished by that frame itself, in parent
+ * and child.
  */
 #ifndef ALLOC_FORK_LOCK_H
 #define ALLOC_FORK_LOCK_H
 
-#include <pthread.h>
-#include <stdbool.h>
-#include <sys/single_threaded.h>
-
-/* NEAR: the thread is about to take the lock, or has just let it go. */
-enum hak_hold { HAK_HOLD_NONE, HAK_HOLD_NEAR, HAK_HOLD_HELD };
+#include <stdatomic.h>
+#include <stdint.h>
 
 struct hak_fork_lock {
-    pthread_mutex_t mutex;
-    enum hak_hold before; /* fork: of the forking thread */
-    bool inside;          /* fork holds it for the frame below */
+    _Atomic(uint32_t) word; /* 0: free; else its thread's id, and 1 if others may sleep */
+    uint32_t forks;         /* under way over the frame that holds it; the holder's own */
 };
-#define HAK_FORK_LOCK_INIT                                                                         \
-    { .mutex = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP }
 
-/* mine: a thread-local variable, one for each lock. */
-static inline void hak_lock_take(struct hak_fork_lock *l, volatile enum hak_hold *mine) {
-    *mine = HAK_HOLD_NEAR;
-    pthread_mutex_lock(&l->mutex);
-    *mine = HAK_HOLD_HELD;
+/* Ids are even, not 0, and never given twice (but for 2^31 threads). 0: not given yet. */
+extern __thread uint32_t hak_lock_id
+    __attribute__((visibility("hidden"), tls_model("initial-exec")));
+
+/* What the quick way below could not do: gives the thread its id, waits. */
+void hak_lock_wait(struct hak_fork_lock *l);
+void hak_lock_wake(struct hak_fork_lock *l);
+
+static inline void hak_lock_take(struct hak_fork_lock *l) {
+    uint32_t nobody = 0, me = hak_lock_id;
+    if (__builtin_expect(me == 0 || !atomic_compare_exchange_strong_explicit(&l->word, &nobody, me,
+                                                                             memory_order_acquire,
+                                                                             memory_order_relaxed),
+                         0))
+        hak_lock_wait(l);
 }
 
-static inline void hak_lock_drop(struct hak_fork_lock *l, volatile enum hak_hold *mine) {
-    *mine = HAK_HOLD_NEAR;
-    pthread_mutex_unlock(&l->mutex);
-    *mine = HAK_HOLD_NONE;
+static inline void hak_lock_drop(struct hak_fork_lock *l) {
+    if (__builtin_expect(atomic_exchange_explicit(&l->word, 0, memory_order_release) & 1, 0))
+        hak_lock_wake(l);
 }
 
-/* Call around fork(2), from pthread_atfork handlers. The frame below a handler that forks has the
- * lock, if it is near it, the lock is taken, and nobody else is there. (With other threads about, a
- * handler that comes in that short moment may wait for itself; POSIX allows fork in no handler of
- * such a program.) */
-static inline void hak_lock_fork_prepare(struct hak_fork_lock *l, volatile enum hak_hold *mine) {
-    enum hak_hold before = *mine;
-    bool inside = before == HAK_HOLD_HELD;
-    if (before == HAK_HOLD_NEAR && __libc_single_threaded) {
-        inside = pthread_mutex_trylock(&l->mutex) != 0;
-        if (!inside)
-            pthread_mutex_unlock(&l->mutex);
-    }
-    if (!inside)
-        hak_lock_take(l, mine);
-    l->inside = inside;
-    l->before = before;
-}
-
-static inline void hak_lock_fork_parent(struct hak_fork_lock *l, volatile enum hak_hold *mine) {
-    enum hak_hold before = l->before;
-    if (l->inside)
-        return;
-    hak_lock_drop(l, mine);
-    *mine = before;
-}
-
-static inline void hak_lock_fork_child(struct hak_fork_lock *l, volatile enum hak_hold *mine) {
-    pthread_mutex_t fresh = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
-    if (l->inside)
-        return;
-    l->mutex = fresh;
-    *mine = l->before;
-}
+/* Call around fork(2), from pthread_atfork handlers. */
+void hak_lock_fork_prepare(struct hak_fork_lock *l);
+void hak_lock_fork_parent(struct hak_fork_lock *l);
+void hak_lock_fork_child(struct hak_fork_lock *l);
 
 #endif

@@ -8,8 +8,7 @@
 #define FREED     0xdf                    /* in a block that waits */
 #define FILL_MOST ((size_t)64 << 10)      /* so much of a freed block is filled and checked */
 
-static struct hak_fork_lock lock = HAK_FORK_LOCK_INIT;
-static __thread volatile enum hak_hold hold;
+static struct hak_fork_lock lock;
 static void *queue[HAK_QUARANTINE];
 static unsigned oldest, waiting; /* blocks in the queue */
 static size_t waiting_bytes;
@@ -92,22 +91,22 @@ static void *pop_oldest(void) {
 /* Puts p last in the queue. Returns the block that had to leave for it, or NULL. */
 static void *push_youngest(void *p) {
     void *old = NULL;
-    hak_lock_take(&lock, &hold);
+    hak_lock_take(&lock);
     if (waiting == HAK_QUARANTINE)
         old = pop_oldest();
     queue[(oldest + waiting++) % HAK_QUARANTINE] = p;
     waiting_bytes += hak_usable_size(p);
-    hak_lock_drop(&lock, &hold);
+    hak_lock_drop(&lock);
     return old;
 }
 
 /* A block that has to leave because too many bytes wait, or NULL. */
 static void *pop_surplus(void) {
     void *old = NULL;
-    hak_lock_take(&lock, &hold);
+    hak_lock_take(&lock);
     if (waiting_bytes > HAK_QUARANTINE_BYTES)
         old = pop_oldest();
-    hak_lock_drop(&lock, &hold);
+    hak_lock_drop(&lock);
     return old;
 }
 
@@ -161,13 +160,13 @@ size_t hak_guard_usable(const void *p) {
 }
 
 void hak_guard_fork_prepare(void) {
-    hak_lock_fork_prepare(&lock, &hold);
+    hak_lock_fork_prepare(&lock);
 }
 
 void hak_guard_fork_parent(void) {
-    hak_lock_fork_parent(&lock, &hold);
+    hak_lock_fork_parent(&lock);
 }
 
 void hak_guard_fork_child(void) {
-    hak_lock_fork_child(&lock, &hold);
+    hak_lock_fork_child(&lock);
 }

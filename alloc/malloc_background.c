@@ -58,6 +58,12 @@ void hak_background_thread_ends(void) {
     hak_pool_wake();
 }
 
+bool hak_background_forked(void) {
+    bool had = hak_settings.background_runs;
+    hak_settings.background_runs = false;
+    return had;
+}
+
 void hak_background_start(void) {
     sigset_t all;
     pthread_attr_t attr;

@@ -7,9 +7,14 @@
 #ifndef ALLOC_MALLOC_BACKGROUND_H
 #define ALLOC_MALLOC_BACKGROUND_H
 
-/* Starts it if the settings want it; in the child of a fork as well. Not from inside malloc. Where
- * the system refuses, the process goes on without. */
+#include <stdbool.h>
+
+/* Starts it if the settings want it. It allocates, so only where no call of ours is under way.
+ * Where the system refuses, the process goes on without. */
 void hak_background_start(void);
+
+/* In the child of a fork: there is none. True: there was, and it is to be started anew. */
+bool hak_background_forked(void);
 
 /* The calling thread ends. If it is the main one, the background thread watches from then on, and
  * where it is the last, ends the process as libc would: by exit(0). */

@@ -13,8 +13,7 @@ bool hak_supers;
 #define HUGE_MOST 8192
 static _Atomic(uint32_t) nhuge;
 
-static struct hak_fork_lock lock = HAK_FORK_LOCK_INIT;
-static __thread volatile enum hak_hold hold;
+static struct hak_fork_lock lock;
 
 static struct hak_spans spans;
 static _Atomic(uint64_t) virtual_now = UINT64_MAX;
@@ -34,7 +33,7 @@ static void *observer_ctx;
 static uint64_t nswitches; /* of the policy */
 
 void hak_pool_lock(void) {
-    hak_lock_take(&lock, &hold);
+    hak_lock_take(&lock);
 }
 
 void hak_pool_unlock(void) {
@@ -44,7 +43,7 @@ void hak_pool_unlock(void) {
     if (wake)
         atomic_store_explicit(&asleep, 0, memory_order_relaxed);
     atomic_store_explicit(&next_tick, tick, memory_order_relaxed);
-    hak_lock_drop(&lock, &hold);
+    hak_lock_drop(&lock);
     if (wake)
         hak_os_wake(&asleep);
 }
@@ -323,7 +322,7 @@ void hak_pool_watch(uint64_t (*beside)(void)) {
         asleep_until = tick;
         atomic_store_explicit(&asleep, 1, memory_order_seq_cst); /* before it looks beside */
         atomic_store_explicit(&next_tick, tick, memory_order_relaxed);
-        hak_lock_drop(&lock, &hold);
+        hak_lock_drop(&lock);
         if (tick != UINT64_MAX)
             tick = tick > ns + WATCH_LEAST ? tick - ns : WATCH_LEAST;
         ns = beside(); /* who wakes us from now on finds us asleep */
@@ -419,15 +418,15 @@ void hak_pool_thread_exit(void) {
 }
 
 void hak_core_fork_prepare(void) {
-    hak_lock_fork_prepare(&lock, &hold);
+    hak_lock_fork_prepare(&lock);
 }
 
 void hak_core_fork_parent(void) {
-    hak_lock_fork_parent(&lock, &hold);
+    hak_lock_fork_parent(&lock);
 }
 
 void hak_core_fork_child(struct hak_heap *mine) {
-    hak_lock_fork_child(&lock, &hold);
+    hak_lock_fork_child(&lock);
     atomic_store_explicit(&asleep, 0, memory_order_relaxed); /* that thread is not here */
     hak_heaps_fork_child(mine);
 }

@@ -5,10 +5,14 @@
  *   threads     forks while threads allocate
  *   late        forks while threads reallocate in destructors of their thread-local data
  *   signal      a signal handler that forks, in a program of one thread
+ *   lock        the same, but nearly all it does is to take and drop the allocator's lock; each
+ * child goes on with what the handler broke into. With HAKMEM_BACKGROUND=1 it must have a
+ *               background thread of its own soon, and none before it allocates
  *   cancel      cancels a thread that does nothing but malloc and free: neither is a cancellation
  *               point, so it runs to its end
  *   quarantine  frees much more than a quarantine may hold; its resident memory must stay small
  */
+#include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -110,6 +114,71 @@ static int fork_in_handler(void) {
     return 0;
 }
 
+static unsigned background(void) {
+    int (*ctl)(const char *, void *, size_t *, const void *, size_t);
+    unsigned runs = 0;
+    size_t len = sizeof runs;
+    *(void **)&ctl = dlsym(RTLD_DEFAULT, "hakmem_ctl");
+    return ctl != NULL && ctl("background", &runs, &len, NULL, 0) == 0 && runs;
+}
+
+static volatile sig_atomic_t is_child, was_early;
+static unsigned (*volatile started)(void);
+
+static void on_signal_go_on(int number) {
+    (void)number;
+    pid_t child = fork();
+    int status = 0;
+    if (child == 0) {
+        is_child = 1;
+        was_early = started != NULL && started();
+        return;
+    }
+    if (child > 0 && (waitpid(child, &status, 0) != child || status != 0))
+        _exit(3);
+    forks++;
+}
+
+/* Blocks of a child and of the frame that it was born over; none may be another's. */
+static int allocate_in_child(void) {
+    char *p[200];
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 200; i++) {
+            size_t size = i % 10 == 0 ? 300000 : 20 + (size_t)i;
+            if ((p[i] = malloc(size)) == NULL)
+                return 4;
+            p[i][0] = p[i][19] = (char)i;
+        }
+        for (int i = 0; i < 200; i++) {
+            if (p[i][0] != (char)i || p[i][19] != (char)i)
+                return 5;
+            free(p[i]);
+        }
+    }
+    return was_early || (started != NULL && !started()) ? 6 : 0;
+}
+
+static int fork_over_lock(void) {
+    struct itimerval often = {{0, 300}, {0, 300}};
+    char *small[30];
+    if (background())
+        started = background;
+    signal(SIGALRM, SIG_DFL);
+    signal(SIGPROF, on_signal_go_on);
+    setitimer(ITIMER_PROF, &often, NULL);
+    while (forks < 500 && !is_child) {
+        for (int i = 0; i < 30; i++)
+            small[i] = malloc(100);
+        for (int i = 0; i < 100; i++)
+            free(malloc(300000));
+        for (int i = 0; i < 30; i++)
+            free(small[i]);
+    }
+    if (is_child)
+        _exit(allocate_in_child());
+    return 0;
+}
+
 static void *large_ones(void *arg) {
     for (size_t i = 0; i < 2000; i++) {
         char *p = malloc(100000 + i % 7 * 70000);
@@ -166,14 +235,14 @@ int main(int argc, char **argv) {
         const char *name;
         int (*run)(void);
     } cases[] = {
-        {"threads", fork_among_threads}, {"late", fork_beside_late_threads},
-        {"signal", fork_in_handler},     {"cancel", cancel_allocating_threads},
-        {"quarantine", fill_quarantine},
+        {"threads", fork_among_threads},       {"late", fork_beside_late_threads},
+        {"signal", fork_in_handler},           {"lock", fork_over_lock},
+        {"cancel", cancel_allocating_threads}, {"quarantine", fill_quarantine},
     };
     alarm(HANGS_AFTER);
     for (size_t i = 0; argc == 2 && i < sizeof cases / sizeof cases[0]; i++)
         if (strcmp(argv[1], cases[i].name) == 0)
             return cases[i].run();
-    fprintf(stderr, "usage: alloc_fork threads|late|signal|cancel|quarantine\n");
+    fprintf(stderr, "usage: alloc_fork threads|late|signal|lock|cancel|quarantine\n");
     return 2;
 }
