@@ -13,17 +13,17 @@
  * trace; others (docs/studies/agreement.md) agree. */
 #define THREAD_BYTES 320
 
-#define AHEAD 12 /* records between a table slot's prefetch and its use */
+#define AHEAD 12 /* records between asking memory for a line of the table and using it */
 
 int haks_drive_init(struct haks_drive *d, uint64_t threads, struct hakc_err *err) {
     *d = (struct haks_drive){.started = threads > 0 ? threads - 1 : 0};
-    if (hakc_map_init(&d->blocks, 1 << 16) != 0)
+    if (haks_live_init(&d->blocks) != 0)
         return hakc_fail(err, HAKC_ENOMEM, "no memory for the table of live objects");
     return 0;
 }
 
 void haks_drive_fini(struct haks_drive *d) {
-    hakc_map_fini(&d->blocks);
+    haks_live_fini(&d->blocks);
     free(d->threads);
     free(d->ended);
     d->threads = NULL;
@@ -110,7 +110,7 @@ static int one_op(struct haks_drive *d, struct hak_heap *h, const struct hakt_re
     void *p = NULL;
     if (r->flags & HAKT_REC_FAILED)
         return 0;
-    if (r->old_id != 0 && !hakc_map_take(&d->blocks, r->old_id, &old))
+    if (r->old_id != 0 && (old = haks_live_take(&d->blocks, r->old_id)) == 0)
         return corrupt(d, path, err, "frees what is not live: allocation", r->old_id);
     if (old != 0 && r->op == HAKT_FREE)
         hak_heap_free(h, (void *)(uintptr_t)old);
@@ -126,7 +126,7 @@ static int one_op(struct haks_drive *d, struct hak_heap *h, const struct hakt_re
     if (p == NULL)
         return hakc_fail(err, HAKC_ENOMEM, "record %llu: no memory for an object of %llu bytes",
                          (unsigned long long)d->records, (unsigned long long)r->size);
-    if (hakc_map_put(&d->blocks, r->id, (uintptr_t)p) != 0)
+    if (haks_live_put(&d->blocks, r->id, (uintptr_t)p) != 0)
         return hakc_fail(err, HAKC_ENOMEM, "no memory for the table of live objects");
     return 0;
 }
@@ -165,8 +165,10 @@ int haks_drive_records(struct haks_drive *d, const struct hakt_rec *recs, size_t
     for (size_t i = 0; i < n; i++, d->records++) {
         const struct hakt_rec *r = &recs[i];
         int rc;
-        if (i + AHEAD < n)
-            hakc_map_prefetch(&d->blocks, recs[i + AHEAD].old_id);
+        if (i + AHEAD < n) {
+            haks_live_prefetch(&d->blocks, recs[i + AHEAD].old_id);
+            haks_live_prefetch(&d->blocks, recs[i + AHEAD].id);
+        }
         if (d->n_ended > 0 && r->op < HAKT_THREAD_START)
             end_threads(d);
         haks_os.now_ns = r->time;

@@ -6,14 +6,14 @@
 #ifndef SIM_CORE_DRIVE_H
 #define SIM_CORE_DRIVE_H
 
-#include "common/map.h"
+#include "sim/live_blocks.h"
 #include "sim/sim.h"
 #include "tracer/format/trace.h"
 
 struct hak_heap;
 
 struct haks_drive {
-    struct hakc_map blocks; /* id to address, of what is live */
+    struct haks_live blocks; /* id to address, of what is live */
     struct haks_drive_thread {
         struct hak_heap *heap; /* NULL before its first op and after its end */
         uint64_t ops;
