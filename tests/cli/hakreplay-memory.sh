@@ -7,17 +7,16 @@ TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
 BIN=${BIN:-$TOP/build/bin}
 [ -z "$(ls)" ] || cd "$(mktemp -d)"
 
-peak() { # ITERATIONS: KiB of the largest process of a replay
+# shellcheck source=tests/cli/peak.lib
+. "$TOP/tests/cli/peak.lib"
+
+replay() { # ITERATIONS
     "$BIN/haktrace" gen -o trace.zst random_mixed "$1" 4000 1
-    python3 - "$BIN/hakreplay" trace.zst --alloc=libc --passes=time -r 1 --no-warm-up --no-db <<'END'
-import resource, subprocess, sys
-subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-END
+    peak "$BIN/hakreplay" trace.zst --alloc=libc --passes=time -r 1 --no-warm-up --no-db
 }
 
-five=$(peak 5000000)
-ten=$(peak 10000000)
+five=$(replay 5000000)
+ten=$(replay 10000000)
 echo "5M ops: $five KiB, 10M ops: $ten KiB"
 [ "$ten" -le $((10000000 * 16 / 1024)) ] || {
     echo "more than 16 bytes an op"

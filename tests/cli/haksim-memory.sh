@@ -9,14 +9,8 @@ fail() {
     exit 1
 }
 
-# Peak resident memory of a command and its children, KiB.
-peak() {
-    python3 - "$@" <<'END'
-import resource, subprocess, sys
-subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-END
-}
+# shellcheck source=tests/cli/peak.lib
+. "$TOP/tests/cli/peak.lib"
 
 haktrace gen -o short.zst random_mixed 2000000 4000 1
 haktrace gen -o long.zst random_mixed 21000000 4000 1
