@@ -9,6 +9,7 @@
 #include "alloc/fast.h"
 #include "alloc/guard.h"
 #include "alloc/malloc_checked.h"
+#include "alloc/malloc_exit.h"
 #include "alloc/malloc_thread.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -27,6 +28,8 @@ static __attribute__((noinline)) void *slow(enum slow_kind kind, void *p, size_t
     bool late;
     if (size > PTRDIFF_MAX)
         return no_memory();
+    if (unlikely(atomic_load_explicit(&hak_exit_kept, memory_order_relaxed) >= 0))
+        hak_exit_look();
     struct hak_heap *h = hak_thread_heap(&late);
     if (!h)
         return no_memory();

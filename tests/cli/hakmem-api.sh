@@ -36,6 +36,22 @@ LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=1 /bin/true 2>stderr.json
 LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=1 sort /dev/null 2>sort.json
 bash -c "exec env LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=1 bash -c 'exec 500>taken 2>&-'" 2>lost
 [ ! -s taken ]
+# a daemon: who reads the pipe that was its standard error sees the end while the daemon lives
+mkfifo fifo
+(exec env LD_PRELOAD="$LIB/libhakmem.so" HAKMEM_STATS=1 python3 -c '
+import os, sys, time
+null = os.open("/dev/null", os.O_RDWR)
+os.dup2(null, 2)
+keep = [bytearray(70000 + 5000 * i) for i in range(200)]
+while not os.path.exists("seen"):
+    time.sleep(0.02)
+    if os.getppid() == 1:
+        sys.exit()
+') 2>fifo >/dev/null &
+daemon=$!
+timeout 60 cat fifo
+: >seen
+wait $daemon
 for _ in $(seq 40); do
     LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=many.json sort /dev/null &
 done
