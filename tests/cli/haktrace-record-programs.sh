@@ -89,7 +89,7 @@ int main(void) {
 END
 gcc -shared -fPIC -o libearly.so early.c
 gcc -o locale locale.c -L. -learly -Wl,-rpath,"$PWD" -ldl
-same locale timeout 60 ./locale
+same locale ./locale # a hang ends at this test's limit
 git init -q repo && cp a.c a.cc repo && (cd repo && git add . && git -c user.name=a -c user.email=b commit -qm one)
 same git git -C repo log --stat -p
 same sqlite sqlite3 :memory: 'with recursive n(i) as (select 1 union all select i+1 from n where i<20000) select count(*), sum(length(hex(i))) from n;'
