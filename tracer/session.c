@@ -306,7 +306,6 @@ int hakt_session_finish(struct hakt_session *s, enum hakt_session_outcome outcom
         end.end_reason = reason_of(s, outcome);
         hakt_writer_set_drops(s->writer, st.drops, st.drops_count);
         flush(s);
-        s->shm->status.bytes = hakt_writer_bytes(s->writer); /* of a pipe: all but the index */
         rc = hakt_writer_close(s->writer, &end, &totals, &close_err);
         s->writer = NULL;
         if (s->write_err.code == 0 && rc != 0)

@@ -117,7 +117,7 @@ static void say_what_is_missing(const struct hakt_session *s, uint64_t ops, uint
 
 void hakt_session_summary(const struct hakt_session *s, enum hakt_session_outcome outcome,
                           const struct hakt_collect_stats *st, const struct hakt_totals *totals) {
-    uint64_t bytes = s->shm->status.bytes, ops = totals->ops > 0 ? totals->ops : st->ops;
+    uint64_t bytes = totals->file_bytes, ops = totals->ops > 0 ? totals->ops : st->ops;
     char size[HAKC_UNIT_LEN];
     struct stat file;
 
@@ -126,7 +126,7 @@ void hakt_session_summary(const struct hakt_session *s, enum hakt_session_outcom
     say_losses(st);
     if (s->opt->quiet)
         return;
-    if (stat(s->path, &file) == 0 && S_ISREG(file.st_mode))
+    if (s->window != NULL && stat(s->path, &file) == 0)
         bytes = (uint64_t)file.st_size;
     fprintf(stderr, TOOL ": %s: %" PRIu64 " ops, %" PRIu64 " threads, %" PRIu64 " dropped, %s",
             strcmp(s->opt->output, "-") == 0 ? "-" : s->path, ops, st->threads, st->dropped,

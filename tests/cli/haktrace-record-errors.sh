@@ -36,6 +36,14 @@ expect 0 '' haktrace -q -o t.zst ls /
 [ ! -s err ] || fail "-q is not quiet: $(cat err)"
 expect 5 '' haktrace -q -o t.zst sh -c 'exit 5' # no -- needed; options after the program are its own
 
+
+# of standard output, too, the summary tells the whole size, whatever a file named "-" has
+echo - >./-
+haktrace -o - -- sh -c 'exec >/dev/null; for i in 1 2 3 4 5 6 7 8 9; do :; done' 2>err | cat >piped.zst
+haktrace verify -q piped.zst || fail "-o -: the trace does not verify"
+size=$(awk -v n="$(stat -c %s piped.zst)" 'BEGIN { printf "%.2f KiB", n / 1024 }')
+grep -q -- "haktrace: -: .* dropped, $size " err || fail "-o -: not $size: $(cat err)"
+
 cat >a.c <<'END'
 #include <stdlib.h>
 int main(void) { free(malloc(10)); return 0; }

@@ -322,6 +322,7 @@ int hakt_reader_open(struct hakt_reader **out, const char *path, struct hakc_err
         reader_free(r);
         return rc;
     }
+    r->totals.file_bytes = r->file.size;
     *out = r;
     return 0;
 }

@@ -141,7 +141,8 @@ struct hakt_totals {
     uint64_t peak_live_objects;
     uint64_t live_at_end; /* objects never freed */
     uint64_t events;      /* that are no records */
-    uint64_t stamped; /* ops whose time was read from the clock, with HAKT_PACED_TIMES; else 0 */
+    uint64_t stamped;    /* ops whose time was read from the clock, with HAKT_PACED_TIMES; else 0 */
+    uint64_t file_bytes; /* the whole file's; of the file itself, not written into it */
     uint64_t ops_by_kind[HAKT_OP_COUNT];
     uint32_t end_reason;  /* enum hakt_end */
     uint32_t exit_status; /* as from waitpid, where the recorder knew it; else UINT32_MAX */

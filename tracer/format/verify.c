@@ -121,7 +121,7 @@ static int verify_totals(const struct hakt_reader *r, const struct walk *w,
 }
 
 static int verify_open(struct hakt_reader *r, struct hakt_totals *counted, struct hakc_err *err) {
-    struct hakt_tally tally = {.totals = {.exit_status = UINT32_MAX}};
+    struct hakt_tally tally = {.totals = {.file_bytes = r->file.size, .exit_status = UINT32_MAX}};
     struct hakt_sizes sizes;
     struct walk w;
     int rc = hakt_sizes_init(&sizes);

@@ -248,6 +248,7 @@ int hakt_writer_close(struct hakt_writer *w, const struct hakt_totals *end,
         rc = hakc_fail_errno(err, HAKC_EIO, "cannot write the trace %s", w->path);
     if (!w->is_stdout && close(w->fd) != 0 && rc == 0)
         rc = hakc_fail_errno(err, HAKC_EIO, "cannot write the trace %s", w->path);
+    w->written.file_bytes = w->bytes;
     if (totals != NULL)
         *totals = w->written;
     writer_free(w);
