@@ -8,6 +8,7 @@
 #define RECORDS_STEP ((size_t)64 << 10)
 
 struct hak_hot hak_hot;
+bool hak_coarse;
 
 static struct hak_arena arenas[ARENAS_MAX];
 static _Atomic(unsigned) narenas; /* grows under the pool lock, read without it */
@@ -115,6 +116,8 @@ static int arena_extend(struct hak_arena *a, uint32_t units) {
         int rc = units + more <= a->units ? arena_commit(a, (uint32_t)(units + more)) : ENOMEM;
         if (rc == 0 || more == 0)
             return rc;
+        if (a->committed == 0) /* not even a SuperSlab */
+            hak_coarse = true;
     }
 }
 
@@ -139,6 +142,25 @@ void hak_arena_init(void) {
     hak_hot.meta = arenas[0].meta;
 }
 
+/* The units of small slabs come a SuperSlab at a time: what lies in one is touched in turn, so that
+ * it may be one huge page, and its metadata is one page. What is left of a SuperSlab above the last
+ * large span goes first. */
+static struct {
+    struct hak_slab *next;
+    uint32_t left;
+} smalls;
+
+/* Memory is short: a larger span out of what is left for small slabs. */
+static struct hak_slab *smalls_cut(uint32_t units) {
+    struct hak_slab *s = smalls.next;
+    if (smalls.left < units)
+        return NULL;
+    smalls.next += units;
+    smalls.left -= units;
+    s->span.units = units;
+    return s;
+}
+
 struct hak_slab *hak_arena_grow(uint32_t units) {
     bool refused = false;
     for (unsigned i = narenas; i-- > 0;) {
@@ -148,18 +170,10 @@ struct hak_slab *hak_arena_grow(uint32_t units) {
         refused |= units <= arenas[i].units - arenas[i].top;
     }
     if (refused) /* memory is short, not address space: another arena would meet the same */
-        return NULL;
+        return smalls_cut(units);
     struct hak_arena *a = arena_reserve(units);
     return a ? arena_take(a, units) : NULL;
 }
-
-/* The units of small slabs come a SuperSlab at a time: what lies in one is touched in turn, so that
- * it may be one huge page, and its metadata is one page. What is left of a SuperSlab above the last
- * large span goes first. */
-static struct {
-    struct hak_slab *next;
-    uint32_t left;
-} smalls;
 
 static void smalls_refill(void) {
     const struct hak_arena *a = narenas ? &arenas[narenas - 1] : NULL;

@@ -65,24 +65,40 @@ void hak_heap_flush(struct hak_heap *h) {
     hak_remote_collect(h);
 }
 
+static void *bin_pop(struct hak_bin *bin) {
+    void *p = bin->list;
+    bin->list = hak_link(p);
+    bin->room++;
+    return p;
+}
+
+/* Memory is short: a free block of the next larger class that has one, without a new slab. Under an
+ * RLIMIT_DATA of 1 MB a program gets along with the slabs of a few classes so. */
+static void *larger_block(struct hak_heap *h, unsigned c) {
+    while (++c < HAK_CLASSES) {
+        struct hak_bin *bin = &h->bin[c];
+        if (bin->list || ((bin->spare || h->avail[c]) && bin_refill(h, c)))
+            return bin_pop(bin);
+    }
+    return NULL;
+}
+
 void *hak_heap_alloc_slow(size_t size, struct hak_heap *h) {
     if (unlikely(size > HAK_MEDIUM_MAX)) {
         bool zero;
         return hak_large_alloc(size, 1, &zero);
     }
     size += !size;
-    if (unlikely(hak_supers) && size > 16)
+    if (unlikely(hak_supers || hak_coarse) && size > 16)
         size = (size_t)1 << (64 - __builtin_clzll(size - 1));
     unsigned c = hak_class_of(size);
     struct hak_bin *bin = &h->bin[c];
     if (unlikely(!bin->list) && unlikely(!bin_refill(h, c))) {
         bool zero; /* a span of its own is smaller than a slab of medium blocks */
-        return size > HAK_SMALL_MAX ? hak_large_alloc(size, 1, &zero) : NULL;
+        void *p = size > HAK_SMALL_MAX ? hak_large_alloc(size, 1, &zero) : NULL;
+        return p ? p : larger_block(h, c);
     }
-    void *p = bin->list;
-    bin->list = hak_link(p);
-    bin->room++;
-    return p;
+    return bin_pop(bin);
 }
 
 void *hak_heap_alloc(struct hak_heap *h, size_t size) {
@@ -111,8 +127,13 @@ void *hak_heap_alloc_aligned(struct hak_heap *h, size_t align, size_t size) {
      * the alignment are aligned; the next power of two always is such a class. */
     size_t n = (size + !size + align - 1) & ~(align - 1);
     for (unsigned c = hak_class_of(n); c < HAK_CLASSES; c++)
-        if (hak_class_size(c) % align == 0)
-            return hak_heap_alloc(h, hak_class_size(c));
+        if (hak_class_size(c) % align == 0) {
+            void *p = hak_heap_alloc(h, hak_class_size(c));
+            if (likely((uintptr_t)p % align == 0))
+                return p;
+            hak_heap_free(h, p); /* of a larger class, as memory is short */
+            break;
+        }
     return hak_large_alloc(size, align, &zero);
 }
 

@@ -14,7 +14,10 @@ done
 # a process with little address space
 (ulimit -v 204800 && LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_threads" 4 8000)
 # and with little memory
-(ulimit -d 3000 && LD_PRELOAD=$LIB/libhakmem.so ls / >/dev/null)
+for kib in 3000 2400 2000 1600; do
+    (ulimit -d $kib && LD_PRELOAD=$LIB/libhakmem.so ls / >/dev/null)
+    (ulimit -d $kib && LD_PRELOAD=$LIB/libhakmem.so sort /etc/passwd >/dev/null)
+done
 # limits that come in the middle, and fork handlers of others
 for case in fork move maps data tight trim; do
     LD_PRELOAD=$LIB/libhakmem.so timeout 60 "$BIN/stress/alloc_limits" $case
