@@ -141,8 +141,8 @@ uint64_t hak_arena_committed(void);
 /* The heads of all spans, one by one; under the pool lock. *cursor starts at 0; NULL: no more. */
 struct hak_slab *hak_arena_next(uint32_t *cursor);
 
-/* The process may have hardly any memory (an RLIMIT_DATA of 2 MB, say), and a slab for each size class
- * is more than that: blocks come in powers of two. Set by the first growth. */
+/* The process may have hardly any memory (an RLIMIT_DATA of 2 MB, say), and a slab for each size
+ * class is more than that: blocks come in powers of two. Set by the first growth. */
 extern bool hak_coarse __attribute__((visibility("hidden")));
 
 /* ---- pool.c ---- */

@@ -365,12 +365,21 @@ void hak_pool_lose(struct hak_slab *head) {
     hak_pool_unlock();
 }
 
+/* The kernel fills a huge page anew (khugepaged) where we gave back all but a piece of it. */
+static void purge_again(void) {
+    for (struct hak_span *at = spans.free[HAK_KIND_SMALL]; at; at = at->next_free)
+        if (at->state == HAK_SPAN_PURGED)
+            hak_os_purge(hak_unit_addr(at->unit), HAK_UNIT, false);
+}
+
 uint64_t hak_core_trim(struct hak_heap *h) {
     if (h)
         hak_heap_flush(h);
     hak_heaps_collect();
     hak_pool_lock();
     uint64_t pages = hak_spans_tell(&spans, HAKP_EV_TRIM, now());
+    if (nhuge)
+        purge_again();
     hak_pool_unlock();
     return pages;
 }

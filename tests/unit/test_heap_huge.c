@@ -286,6 +286,22 @@ static void counted(void) { /* a huge page's slabs may be resident from end to e
     assert_true(stats.released_pages > 40 * MIB / 4096 + 10); /* the last slab's other pages */
 }
 
+static void filled_anew(void) { /* trim gives back what the kernel has put back */
+    static char *p[40 * MIB / 512];
+    size_t n = sizeof p / sizeof p[0];
+    begin("never:huge=8MiB");
+    struct hak_heap *h = hak_heap_new();
+    for (size_t i = 0; i < n; i++)
+        p[i] = hak_heap_alloc(h, 512);
+    for (size_t i = 0; i < n; i++)
+        hak_heap_free(h, p[i]);
+    hak_core_trim(h);
+    char *late = p[n - 1000];
+    *late = 1; /* in the kernel's place */
+    hak_core_trim(h);
+    assert_int_equal(*late, 0);
+}
+
 static void without(void) {
     begin("never");
     struct hak_heap *h = hak_heap_new();
@@ -340,6 +356,7 @@ APART(objects_dirty)
 APART(objects_unmoved)
 APART(objects_counted)
 APART(counted)
+APART(filled_anew)
 APART(without)
 APART(neighbours)
 
@@ -350,7 +367,7 @@ int main(void) {
         cmocka_unit_test(test_objects_refused), cmocka_unit_test(test_objects_dirty),
         cmocka_unit_test(test_objects_unmoved), cmocka_unit_test(test_objects_counted),
         cmocka_unit_test(test_counted),         cmocka_unit_test(test_without),
-        cmocka_unit_test(test_neighbours),
+        cmocka_unit_test(test_neighbours),      cmocka_unit_test(test_filled_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
