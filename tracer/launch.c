@@ -1,7 +1,6 @@
 #include "tracer/launch.h"
 #include "tracer/rt/trace_shm.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -93,35 +92,6 @@ int hakt_find_program(char path[PATH_MAX], const char *name, struct hakc_err *er
               seen ? "it cannot be executed (is it a program, with execute permission?)"
                    : "no such program");
     return seen ? HAKT_EXIT_NOT_RUNNABLE : HAKT_EXIT_NOT_FOUND;
-}
-
-const char *hakt_why_not_loaded(const char *program) {
-    struct stat st;
-    Elf64_Ehdr eh;
-    Elf64_Phdr ph;
-    const char *why = "it did not get as far, or brings a malloc of its own";
-    if (stat(program, &st) == 0 && (st.st_mode & (S_ISUID | S_ISGID)) != 0)
-        return "it is setuid or setgid, and the system preloads nothing into such programs";
-    FILE *f = fopen(program, "rbe");
-    if (f == NULL)
-        return why;
-    if (fread(&eh, sizeof(eh), 1, f) == 1 && memcmp(eh.e_ident, ELFMAG, SELFMAG) == 0) {
-        int dynamic = 0;
-        if (eh.e_ident[EI_CLASS] != ELFCLASS64) {
-            why = "it is a program of another word size than the library";
-        } else {
-            for (int i = 0; i < eh.e_phnum; i++) {
-                if (fseek(f, (long)(eh.e_phoff + (uint64_t)i * eh.e_phentsize), SEEK_SET) != 0 ||
-                    fread(&ph, sizeof(ph), 1, f) != 1)
-                    break;
-                dynamic |= ph.p_type == PT_INTERP;
-            }
-            if (!dynamic)
-                why = "it is statically linked, and nothing can be preloaded into it";
-        }
-    }
-    fclose(f);
-    return why;
 }
 
 /* ---- signals ------------------------------------------------------------------------------ */

@@ -50,7 +50,4 @@ void hakt_launch_forget(void);
  * unknown. */
 void hakt_describe_process(pid_t pid, char program[PATH_MAX], char *command, size_t room);
 
-/* Why a program may not have loaded a preloaded library: a sentence. */
-const char *hakt_why_not_loaded(const char *program);
-
 #endif

@@ -2,7 +2,7 @@
  * The files of a session: opening one, writing a window into one, and what is said at the end.
  */
 #include "common/units.h"
-#include "tracer/launch.h"
+#include "tracer/program_file.h"
 #include "tracer/session.h"
 
 #include <inttypes.h>
@@ -90,18 +90,40 @@ static void say_losses(const struct hakt_collect_stats *st) {
     fputc('\n', stderr);
 }
 
+/* The library was loaded. */
+static void say_why_nothing(const char *program, uint64_t ops) {
+    struct hakt_program_file file;
+    char records[32] = "";
+    hakt_program_file_read(&file, program);
+    if (ops == 0)
+        strcpy(records, "0 records: ");
+    if (*file.allocator != '\0')
+        fprintf(stderr,
+                TOOL ": %s: %sit has an allocator of its own linked into it (%s), which cannot be "
+                     "recorded%s\n",
+                program, records, file.allocator,
+                ops > 0 ? ": the recording holds the calls of its libraries alone" : "");
+    else if (ops == 0 && file.is_elf && !file.imports_malloc)
+        fprintf(stderr,
+                TOOL ": %s: %sthe library was loaded, but the program has no calls of the malloc "
+                     "family that a library could take: if it allocates, then by an allocator of "
+                     "its own that is linked into it, which cannot be recorded\n",
+                program, records);
+    else if (ops == 0)
+        fprintf(stderr,
+                TOOL ": %s: %sthe library was loaded, but the program never called the malloc "
+                     "family through it (it allocates nothing, or brings a malloc of its own)\n",
+                program, records);
+}
+
 /* Why there is nothing, or less than one may think. */
 static void say_what_is_missing(const struct hakt_session *s, uint64_t ops, uint64_t dropped) {
     uint32_t unserved = __atomic_load_n(&s->shm->children_unserved, __ATOMIC_RELAXED);
     if (__atomic_load_n(&s->shm->owner_pid, __ATOMIC_RELAXED) == 0)
         fprintf(stderr, TOOL ": %s: 0 records: the program did not load the library: %s\n",
                 s->program, hakt_why_not_loaded(s->program));
-    else if (ops == 0 && dropped == 0)
-        fprintf(stderr,
-                TOOL ": %s: 0 records: the library was loaded, but the program never called the "
-                     "malloc family through it (it allocates nothing, or brings a malloc of its "
-                     "own)\n",
-                s->program);
+    else if (*s->shm->other_malloc == '\0' && dropped == 0)
+        say_why_nothing(s->program, ops);
     if (*s->shm->other_malloc != '\0')
         fprintf(stderr,
                 TOOL ": %s brings a malloc of its own, in %s: what it serves was not recorded\n",

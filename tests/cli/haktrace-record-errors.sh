@@ -53,6 +53,34 @@ if gcc -static -o static a.c 2>/dev/null; then
     "$STRESS/trace_check" t.zst >check || fail "the empty trace does not verify"
 fi
 
+# an allocator that is linked in out of reach, and one that not even its symbols name
+cat >hidden.c <<'END'
+#include <stdlib.h>
+static char arena[1 << 16];
+static size_t used;
+__attribute__((visibility("hidden"))) void *malloc(size_t n) {
+    void *p = arena + used;
+    used += (n + 15) / 16 * 16;
+    return p;
+}
+__attribute__((visibility("hidden"))) void free(void *p) { (void)p; }
+int main(int argc, char **argv) {
+    (void)argv;
+    for (int i = 0; i < 100; i++) free(malloc((size_t)argc));
+    return argc > 1 && setenv("HAK_NONE", "a", 1) != 0; /* libc's own call is recorded */
+}
+END
+gcc -O1 -fno-builtin -o hidden hidden.c
+gcc -O1 -fno-builtin -s -o stripped hidden.c
+expect 0 'hidden: 0 records: it has an allocator of its own linked into it (malloc)' haktrace -o t.zst ./hidden
+expect 0 'hidden: it has an allocator .* of its libraries alone' haktrace -o t.zst ./hidden more
+expect 0 'stripped: 0 records: .* no calls of the malloc family that a library could take' haktrace -o t.zst ./stripped
+sed 's/return argc > 1/const char *volatile conf = "MALLOC_CONF"; & \&\& *conf/' hidden.c >named.c
+gcc -O1 -fno-builtin -s -o named named.c
+expect 0 'named: 0 records: .*(jemalloc)' haktrace -o t.zst ./named
+expect 0 '' haktrace -o t.zst "$BIN/bench_random_mixed" 1000 100 1
+if grep -q 'allocator of its own' err; then fail "false: $(cat err)"; fi
+
 expect 0 'executed .*sleep in its place, which was not recorded' haktrace -o t.zst -- sh -c 'exec sleep 0.5'
 
 # a trace that ends early says so, and not that the program allocates nothing
