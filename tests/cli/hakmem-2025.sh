@@ -18,4 +18,4 @@ for policy in budget report-2025; do
     HAKMEM_POLICY=$policy HAKMEM_SAFE=2 LD_PRELOAD=$LIB/libhakmem.so "$BIN/bench_random_mixed" 1000000 40000 1 2
 done
 # the pattern of every block, its neighbours' too
-HAKMEM_POLICY=eager LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_soak" 2000000 1 2 | tail -1
+HAKMEM_POLICY=eager LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_soak" 2000000 1 8
