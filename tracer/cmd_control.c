@@ -333,6 +333,7 @@ static int print_status(const struct control_options *o, const struct hakt_shm *
     hakc_out_uint(out, "threads", "threads", st->threads);
     hakc_out_uint(out, "dropped", "dropped", st->dropped);
     hakc_out_bytes(out, "backlog_bytes", "backlog", st->backlog_bytes);
+    hakc_out_bytes(out, "backlog_max_bytes", "backlog at most", st->backlog_max);
     if (st->window_bytes > 0)
         hakc_out_bytes(out, "window_bytes", "window", st->window_bytes);
     else

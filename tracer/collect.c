@@ -6,9 +6,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ROUND_MAX     65536 /* records, then the caller may look after other things */
-#define RELIEVE_EVERY 4096  /* records: some 100 us */
-#define RELIEVE_RINGS 16    /* looked at each time */
+#define ROUND_MAX     65536        /* records, then the caller may look after other things */
+#define RELIEVE_EVERY 4096         /* records: some 100 us */
+#define RELIEVE_RINGS 16           /* looked at each time */
+#define SHRINK        (256u << 10) /* bytes of a full backlog that are not filled again, a round */
+#define LIGHT         1024         /* words of a ring that is as good as empty */
+#define PIECES        4            /* of a ring: threads that wait are served in turn */
+#define DEFER_NS_MAX  5000000000u  /* a record waits in the backlog no longer than that */
 #define HELD_NS_MAX                                                                                \
     50000000 /* a held record is given its due after that, whatever the others do                  \
               */
@@ -37,6 +41,10 @@ struct hakt_collect {
     struct hakt_feed **held;
     uint32_t held_count;
     int unfinished;      /* the round goes on at the next call */
+    uint32_t at_work;    /* rings that had records for the last round, if it put all off */
+    int busy;            /* see hakt_collect_set_busy */
+    int outrun;          /* the backlog was full or old: nothing is put off, until we are level */
+    uint64_t level_at;   /* raw time when nothing was in the backlog */
     int64_t budget;      /* records left of this call's; a block may go beyond */
     uint64_t unrelieved; /* records since all rings that fill up were relieved */
     uint64_t now;        /* raw time at the start of the round */
@@ -97,8 +105,8 @@ void hakt_collect_close(struct hakt_collect *c) {
 
 /* ---- rings -------------------------------------------------------------------------------- */
 
-static inline uint64_t ring_records(const struct hakt_collect *c) {
-    return c->shm->ring_bytes / sizeof(struct hakt_shm_rec);
+static inline uint64_t ring_words(const struct hakt_collect *c) {
+    return c->shm->ring_bytes / sizeof(uint64_t);
 }
 
 static inline struct hakt_pacing pacing(const struct hakt_collect *c) {
@@ -123,12 +131,19 @@ static int is_ready(struct hakt_collect *c, struct hakt_feed *f) {
     return has_records(c, f) && next_time(f) <= c->cut;
 }
 
+/* Takes what a ring holds into the backlog, if it is at least half full, as far as there is room.
+ */
+static void relieve(struct hakt_collect *c, struct hakt_feed *f) {
+    if (hakt_feed_reaches(f, f->cursor + f->mask / 2))
+        hakt_feed_drain(f, &c->store, ring_words(c), &c->outrun);
+}
+
 void hakt_collect_relieve(void *collect) {
     struct hakt_collect *c = collect;
     uint32_t n = c->active_count < RELIEVE_RINGS ? c->active_count : RELIEVE_RINGS;
     __atomic_fetch_add(&c->shm->heartbeat, 1, __ATOMIC_RELAXED);
     for (uint32_t k = 0; k < n; k++)
-        hakt_feed_relieve(c->active[c->relieve_next++ % c->active_count], &c->store, pacing(c));
+        relieve(c, c->active[c->relieve_next++ % c->active_count]);
     c->unrelieved = 0;
 }
 
@@ -223,17 +238,18 @@ static int release_waiters(struct hakt_collect *c, const struct hakt_shm_rec *re
 static int handle_one(struct hakt_collect *c, struct hakt_feed *f) {
     struct hakt_taken *t = f->taken;
     unsigned op = t->op[t->at] & ~HAKT_STAMPED, stamped = t->op[t->at] / HAKT_STAMPED;
-    struct hakt_shm_rec rec = {.commit = hakt_shm_commit_word(0, op, t->align[t->at]),
-                               .time = t->time[t->at],
+    struct hakt_shm_rec rec = {.time = t->time[t->at],
                                .ptr = t->ptr[t->at],
-                               .size = t->size[t->at]};
+                               .size = t->size[t->at],
+                               .op = (uint8_t)op,
+                               .align_log2 = t->align[t->at]};
     uint64_t awaited;
     if (hakt_resolve(&c->res, &f->origin, &rec, f->force, &awaited)) {
         hold(c, f, awaited);
         return 0;
     }
     f->force = 0;
-    c->res.stats.stamped += stamped & (op < HAKT_SHM_REALLOC_BEGIN || op == HAKT_SHM_REALLOC_END);
+    c->res.stats.stamped += stamped & (unsigned)hakt_shm_counts(op);
     t->at++;
     if (c->held_count > 0)
         release_waiters(c, &rec);
@@ -315,7 +331,6 @@ static void begin_round(struct hakt_collect *c) {
 /* Begins a round up to `cut`, or goes on with one, as far as the budget goes. */
 static uint64_t work(struct hakt_collect *c, uint64_t cut, int64_t budget, int final) {
     uint32_t i = 0;
-    __atomic_fetch_add(&c->shm->heartbeat, 1, __ATOMIC_RELAXED);
     c->budget = budget;
     if (!c->unfinished) {
         c->cut = cut;
@@ -334,14 +349,111 @@ static uint64_t work(struct hakt_collect *c, uint64_t cut, int64_t budget, int f
     return (uint64_t)(budget - c->budget);
 }
 
-uint64_t hakt_collect_round(struct hakt_collect *c, int *more) {
-    uint64_t now = hakt_clock_now(c->res.clock), skew = hakt_clock_span(c->res.clock, SKEW_NS);
-    if (!c->unfinished)
-        c->now = now;
-    uint64_t handled = work(c, now > skew ? now - skew : 0, ROUND_MAX, 0);
-    if (more != NULL)
-        *more = c->unfinished || c->held_count > 0 || handled > ring_records(c) / 8;
+/* ---- rounds ------------------------------------------------------------------------------- */
+
+/* Is nothing in the backlog? */
+static int is_level(const struct hakt_collect *c) {
+    for (uint32_t i = 0; i < c->active_count; i++) {
+        if (!hakt_queue_is_empty(&c->active[i]->queue))
+            return 0;
+    }
+    return !c->unfinished;
+}
+
+static int is_light(const struct hakt_collect *c) {
+    for (uint32_t i = 0; i < c->active_count; i++) {
+        if (hakt_feed_reaches(c->active[i], c->active[i]->cursor + LIGHT))
+            return 0;
+    }
+    return 1;
+}
+
+/* What is to come of the backlog. Once it is too small for what the program does, records had
+ * better not go through it at all: it is not filled again, until the program makes a pause. */
+static void look_at_backlog(struct hakt_collect *c, uint64_t now) {
+    if (is_level(c)) {
+        c->level_at = now;
+        if (c->outrun && !c->busy && is_light(c))
+            c->outrun = 0;
+    } else if (now - c->level_at > hakt_clock_span(c->res.clock, DEFER_NS_MAX)) {
+        c->outrun = 1;
+    }
+    if (!c->outrun)
+        c->store.limit = c->store.limit_max;
+    else
+        c->store.limit = c->store.bytes > SHRINK ? c->store.bytes - SHRINK : 0;
+}
+
+/* A dead thread's slot is free for others once its records are out of the way. */
+static int may_defer(const struct hakt_collect *c) {
+    return c->busy && !c->outrun && c->active_count <= c->shm->slot_count / 2;
+}
+
+/* A round that puts all off. */
+static uint64_t put_off(struct hakt_collect *c, uint64_t now) {
+    uint64_t handled = 0;
+    find_new_rings(c);
+    for (uint32_t i = 0; i < c->active_count; i++) {
+        struct hakt_feed *f = c->active[i];
+        f->woken_at = f->cursor;
+        f->held_at = now; /* whoever waits was not looked at meanwhile */
+        if (hakt_feed_is_committed(f, f->cursor))
+            c->at_work++;
+        else
+            c->lost_holes += hakt_feed_skip_hole_if_stuck(f);
+    }
+    for (unsigned piece = 0; piece < PIECES; piece++) {
+        for (uint32_t i = 0; i < c->active_count; i++)
+            handled += hakt_feed_drain(c->active[i], &c->store, ring_words(c) / PIECES, &c->outrun);
+    }
     return handled;
+}
+
+static uint64_t skewed(const struct hakt_collect *c, uint64_t now) {
+    uint64_t skew = hakt_clock_span(c->res.clock, SKEW_NS);
+    return now > skew ? now - skew : 0;
+}
+
+uint64_t hakt_collect_round(struct hakt_collect *c, int *more) {
+    uint64_t now = hakt_clock_now(c->res.clock), handled;
+    int again = 0;
+    __atomic_fetch_add(&c->shm->heartbeat, 1, __ATOMIC_RELAXED);
+    look_at_backlog(c, now);
+    c->at_work = 0;
+    if (may_defer(c)) {
+        handled = put_off(c, now);
+    } else {
+        if (!c->unfinished)
+            c->now = now;
+        handled = work(c, skewed(c, now), ROUND_MAX, 0);
+        again = c->unfinished || c->held_count > 0 || handled > ring_words(c) / 16;
+    }
+    if (more != NULL)
+        *more = again;
+    return handled;
+}
+
+void hakt_collect_set_busy(struct hakt_collect *c, int busy) {
+    c->busy = busy;
+}
+
+uint32_t hakt_collect_at_work(const struct hakt_collect *c) {
+    return c->at_work;
+}
+
+uint32_t hakt_collect_waiting(const struct hakt_collect *c) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->active_count; i++)
+        n += __atomic_load_n(&c->active[i]->slot->waiting, __ATOMIC_RELAXED) != 0;
+    return n;
+}
+
+void hakt_collect_catch_up(struct hakt_collect *c) {
+    uint64_t now = hakt_clock_now(c->res.clock);
+    for (int i = 0; i < 2; i++) { /* the first ends a round that was not */
+        c->now = now;
+        work(c, skewed(c, now), INT64_MAX, 0);
+    }
 }
 
 void hakt_collect_rotate(struct hakt_collect *c, struct hakt_collect_sink sink) {
@@ -400,7 +512,8 @@ static void retire(struct hakt_collect *c, uint32_t i) {
 }
 
 void hakt_collect_reap(struct hakt_collect *c, pid_t pid) {
-    __atomic_store_n(&c->shm->want_slot, 0, __ATOMIC_RELAXED);
+    if (__atomic_exchange_n(&c->shm->want_slot, 0, __ATOMIC_RELAXED) != 0)
+        c->outrun = 1;
     hakt_store_trim(&c->store);
     for (uint32_t i = 0; i < c->active_count;) {
         struct hakt_feed *f = c->active[i];
@@ -432,9 +545,12 @@ void hakt_collect_get_stats(const struct hakt_collect *c, struct hakt_collect_st
     stats->backlog = c->store.bytes;
     stats->backlog_peak = c->store.peak;
     stats->dropped_full = 0;
-    for (uint32_t i = 0; i < c->shm->slot_count; i++)
+    stats->taken = 0;
+    for (uint32_t i = 0; i < c->shm->slot_count; i++) {
+        stats->taken += c->feeds[i].ops;
         stats->dropped_full +=
             __atomic_load_n(&hakt_shm_slots(c->shm)[i].dropped, __ATOMIC_RELAXED);
+    }
     stats->drops = c->drops;
     stats->drops_count = c->drops_count;
     stats->unserved_threads = __atomic_load_n(&c->shm->threads_unserved, __ATOMIC_RELAXED);

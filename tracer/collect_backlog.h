@@ -1,7 +1,7 @@
 /*
- * The collector's backlog: records taken out of full rings before there is time to resolve and
- * compress them, packed to some 7 bytes each. A program works in bursts; this is what a burst may
- * run ahead of the collector, without waiting.
+ * The collector's backlog: records taken out of the rings before there is time to resolve and
+ * compress them, as they stood there, some 10 bytes each. A program works in bursts; this is what a
+ * burst may run ahead of the collector, without waiting.
  *
  *   store    the memory, in segments; bounded, taken as needed, given back when all is empty
  *   queue    the records of one ring, oldest first; each has a segment at the least, also where
@@ -31,7 +31,8 @@ struct hakt_taken {
 struct hakt_segment;
 
 struct hakt_store {
-    uint64_t bytes_max, bytes; /* of segments in use: may be, are */
+    uint64_t limit, limit_max; /* bytes of segments in use: no more now, never more */
+    uint64_t bytes;            /* of segments in use */
     struct hakt_segment *spare;
     void **slabs; /* of many segments each */
     size_t slab_count;
@@ -41,10 +42,7 @@ struct hakt_store {
 
 struct hakt_queue {
     struct hakt_segment *first, *last;
-    uint64_t records;
-    const uint8_t *read;          /* in first */
-    uint64_t read_ptr, read_time; /* of the record before */
-    uint64_t write_ptr, write_time;
+    uint32_t read; /* words of the first that were taken */
 };
 
 void hakt_store_init(struct hakt_store *s, uint64_t bytes_max);
@@ -54,14 +52,23 @@ void hakt_store_fini(struct hakt_store *s);
  * since many such calls. */
 void hakt_store_trim(struct hakt_store *s);
 
-/* Makes room for HAKT_TAKEN_MAX records. 0, or 1: there is none within the bound, or no memory. */
-int hakt_queue_reserve(struct hakt_queue *q, struct hakt_store *s);
+/* Where the next words go: room for *n of them, at least HAKT_QUEUE_ROOM. NULL: there is none
+ * within the limit, or no memory. */
+uint64_t *hakt_queue_room(struct hakt_queue *q, struct hakt_store *s, uint32_t *n);
+#define HAKT_QUEUE_ROOM 256u
 
-/* Appends all of t, for which there is room; t is empty then. */
-void hakt_queue_put(struct hakt_queue *q, struct hakt_taken *t);
+/* n words were put there: whole records. */
+void hakt_queue_put(struct hakt_queue *q, uint32_t n);
 
-/* Moves the oldest records, HAKT_TAKEN_MAX at the most, into t, which is empty. */
-void hakt_queue_take(struct hakt_queue *q, struct hakt_store *s, struct hakt_taken *t);
+/* The oldest records, *n words; *n = 0: there are none. */
+const uint64_t *hakt_queue_front(const struct hakt_queue *q, uint32_t *n);
+
+/* n of these words are done with. */
+void hakt_queue_drop(struct hakt_queue *q, struct hakt_store *s, uint32_t n);
+
+static inline int hakt_queue_is_empty(const struct hakt_queue *q) {
+    return q->first == NULL;
+}
 
 /* Forgets what is left. */
 void hakt_queue_clear(struct hakt_queue *q, struct hakt_store *s);

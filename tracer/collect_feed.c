@@ -4,13 +4,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define PUBLISH_EVERY 512 /* records: room is given back in pieces of this */
-#define RECORD_LINE   2   /* records of a cache line */
+#define PUBLISH_EVERY 1024 /* words: room is given back in pieces of this */
+#define LINE          8    /* words of a cache line */
+#define AHEAD         256  /* words: as many as HAKT_TAKEN_MAX records, or more */
 
 void hakt_feed_begin(struct hakt_feed *f, struct hakt_shm *shm, uint32_t slot) {
     f->slot = &hakt_shm_slots(shm)[slot];
-    f->recs = hakt_shm_ring(shm, slot);
-    f->mask = shm->ring_bytes / sizeof(struct hakt_shm_rec) - 1;
+    f->words = hakt_shm_ring(shm, slot);
+    f->log2 = hakt_shm_ring_log2(shm);
+    f->mask = (1ull << f->log2) - 1;
     f->tid = __atomic_load_n(&f->slot->tid, __ATOMIC_RELAXED);
     f->active = 1;
     f->dead = f->held = f->force = f->paced = 0;
@@ -19,99 +21,186 @@ void hakt_feed_begin(struct hakt_feed *f, struct hakt_shm *shm, uint32_t slot) {
     f->taken->at = f->taken->n = 0;
     f->queue = (struct hakt_queue){0};
     f->origin.depth = 0;
-    f->origin.memory.commit = 0;
+    f->origin.memory.op = 0;
     f->origin.seen = 0;
 }
 
-/* How far apart the unstamped records from number i on are taken to be. Between two stamps of a
- * burst they are spread evenly. Where the next stamp is far away, the program paused before it
- * (ring.h): they follow the last one closely. If there ever was another thread, they do so as well:
- * none may come later than it was (rt/owner.h). That is asked after the next stamp was seen: who
- * comes after that has later stamps. */
-static uint64_t unstamped_step(struct hakt_feed *f, uint64_t from, struct hakt_pacing pacing) {
-    uint64_t i = from + 1, step = f->usual / 2;
-    while (i <= from + HAKT_SHM_PACE_MAX && hakt_feed_is_committed(f, i) &&
-           f->recs[i & f->mask].time == 0)
-        i++;
-    if (i <= from + HAKT_SHM_PACE_MAX && hakt_feed_is_committed(f, i)) {
-        uint64_t time = f->recs[i & f->mask].time, span = time - f->last;
-        if (time >= f->last && span <= pacing.burst)
-            step = f->usual = span / (i - from + 1);
+/* Where records are read: in a ring, up to the first that is not committed, or in a queue, up to
+ * `end`. */
+struct source {
+    const uint64_t *words;
+    uint64_t mask, end;
+    unsigned log2; /* of a ring */
+    int is_ring;
+};
+
+static inline uint64_t word(const struct source *s, uint64_t i) {
+    return __atomic_load_n(&s->words[i & s->mask], __ATOMIC_RELAXED);
+}
+
+/* The first word of a record, or 0: none is there. */
+static inline uint64_t first_word(const struct source *s, uint64_t i) {
+    if (!s->is_ring)
+        return i < s->end ? s->words[i] : 0;
+    uint64_t first = __atomic_load_n(&s->words[i & s->mask], __ATOMIC_ACQUIRE);
+    return first >> HAKT_SHM_LAP_SHIFT == hakt_shm_lap(i, s->log2) ? first : 0;
+}
+
+/* How far apart unstamped records are taken to be, of which the first stands before i. Between two
+ * stamps of a burst they are spread evenly. Where the next stamp is far away, the program paused
+ * before it (ring.h): they follow the last one closely. If there ever was another thread, they do
+ * so as well: none may come later than it was (rt/owner.h). That is asked after the next stamp was
+ * seen: who comes after that has later stamps. */
+static uint64_t unstamped_step(struct hakt_feed *f, const struct source *s, uint64_t i,
+                               uint64_t last, struct hakt_pacing pacing) {
+    uint64_t step = f->usual / 2, first = 0;
+    unsigned n = 1;
+    if (__atomic_load_n(pacing.attached, __ATOMIC_ACQUIRE) > 1)
+        return 1;
+    while (n <= HAKT_SHM_PACE_MAX && (first = first_word(s, i)) != 0 &&
+           (first & HAKT_SHM_STAMPED) == 0) {
+        i += hakt_shm_words(first);
+        n++;
+    }
+    if (first & HAKT_SHM_STAMPED) {
+        uint64_t time = word(s, i + hakt_shm_words(first) - 1), span = time - last;
+        if (time >= last && span <= pacing.burst)
+            step = f->usual = span / (n + 1);
     }
     return __atomic_load_n(pacing.attached, __ATOMIC_ACQUIRE) > 1 ? 1 : step;
 }
 
-/* Starts loading the records after the next ones, where the thread is far ahead: its own line must
- * not be taken away from it. */
-static void look_ahead(const struct hakt_feed *f) {
-    if (!hakt_feed_is_committed(f, f->cursor + 8 * HAKT_TAKEN_MAX))
+static void take_long(struct hakt_taken *t, uint32_t n, const struct source *s, uint64_t i,
+                      uint64_t first) {
+    if (hakt_shm_form(first) == HAKT_SHM_SIZED_MALLOC) {
+        t->op[n] = HAKT_SHM_MALLOC;
+        t->size[n] = word(s, i + 1);
         return;
-    for (uint64_t i = 0; i < HAKT_TAKEN_MAX; i += RECORD_LINE)
-        __builtin_prefetch(&f->recs[(f->cursor + 2 * HAKT_TAKEN_MAX + i) & f->mask]);
+    }
+    t->op[n] = (uint8_t)(first & 0x7f);
+    t->align[n] = (uint8_t)(first >> 8);
+    t->ptr[n] = word(s, i + 1) | (first >> 16 & 1) << 63;
+    t->size[n] = word(s, i + 2) | (first >> 17 & 1) << 63;
 }
 
-/* Takes up to HAKT_TAKEN_MAX committed records out of the ring. */
-static uint32_t take(struct hakt_feed *f, struct hakt_pacing pacing) {
+/* Takes up to HAKT_TAKEN_MAX records from index i on. The index behind them. */
+__attribute__((always_inline)) static inline uint64_t
+take_from(struct hakt_feed *f, const struct source *s, uint64_t i, struct hakt_pacing pacing) {
     struct hakt_taken *t = f->taken;
-    uint64_t last = f->last;
+    uint64_t last = f->last, first;
     uint32_t n = 0;
-    look_ahead(f);
-    for (; n < HAKT_TAKEN_MAX; n++) {
-        uint64_t i = f->cursor + n;
-        const struct hakt_shm_rec *rec = &f->recs[i & f->mask];
-        uint64_t commit = __atomic_load_n(&rec->commit, __ATOMIC_ACQUIRE);
-        if ((uint32_t)commit != (uint32_t)(i + 1))
-            break;
-        uint64_t time = rec->time;
-        unsigned stamped = time != 0;
-        if (!stamped) {
-            if (!f->paced) {
-                f->last = last;
-                f->step = unstamped_step(f, i, pacing);
-            }
-            time = last + f->step;
+    for (; n < HAKT_TAKEN_MAX && (first = first_word(s, i)) != 0; n++) {
+        unsigned form = hakt_shm_form(first), words = hakt_shm_words(first);
+        unsigned stamped = (first & HAKT_SHM_STAMPED) != 0;
+        t->op[n] = (uint8_t)(form * HAKT_SHM_FREE);
+        t->align[n] = 0;
+        t->ptr[n] = (first & ((1ull << HAKT_SHM_SIZE_SHIFT) - 1)) * 8;
+        t->size[n] = first >> HAKT_SHM_SIZE_SHIFT & (HAKT_SHM_SHORT_SIZE - 1);
+        if (__builtin_expect(form > HAKT_SHM_SHORT_FREE, 0))
+            take_long(t, n, s, i, first);
+        i += words;
+        if (stamped) {
+            last = word(s, i - 1);
+        } else {
+            if (!f->paced)
+                f->step = unstamped_step(f, s, i, last, pacing);
+            last += f->step;
         }
         f->paced = !stamped;
-        t->op[n] = (uint8_t)((commit >> 32 & 0x7f) | stamped * HAKT_STAMPED);
-        t->align[n] = (uint8_t)(commit >> 40);
-        t->ptr[n] = rec->ptr;
-        t->size[n] = rec->size;
-        t->time[n] = last = time;
+        t->op[n] |= (uint8_t)(stamped * HAKT_STAMPED);
+        t->time[n] = last;
     }
     f->last = last;
-    f->cursor += n;
     t->at = 0;
     t->n = n;
+    return i;
+}
+
+static struct source ring_of(const struct hakt_feed *f) {
+    return (struct source){.words = f->words, .mask = f->mask, .log2 = f->log2, .is_ring = 1};
+}
+
+static inline void give_back_some(struct hakt_feed *f) {
     if (f->cursor - f->tail >= PUBLISH_EVERY)
         hakt_feed_give_back(f, f->mask / 4);
+}
+
+/* Starts loading the words after the next ones, where the thread is far ahead: its own line must
+ * not be taken away from it. */
+static void look_ahead(const struct hakt_feed *f) {
+    if (!hakt_feed_reaches(f, f->cursor + 4 * AHEAD))
+        return;
+    for (uint64_t i = 0; i < AHEAD / 2; i += LINE)
+        __builtin_prefetch(&f->words[(f->cursor + AHEAD + i) & f->mask]);
+}
+
+/* The ops among n records taken. */
+static uint32_t ops_of(const struct hakt_taken *t) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->n; i++)
+        n += hakt_shm_counts(t->op[i] & ~HAKT_STAMPED) != 0;
     return n;
 }
 
 int hakt_feed_refill(struct hakt_feed *f, struct hakt_store *store, struct hakt_pacing pacing) {
-    if (f->queue.records > 0) {
-        hakt_queue_take(&f->queue, store, f->taken);
+    uint32_t n;
+    const uint64_t *words = hakt_queue_front(&f->queue, &n);
+    if (n > 0) {
+        struct source queue = {.words = words, .mask = UINT64_MAX, .end = n};
+        uint64_t taken = take_from(f, &queue, 0, pacing);
+        hakt_queue_drop(&f->queue, store, (uint32_t)taken);
         return 1;
     }
-    return take(f, pacing) > 0;
+    struct source ring = ring_of(f);
+    look_ahead(f);
+    f->cursor = take_from(f, &ring, f->cursor, pacing);
+    f->ops += ops_of(f->taken);
+    give_back_some(f);
+    return f->taken->n > 0;
 }
 
-void hakt_feed_relieve(struct hakt_feed *f, struct hakt_store *store, struct hakt_pacing pacing) {
-    struct hakt_taken *kept = f->taken, fresh;
-    if (!hakt_feed_is_committed(f, f->cursor + f->mask / 2))
-        return;
-    fresh.at = fresh.n = 0;
-    f->taken = &fresh;
-    /* Whatever was taken must have a place: asked for before. */
-    while (hakt_queue_reserve(&f->queue, store) == 0 && take(f, pacing) > 0)
-        hakt_queue_put(&f->queue, &fresh);
-    f->taken = kept;
-    if (f->queue.records == 0)
-        hakt_queue_clear(&f->queue, store);
+/* Copies whole records. How many words. */
+static uint32_t copy(struct hakt_feed *f, uint64_t *to, uint32_t room, uint64_t *records) {
+    struct source ring = ring_of(f);
+    uint64_t i = f->cursor, first, others = 0, n = 0;
+    uint32_t words = 0;
+    while (words + HAKT_SHM_WORDS_MAX <= room && (first = first_word(&ring, i)) != 0) {
+        unsigned all = hakt_shm_words(first);
+        to[words] = first;
+        to[words + 1] = word(&ring, i + 1); /* of the next record, perhaps */
+        if (__builtin_expect(hakt_shm_form(first) > HAKT_SHM_SHORT_FREE, 0)) {
+            to[words + 2] = word(&ring, i + 2);
+            to[words + 3] = word(&ring, i + 3);
+            others += hakt_shm_form(first) == HAKT_SHM_LONG && !hakt_shm_counts(first & 0x7f);
+        }
+        words += all;
+        i += all;
+        n++;
+    }
+    f->cursor = i;
+    f->ops += n - others;
+    *records += n;
+    return words;
+}
+
+uint64_t hakt_feed_drain(struct hakt_feed *f, struct hakt_store *store, uint64_t most, int *full) {
+    uint64_t until = f->cursor + most, records = 0;
+    while (f->cursor < until && hakt_feed_is_committed(f, f->cursor)) {
+        uint32_t room;
+        uint64_t *to = hakt_queue_room(&f->queue, store, &room);
+        if (to == NULL) {
+            *full = 1;
+            break;
+        }
+        hakt_queue_put(&f->queue, copy(f, to, room, &records));
+        give_back_some(f);
+    }
     hakt_feed_give_back(f, 1);
+    return records;
 }
 
 int hakt_feed_is_empty(const struct hakt_feed *f) {
-    return f->taken->at == f->taken->n && f->queue.records == 0 &&
+    return f->taken->at == f->taken->n && hakt_queue_is_empty(&f->queue) &&
            !hakt_feed_is_committed(f, f->cursor);
 }
 
@@ -144,17 +233,16 @@ int hakt_feed_has_hole(const struct hakt_feed *f) {
 }
 
 uint64_t hakt_feed_skip_hole(struct hakt_feed *f) {
-    uint64_t next, skipped;
+    uint64_t next;
     if (hakt_feed_is_committed(f, f->cursor) || (next = behind_hole(f, HAKT_SHM_SLACK)) == 0)
         return 0;
-    skipped = next - f->cursor;
     f->cursor = next;
-    return skipped;
+    return 1;
 }
 
 uint64_t hakt_feed_skip_hole_if_stuck(struct hakt_feed *f) {
     if (__atomic_load_n(&f->slot->waiting, __ATOMIC_RELAXED) == 0 ||
-        !hakt_feed_is_committed(f, f->cursor + f->mask - HAKT_SHM_SLACK))
+        !hakt_feed_reaches(f, f->cursor + f->mask + 1 - HAKT_SHM_SLACK - HAKT_SHM_WORDS_MAX))
         return 0;
     return hakt_feed_skip_hole(f);
 }

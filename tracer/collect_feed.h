@@ -14,18 +14,20 @@
 
 #include <stdint.h>
 
-/* Records behind an uncommitted one that a handler may have committed. */
-#define HAKT_HOLE_PEEK 8
+/* Words behind an uncommitted one among which a handler's record may begin. */
+#define HAKT_HOLE_PEEK 16
 
 struct hakt_feed {
     uint64_t cursor; /* next index to take out of the ring */
     uint64_t tail;   /* given back up to here */
-    uint64_t mask;   /* records of the ring - 1 */
-    struct hakt_shm_rec *recs;
+    uint64_t mask;   /* words of the ring - 1 */
+    unsigned log2;
+    const uint64_t *words;
     struct hakt_shm_slot *slot;
     struct hakt_taken *taken; /* out of the ring and the queue, next to be handled */
     struct hakt_queue queue;  /* behind these */
     struct hakt_origin origin;
+    uint64_t ops;            /* taken out of the ring, of all its threads */
     uint64_t dropped_before; /* slot->dropped when its last thread ended */
     uint64_t woken_at;       /* cursor when a thread that waits was last woken, or a round began */
     uint32_t tid;
@@ -51,14 +53,9 @@ void hakt_feed_begin(struct hakt_feed *f, struct hakt_shm *shm, uint32_t slot);
  * there are some. */
 int hakt_feed_refill(struct hakt_feed *f, struct hakt_store *store, struct hakt_pacing pacing);
 
-static inline int hakt_feed_has(struct hakt_feed *f, struct hakt_store *store,
-                                struct hakt_pacing pacing) {
-    return f->taken->at < f->taken->n || hakt_feed_refill(f, store, pacing);
-}
-
-/* Takes what the ring holds into the queue, if it is at least half full, as far as there is room.
- */
-void hakt_feed_relieve(struct hakt_feed *f, struct hakt_store *store, struct hakt_pacing pacing);
+/* Takes what the ring holds into the queue, some `most` words of it. How many records; *full = 1:
+ * there is no room for them. */
+uint64_t hakt_feed_drain(struct hakt_feed *f, struct hakt_store *store, uint64_t most, int *full);
 
 /* Nothing is left, in the ring or out of it, but what is not committed. */
 int hakt_feed_is_empty(const struct hakt_feed *f);
@@ -68,15 +65,24 @@ int hakt_feed_is_empty(const struct hakt_feed *f);
 void hakt_feed_give_back(struct hakt_feed *f, uint64_t enough);
 
 static inline int hakt_feed_is_committed(const struct hakt_feed *f, uint64_t index) {
-    return (uint32_t)__atomic_load_n(&f->recs[index & f->mask].commit, __ATOMIC_ACQUIRE) ==
-           (uint32_t)(index + 1);
+    return __atomic_load_n(&f->words[index & f->mask], __ATOMIC_ACQUIRE) >> HAKT_SHM_LAP_SHIFT ==
+           hakt_shm_lap(index, f->log2);
+}
+
+/* Has the thread committed a record about there? Any word may be within one. */
+static inline int hakt_feed_reaches(const struct hakt_feed *f, uint64_t index) {
+    int any = 0;
+    for (unsigned k = 0; k < HAKT_SHM_WORDS_MAX; k++)
+        any |= hakt_feed_is_committed(f, index + k);
+    return any;
 }
 
 /* Is there a record that a handler has committed behind one that the thread below it has not? */
 int hakt_feed_has_hole(const struct hakt_feed *f);
 
-/* Steps over records that will never be committed: reserved by a thread that died in the middle,
- * or that a handler left by longjmp. How many. */
+/* Steps over words that will never be committed: reserved by a thread that died in the middle, or
+ * that a handler left by longjmp. How many records; as good as always it is one, and more count as
+ * one. */
 uint64_t hakt_feed_skip_hole(struct hakt_feed *f);
 
 /* The same of a thread that waits, with everything reserved that it can reserve, and the first

@@ -255,10 +255,10 @@ static void on_memory(struct hakt_resolver *r, struct hakt_origin *o,
     static const uint16_t kinds[] = {HAKT_EV_MMAP,    HAKT_EV_MUNMAP,   HAKT_EV_MREMAP,
                                      HAKT_EV_MADVISE, HAKT_EV_MPROTECT, HAKT_EV_BRK};
     const struct hakt_shm_rec *first = &o->memory;
-    unsigned op = first->commit >> 32 & 0xff;
+    unsigned op = first->op;
     uint64_t ns = hakt_clock_ns(r->clock, first->time);
 
-    o->memory.commit = 0;
+    o->memory.op = 0;
     if (r->sink.event == NULL || op < HAKT_SHM_MMAP || op > HAKT_SHM_BRK)
         return;
     r->last_ns = ns > r->last_ns ? ns : r->last_ns;
@@ -287,7 +287,7 @@ static void on_memory(struct hakt_resolver *r, struct hakt_origin *o,
 
 int hakt_resolve(struct hakt_resolver *r, struct hakt_origin *o, const struct hakt_shm_rec *rec,
                  int force, uint64_t *awaited) {
-    unsigned op = rec->commit >> 32 & 0xff, align_log2 = rec->commit >> 40 & 0xff;
+    unsigned op = rec->op, align_log2 = rec->align_log2;
     int held;
 
     if (r->err.code != 0) {

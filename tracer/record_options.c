@@ -50,9 +50,9 @@ static const struct argp_option option_table[] = {
     {"ring-size", OPT_RING_SIZE, "BYTES", 0,
      "Buffer of each thread, a power of two (default 1MiB; taken only as far as used)", 2},
     {"backlog", OPT_BACKLOG, "BYTES", 0,
-     "Memory for records that wait to be resolved and compressed, some 7 bytes each: so far a "
-     "burst "
-     "may run ahead of the recorder (default 64MiB; taken only as far as used)",
+     "Memory for records that wait to be resolved and compressed, some 6 bytes each: so far the "
+     "program may run ahead of the recorder (default: a 32nd of what is available, 64MiB to "
+     "256MiB; taken only as far as used)",
      2},
     {"max-threads", OPT_MAX_THREADS, "N", 0,
      "Threads at one time (default 4096); more are not recorded, and counted", 2},
@@ -185,7 +185,7 @@ const struct argp hakt_record_argp = {option_table, parse_option, NULL, NULL, NU
 
 void hakt_record_defaults(struct hakt_record_options *o) {
     *o = (struct hakt_record_options){.level = LEVEL_DEFAULT,
-                                      .backlog = HAKT_BACKLOG_DEFAULT,
+                                      .backlog = HAKT_BACKLOG_AUTO,
                                       .shm = {.ring_bytes = HAKT_RING_BYTES_DEFAULT,
                                               .slots = HAKT_SLOTS_DEFAULT,
                                               .on_full = HAKT_SHM_WAIT,

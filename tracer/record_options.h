@@ -14,13 +14,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define HAKT_BACKLOG_AUTO UINT64_MAX /* by the memory that is available */
+
 struct hakt_record_options {
     const char *output; /* a template, see hakt_output_name; NULL = not given */
     struct hakt_shm_settings shm;
     enum hakt_clock_choice clock;
     int level;
     int quiet;
-    uint64_t backlog;                 /* bytes, see collect_backlog.h */
+    uint64_t backlog;                 /* bytes, or HAKT_BACKLOG_AUTO */
     uint64_t max_bytes, max_ns;       /* limits of the recording; 0 = none */
     uint64_t window_ns, window_bytes; /* a flight recorder; both 0 = none */
 };

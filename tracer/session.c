@@ -1,5 +1,6 @@
 #include "tracer/session.h"
 #include "tracer/control.h"
+#include "tracer/memory_room.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,12 +13,15 @@
 #include <unistd.h>
 
 #define SLEEP_BUSY_NS  100000   /* after a round that found something */
+#define SLEEP_DEFER_NS 1000000  /* after a round that put off what it found: the bell wakes us */
 #define SLEEP_IDLE_NS  20000000 /* reached by doubling over rounds that found nothing */
 #define TICK_NS        50000000 /* looks at the process, its threads, the limits */
 #define FLUSH_EVERY_NS 1000000000
 #define CLOCK_EVERY_NS 1000000000
 #define BURST_NS       1000 /* from stamp to stamp */
 #define SETTLE_US      2000 /* for ops under way when a recording stops */
+#define RECORD_BYTES   3    /* of a file, at the most, as a rule */
+#define FILE_END_BYTES 1500 /* index, trailer and tail */
 
 volatile sig_atomic_t hakt_session_snapshot, hakt_session_replaced, hakt_session_stop;
 
@@ -30,7 +34,7 @@ static uint64_t monotonic_ns(void) {
 int hakt_session_open(struct hakt_session *s, const struct hakt_record_options *opt,
                       const struct hakt_clock *clock, struct hakc_err *err) {
     struct hakt_shm_settings set = opt->shm;
-    *s = (struct hakt_session){.opt = opt, .shm_fd = -1};
+    *s = (struct hakt_session){.opt = opt, .shm_fd = -1, .processors.fd = -1};
     if (clock != NULL)
         s->clock = *clock;
     else if (hakt_clock_start(&s->clock, opt->clock) != 0)
@@ -42,20 +46,32 @@ int hakt_session_open(struct hakt_session *s, const struct hakt_record_options *
     return hakt_shm_create(&s->shm, &s->shm_fd, s->shm_path, &set, err);
 }
 
+/* Has the file its greatest size? What a chunk that is being filled will take is not known before
+ * it is compressed: where it may be enough, it is written, as long as much is still to come. */
+static int is_full(struct hakt_session *s) {
+    uint64_t max = s->opt->max_bytes, bytes = hakt_writer_bytes(s->writer) + FILE_END_BYTES;
+    if (max == 0 || s->at_limit || bytes + hakt_writer_pending(s->writer) * RECORD_BYTES < max)
+        return s->at_limit;
+    if (bytes + max / 16 < max && hakt_writer_flush(s->writer, &s->write_err) == 0)
+        bytes = hakt_writer_bytes(s->writer) + FILE_END_BYTES;
+    s->at_limit = bytes + max / 16 >= max;
+    return s->at_limit;
+}
+
 static int put(void *session, const struct hakt_rec *rec, uint64_t old_size, struct hakc_err *err) {
     struct hakt_session *s = session;
-    return hakt_write_sized(s->writer, rec, old_size, err);
+    return is_full(s) ? 0 : hakt_write_sized(s->writer, rec, old_size, err);
 }
 
 static int put_event(void *session, const struct hakt_event *event, struct hakc_err *err) {
     struct hakt_session *s = session;
-    return hakt_write_event(s->writer, event, err);
+    return is_full(s) ? 0 : hakt_write_event(s->writer, event, err);
 }
 
 static int put_plain(void *session, const struct hakt_plain_rec *recs, size_t n,
                      struct hakc_err *err) {
     struct hakt_session *s = session;
-    return hakt_write_plain(s->writer, recs, n, err);
+    return is_full(s) ? 0 : hakt_write_plain(s->writer, recs, n, err);
 }
 
 static struct hakt_collect_sink sink_of(struct hakt_session *s) {
@@ -67,6 +83,8 @@ static struct hakt_collect_sink sink_of(struct hakt_session *s) {
 
 int hakt_session_begin(struct hakt_session *s, struct hakt_target *target, const char *program,
                        const char *command, uint32_t fidelity, int more, struct hakc_err *err) {
+    uint64_t backlog =
+        s->opt->backlog == HAKT_BACKLOG_AUTO ? hakt_backlog_default() : s->opt->backlog;
     int rc;
     s->target = target;
     s->fidelity = fidelity;
@@ -78,12 +96,15 @@ int hakt_session_begin(struct hakt_session *s, struct hakt_target *target, const
     if (s->command == NULL)
         return hakc_fail(err, HAKC_ENOMEM, "no memory for the command line");
     s->shm->status.started_unix_ns = s->clock.start_unix_ns;
+    s->shm->status.backlog_max = backlog;
+    if (s->processors.fd < 0)
+        hakt_processors_open(&s->processors);
     if (s->opt->window_bytes > 0)
         rc = hakt_window_open(&s->window, s->opt->window_bytes, s->opt->window_ns, err);
     else
         rc = hakt_session_open_file(s, 0, err);
     if (rc == 0)
-        rc = hakt_collect_open(&s->collect, s->shm, &s->clock, sink_of(s), s->opt->backlog, err);
+        rc = hakt_collect_open(&s->collect, s->shm, &s->clock, sink_of(s), backlog, err);
     if (rc == 0 && s->writer != NULL)
         hakt_writer_set_pause(s->writer, hakt_collect_relieve, s->collect);
     return rc;
@@ -100,7 +121,8 @@ int hakt_session_rotate(struct hakt_session *s, struct hakc_err *err) {
     strcpy(path, s->path);
     hakt_collect_get_stats(s->collect, &st);
     end.stamped = s->shm->pace > 1 ? st.stamped : 0;
-    s->ops_before = st.ops;
+    s->ops_before = st.taken;
+    s->at_limit = 0;
     hakt_collect_rotate(s->collect, sink_of(s));
     s->more = 1;
     s->fidelity &= ~(uint32_t)HAKT_WHOLE_LIFE;
@@ -129,7 +151,7 @@ static void publish_status(struct hakt_session *s) {
     struct hakt_shm_status *to = &s->shm->status;
     struct hakt_collect_stats st;
     hakt_collect_get_stats(s->collect, &st);
-    to->ops = st.ops - s->ops_before;
+    to->ops = st.taken - s->ops_before;
     to->threads = st.threads;
     to->dropped = st.dropped;
     to->backlog_bytes = st.backlog;
@@ -159,6 +181,8 @@ static int obey(struct hakt_session *s) {
         hakt_session_snapshot = 0;
         command = command == HAKT_COMMAND_NONE ? HAKT_COMMAND_SNAPSHOT : command;
     }
+    if (command == HAKT_COMMAND_ROTATE || command == HAKT_COMMAND_SNAPSHOT)
+        hakt_collect_catch_up(s->collect);
     if (command == HAKT_COMMAND_ROTATE)
         rc = hakt_session_rotate(s, &err);
     else if (command == HAKT_COMMAND_SNAPSHOT && s->window != NULL)
@@ -189,8 +213,7 @@ static int tick(struct hakt_session *s, uint64_t now, enum hakt_session_outcome 
         return 1;
     }
     publish_status(s);
-    if ((s->opt->max_bytes != 0 && file_bytes(s) >= s->opt->max_bytes) ||
-        (s->opt->max_ns != 0 && now - s->started_ns >= s->opt->max_ns)) {
+    if (s->at_limit || (s->opt->max_ns != 0 && now - s->started_ns >= s->opt->max_ns)) {
         *outcome = HAKT_SESSION_LIMIT;
         return 1;
     }
@@ -219,8 +242,13 @@ enum hakt_session_outcome hakt_session_run(struct hakt_session *s) {
     prctl(PR_SET_TIMERSLACK, 1000);
     for (;;) {
         int more = 0;
-        uint64_t handled = hakt_collect_round(s->collect, &more);
         uint64_t now = monotonic_ns();
+        int busy = hakt_processors_busy(&s->processors, now, hakt_collect_waiting(s->collect));
+        hakt_collect_set_busy(s->collect, busy);
+        if (busy && hakt_collect_at_work(s->collect) >= s->processors.count)
+            hakt_processors_take_turns(&s->processors, now);
+        uint64_t handled = hakt_collect_round(s->collect, &more);
+        now = monotonic_ns();
         if (now - clocked >= CLOCK_EVERY_NS) {
             hakt_clock_update(&s->clock);
             clocked = now;
@@ -240,7 +268,10 @@ enum hakt_session_outcome hakt_session_run(struct hakt_session *s) {
         }
         if (more)
             continue;
-        nap = handled > 0 ? SLEEP_BUSY_NS : nap * 2 > SLEEP_IDLE_NS ? SLEEP_IDLE_NS : nap * 2;
+        if (handled > 0)
+            nap = busy ? SLEEP_DEFER_NS : SLEEP_BUSY_NS;
+        else
+            nap = nap * 2 > SLEEP_IDLE_NS ? SLEEP_IDLE_NS : nap * 2;
         if (handled == 0 && hakt_target_ended(s->target))
             return HAKT_SESSION_ENDED;
         hakt_shm_sleep(s->shm, nap);
@@ -289,6 +320,8 @@ int hakt_session_finish(struct hakt_session *s, enum hakt_session_outcome outcom
     if (outcome == HAKT_SESSION_STOPPED || outcome == HAKT_SESSION_LIMIT)
         let_go(s);
     hakt_collect_finish(s->collect);
+    if (s->at_limit && outcome == HAKT_SESSION_ENDED)
+        outcome = HAKT_SESSION_LIMIT;
     if (outcome == HAKT_SESSION_STOPPED || outcome == HAKT_SESSION_LIMIT)
         hakt_shm_empty(s->shm, s->shm_fd);
     if (outcome == HAKT_SESSION_REPLACED)
@@ -325,6 +358,7 @@ void hakt_session_close(struct hakt_session *s) {
     if (s->writer != NULL)
         hakt_writer_close(s->writer, NULL, NULL, NULL);
     hakt_window_close(s->window);
+    hakt_processors_close(&s->processors);
     hakt_collect_close(s->collect);
     if (s->shm != NULL)
         hakt_shm_destroy(s->shm, s->shm_fd);
@@ -332,5 +366,5 @@ void hakt_session_close(struct hakt_session *s) {
         hakt_target_close(&s->served[i].process);
     free(s->served);
     free(s->command);
-    *s = (struct hakt_session){.shm_fd = -1};
+    *s = (struct hakt_session){.shm_fd = -1, .processors.fd = -1};
 }

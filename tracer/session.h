@@ -14,6 +14,7 @@
 #include "tracer/collect.h"
 #include "tracer/collect_clock.h"
 #include "tracer/format/trace.h"
+#include "tracer/processors.h"
 #include "tracer/record_options.h"
 #include "tracer/window.h"
 
@@ -64,6 +65,8 @@ struct hakt_session {
     struct hakt_writer *writer;
     struct hakt_window *window;
     struct hakt_collect *collect;
+    struct hakt_processors processors;
+    int at_limit;              /* the file has --max-size: records are passed over */
     struct hakc_err write_err; /* code != 0: the file ends there */
     int replaced;              /* the process executed another program that asked for a collector */
     char replaced_by[PATH_MAX]; /* or one that did not, and is not recorded */

@@ -164,6 +164,6 @@ void hakt_session_summary(const struct hakt_session *s, enum hakt_session_outcom
     if (outcome == HAKT_SESSION_STOPPED)
         fprintf(stderr, ", stopped");
     if (outcome == HAKT_SESSION_LIMIT)
-        fprintf(stderr, ", ended by a limit: the program goes on");
+        fprintf(stderr, ", ended by a limit%s", s->target->ended ? "" : ": the program goes on");
     fputc('\n', stderr);
 }

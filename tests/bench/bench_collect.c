@@ -7,7 +7,8 @@
  *   bench_collect TRACE [ROUNDS [LEVEL [BACKLOG]]]     BACKLOG in MiB
  *
  * Threads of the trace share the one ring: their order is that of the trace. Prints ns of CPU per
- * record for each round. Needs 32 bytes of memory a record, and two CPUs.
+ * record for each round. One op in four is stamped, as by default. Needs 10 bytes of memory a
+ * record, and two CPUs.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -23,9 +24,9 @@
 struct bench {
     struct hakt_shm *shm;
     struct hakt_collect *collect;
-    struct hakt_shm_rec *recs; /* all that will go through the ring */
-    uint64_t count, room;
-    uint64_t *address; /* by id */
+    uint64_t *words;            /* all that will go through the ring */
+    uint64_t count, used, room; /* records, words */
+    uint64_t *address;          /* by id */
     uint64_t stamp;
 };
 
@@ -41,16 +42,19 @@ static void die(const struct hakc_err *err) {
 }
 
 static void commit(struct bench *b, unsigned op, unsigned align, uint64_t ptr, uint64_t size) {
-    if (b->count == b->room) {
+    struct hakt_shm_rec rec = {.time = b->stamp,
+                               .ptr = ptr,
+                               .size = size,
+                               .op = (uint8_t)op,
+                               .align_log2 = (uint8_t)align,
+                               .stamped = b->count % 4 == 0};
+    if (b->used + HAKT_SHM_WORDS_MAX > b->room) {
         b->room += b->room / 2 + 4096;
-        b->recs = realloc(b->recs, b->room * sizeof(*b->recs));
-        if (b->recs == NULL)
+        b->words = realloc(b->words, b->room * sizeof(*b->words));
+        if (b->words == NULL)
             abort();
     }
-    b->recs[b->count] = (struct hakt_shm_rec){.time = b->stamp,
-                                              .ptr = ptr,
-                                              .size = size,
-                                              .commit = hakt_shm_commit_word(b->count, op, align)};
+    b->used += hakt_shm_encode(&rec, b->words + b->used);
     b->count++;
 }
 
@@ -95,17 +99,15 @@ static void read_trace(struct bench *b, struct hakt_reader *reader) {
 /* The program: nothing but its records. */
 static void *produce(void *arg) {
     struct bench *b = arg;
-    struct hakt_shm_rec *ring = hakt_shm_ring(b->shm, 0);
+    uint64_t *ring = hakt_shm_ring(b->shm, 0);
     const uint64_t *tail = &hakt_shm_slots(b->shm)[0].tail;
-    uint64_t size = b->shm->ring_bytes / sizeof(*ring), end = size;
-    for (uint64_t i = 0; i < b->count; i++) {
-        while (i == end)
+    unsigned log2 = hakt_shm_ring_log2(b->shm), n;
+    uint64_t size = (1ull << log2) - HAKT_SHM_WORDS_MAX, end = size;
+    for (uint64_t i = 0; i < b->used; i += n) {
+        n = hakt_shm_words(b->words[i]);
+        while (i >= end)
             end = __atomic_load_n(tail, __ATOMIC_ACQUIRE) + size;
-        struct hakt_shm_rec *to = &ring[i & (size - 1)];
-        to->time = b->recs[i].time;
-        to->ptr = b->recs[i].ptr;
-        to->size = b->recs[i].size;
-        __atomic_store_n(&to->commit, b->recs[i].commit, __ATOMIC_RELEASE);
+        hakt_shm_commit(ring, log2, i, b->words + i, n);
     }
     return NULL;
 }
@@ -185,7 +187,7 @@ static void one_round(const char *path, int level, uint64_t backlog) {
     hakt_shm_destroy(b.shm, fd);
     forget_addresses(&b, reader);
     free(b.address);
-    free(b.recs);
+    free(b.words);
     hakt_reader_close(reader);
 }
 

@@ -16,7 +16,7 @@
 #include "common/err.h"
 #include "tracer/collect_shm.h"
 
-#define FAR_AHEAD (1ull << 40) /* records */
+#define FAR_AHEAD (1ull << 40) /* words */
 
 /* A ring is taken: its tail, which is never read again by a collector, goes where no head comes. */
 static void make_endless(struct hakt_shm *shm) {

@@ -58,7 +58,7 @@ static void attach(struct fixture *f, int ring, uint32_t tid) {
 static int setup(void **state) {
     static struct fixture f;
     struct hakt_shm_settings set = {
-        .ring_bytes = HAKT_RING_BYTES_MIN, .slots = RINGS, .clock = HAKT_SHM_MONOTONIC};
+        .ring_bytes = HAKT_RING_BYTES_MIN, .slots = 2 * RINGS, .clock = HAKT_SHM_MONOTONIC};
     struct hakt_collect_sink sink = {.put = take, .ctx = &f};
     char path[64];
     memset(&f, 0, sizeof(f));
@@ -79,23 +79,31 @@ static int teardown(void **state) {
     return 0;
 }
 
-static struct hakt_shm_rec *slot_of(struct fixture *f, int ring, uint64_t index) {
-    return &hakt_shm_ring(
-        f->shm, (uint32_t)ring)[index % (f->shm->ring_bytes / sizeof(struct hakt_shm_rec))];
+/* How many words it took. */
+static unsigned commit_any(struct fixture *f, int ring, uint64_t index,
+                           const struct hakt_shm_rec *rec) {
+    uint64_t w[HAKT_SHM_WORDS_MAX];
+    unsigned n = hakt_shm_encode(rec, w);
+    hakt_shm_commit(hakt_shm_ring(f->shm, (uint32_t)ring), hakt_shm_ring_log2(f->shm), index, w, n);
+    return n;
 }
 
-static void commit(struct fixture *f, int ring, uint64_t index, unsigned op, uint64_t ptr,
-                   uint64_t size, uint64_t ns) {
-    struct hakt_shm_rec *r = slot_of(f, ring, index);
-    r->ptr = ptr;
-    r->size = size;
-    r->time = f->clock.raw0 + ns;
-    __atomic_store_n(&r->commit, hakt_shm_commit_word(index, op, 0), __ATOMIC_RELEASE);
+static unsigned commit(struct fixture *f, int ring, uint64_t index, unsigned op, uint64_t ptr,
+                       uint64_t size, uint64_t ns) {
+    struct hakt_shm_rec rec = {
+        .time = f->clock.raw0 + ns, .ptr = ptr, .size = size, .op = (uint8_t)op, .stamped = 1};
+    return commit_any(f, ring, index, &rec);
 }
 
 static void put(struct fixture *f, int ring, unsigned op, uint64_t ptr, uint64_t size,
                 uint64_t ns) {
-    commit(f, ring, f->next[ring]++, op, ptr, size, ns);
+    f->next[ring] += commit(f, ring, f->next[ring], op, ptr, size, ns);
+}
+
+/* Words for a stamped malloc or free that is not there yet. The index. */
+static uint64_t reserve(struct fixture *f, int ring) {
+    f->next[ring] += 2;
+    return f->next[ring] - 2;
 }
 
 /* Rounds with pauses in which any patience for a missing cause runs out. */
@@ -272,7 +280,7 @@ static void nothing_behind_an_uncommitted_record(void **state) {
     struct fixture *f = *state;
     struct hakt_collect_stats st;
     put(f, 0, HAKT_SHM_MALLOC, 0x100, 1, 1);
-    f->next[0]++; /* reserved; a handler above it goes on */
+    uint64_t hole = reserve(f, 0); /* a handler above it goes on */
     put(f, 0, HAKT_SHM_MALLOC, 0x300, 3, 3);
     settle(f);
     assert_int_equal(ops(f), 1);
@@ -282,13 +290,13 @@ static void nothing_behind_an_uncommitted_record(void **state) {
     hakt_collect_round(f->c, NULL);
     hakt_collect_round(f->c, NULL);
     assert_int_equal(ops(f), 1);
-    commit(f, 0, 1, HAKT_SHM_MALLOC, 0x200, 2, 2);
+    commit(f, 0, hole, HAKT_SHM_MALLOC, 0x200, 2, 2);
     settle(f);
     assert_int_equal(ops(f), 4);
     hakt_collect_get_stats(f->c, &st);
     assert_int_equal(st.foreign, 0);
     /* and one that never will be: its thread died there */
-    f->next[0]++;
+    reserve(f, 0);
     put(f, 0, HAKT_SHM_FREE, 0x300, 0, 6);
     hakt_collect_finish(f->c);
     assert_op(f, 4, HAKT_FREE, 0, 3, 0);
@@ -298,18 +306,18 @@ static void nothing_behind_an_uncommitted_record(void **state) {
 
 static void a_ring_stuck_behind_a_hole(void **state) {
     struct fixture *f = *state;
-    uint64_t size = f->shm->ring_bytes / sizeof(struct hakt_shm_rec);
+    uint64_t size = f->shm->ring_bytes / sizeof(uint64_t), records = 0;
     struct hakt_shm_slot *slot = &hakt_shm_slots(f->shm)[0];
     struct hakt_collect_stats st;
-    f->next[0]++; /* left by a handler's longjmp */
-    for (uint64_t i = 1; i < size - HAKT_SHM_SLACK; i++)
-        put(f, 0, HAKT_SHM_MALLOC, 0x1000 + i * 16, i, i);
+    reserve(f, 0); /* left by a handler's longjmp */
+    for (; f->next[0] < size - HAKT_SHM_SLACK; records++)
+        put(f, 0, HAKT_SHM_MALLOC, 0x1000 + records * 16, 8, records);
     settle(f);
     assert_int_equal(ops(f), 0);
     slot->waiting = 1; /* the thread has no room left */
     settle(f);
-    assert_int_equal(ops(f), size - HAKT_SHM_SLACK - 1);
-    assert_int_equal(slot->tail, size - HAKT_SHM_SLACK);
+    assert_int_equal(ops(f), records);
+    assert_int_equal(slot->tail, f->next[0]);
     assert_int_equal(slot->waiting, 0);
     assert_int_equal(slot->wake, 1);
     hakt_collect_get_stats(f->c, &st);
@@ -345,7 +353,7 @@ static void dead_threads_give_their_rings_back(void **state) {
     assert_int_equal(op(f, 2)->op, HAKT_THREAD_END);
     assert_int_equal(op(f, 2)->thread, 0);
     attach(f, 0, 1000000007u); /* the ring's next thread is another thread */
-    assert_int_equal(f->next[0], 1);
+    assert_int_equal(f->next[0], 2);
     put(f, 0, HAKT_SHM_FREE, 0x200, 0, 9);
     settle(f);
     assert_op(f, 3, HAKT_FREE, 0, 2, 0);
@@ -362,7 +370,7 @@ static void a_full_disk_does_not_stop_the_program(void **state) {
     settle(f);
     assert_int_equal(hakt_collect_failed(f->c, &err), HAKC_EIO);
     assert_string_equal(err.msg, "disk full");
-    assert_int_equal(hakt_shm_slots(f->shm)[0].tail, 100);
+    assert_int_equal(hakt_shm_slots(f->shm)[0].tail, f->next[0]);
     hakt_collect_get_stats(f->c, &st);
     assert_int_equal(st.records, 3); /* with the thread's start */
     assert_int_equal(st.discarded, 97);
@@ -377,8 +385,8 @@ static void a_record_that_no_library_writes(void **state) {
 
 /* A record without a stamp. */
 static void put_unstamped(struct fixture *f, int ring, unsigned op, uint64_t ptr) {
-    commit(f, ring, f->next[ring], op, ptr, 8, 0);
-    slot_of(f, ring, f->next[ring]++)->time = 0;
+    struct hakt_shm_rec rec = {.ptr = ptr, .size = op == HAKT_SHM_FREE ? 0 : 8, .op = (uint8_t)op};
+    f->next[ring] += commit_any(f, ring, f->next[ring], &rec);
 }
 
 /* Leaves one thread, as if there had never been another. */
@@ -426,6 +434,131 @@ static void does_not_spread_beside_others(void **state) {
     assert_op(f, 4, HAKT_MALLOC, 3, 0, 0);
 }
 
+/* What does not fit into one word. */
+static void every_form_of_a_record(void **state) {
+    static const uint64_t ptrs[] = {8, 16, 0x7ffffffffff8, 0x800000000000, 0x101, 0xffffffffffffff};
+    static const uint64_t sizes[] = {0, 1, 8191, 8192, (1ull << 63) - 1, 1ull << 63, UINT64_MAX};
+    struct fixture *f = *state;
+    size_t n = 0;
+    for (size_t p = 0; p < sizeof(ptrs) / sizeof(*ptrs); p++) {
+        for (size_t k = 0; k < 2 * sizeof(sizes) / sizeof(*sizes); k++) {
+            struct hakt_shm_rec rec = {.time = f->clock.raw0 + 10 * n,
+                                       .ptr = ptrs[p],
+                                       .size = sizes[k / 2],
+                                       .op = k % 3 == 2 ? HAKT_SHM_MEMALIGN : HAKT_SHM_MALLOC,
+                                       .align_log2 = k % 3 == 2 ? 12 : 0,
+                                       .stamped = k % 2 == 0};
+            struct hakt_shm_rec gone = {.ptr = ptrs[p], .op = HAKT_SHM_FREE};
+            f->next[0] += commit_any(f, 0, f->next[0], &rec);
+            f->next[0] += commit_any(f, 0, f->next[0], &gone);
+            hakt_collect_set_busy(f->c, k % 4 == 1); /* out of the ring, or by the backlog */
+            hakt_collect_round(f->c, NULL);
+            hakt_collect_set_busy(f->c, 0);
+            hakt_collect_catch_up(f->c);
+            assert_int_equal(ops(f), 2 * n + 2);
+            assert_op(f, 2 * n, rec.op == HAKT_SHM_MALLOC ? HAKT_MALLOC : HAKT_MEMALIGN, n + 1, 0,
+                      0);
+            assert_true(op(f, 2 * n)->size == rec.size);
+            assert_int_equal(op(f, 2 * n)->align_log2, rec.align_log2);
+            assert_op(f, 2 * n + 1, HAKT_FREE, 0, n + 1, 0);
+            n++;
+        }
+    }
+}
+
+/* ---- putting off -------------------------------------------------------------------------- */
+
+static uint64_t taken(const struct fixture *f) {
+    struct hakt_collect_stats st;
+    hakt_collect_get_stats(f->c, &st);
+    return st.taken;
+}
+
+static void puts_off_while_the_processors_are_busy(void **state) {
+    struct fixture *f = *state;
+    hakt_collect_set_busy(f->c, 1);
+    put(f, 0, HAKT_SHM_MALLOC, 0x100, 1, 1);
+    put(f, 1, HAKT_SHM_FREE, 0x100, 0, 2);
+    put(f, 1, HAKT_SHM_MALLOC, 0x100, 3, 3);
+    put(f, 0, HAKT_SHM_REALLOC_BEGIN, 0x100, 10, 4);
+    settle(f);
+    assert_int_equal(ops(f), 0);
+    assert_int_equal(taken(f), 3); /* status tells of them all the same */
+    assert_int_equal(hakt_shm_slots(f->shm)[1].tail, f->next[1]);
+    hakt_collect_reap(f->c, getpid()); /* a dead thread's records are not forgotten */
+    put(f, 0, HAKT_SHM_REALLOC_END, 0x200, 0x100, 5);
+    hakt_collect_round(f->c, NULL);
+    assert_int_equal(taken(f), 4);
+    hakt_collect_set_busy(f->c, 0);
+    settle(f);
+    assert_int_equal(ops(f), 4);
+    assert_op(f, 1, HAKT_FREE, 0, 1, 0);
+    assert_op(f, 3, HAKT_REALLOC, 3, 2, 0);
+}
+
+static void catches_up_at_once(void **state) {
+    struct fixture *f = *state;
+    hakt_collect_set_busy(f->c, 1);
+    put(f, 0, HAKT_SHM_MALLOC, 0x100, 1, 1);
+    usleep(1000);
+    hakt_collect_round(f->c, NULL);
+    put(f, 1, HAKT_SHM_FREE, 0x100, 0, 2);
+    assert_int_equal(ops(f), 0);
+    usleep(1000);
+    hakt_collect_catch_up(f->c);
+    assert_int_equal(ops(f), 2);
+}
+
+static void does_not_put_off_for_ever(void **state) {
+    struct fixture *f = *state;
+    hakt_collect_set_busy(f->c, 1);
+    put(f, 0, HAKT_SHM_MALLOC, 0x100, 1, 1);
+    for (int tenths = 0; tenths < 60; tenths++) {
+        hakt_collect_round(f->c, NULL);
+        usleep(100000);
+    }
+    assert_int_equal(ops(f), 1);
+}
+
+static void does_not_put_off_who_wants_a_slot(void **state) {
+    struct fixture *f = *state;
+    hakt_collect_set_busy(f->c, 1);
+    put(f, 0, HAKT_SHM_MALLOC, 0x100, 1, 1);
+    usleep(1000);
+    hakt_collect_round(f->c, NULL);
+    assert_int_equal(ops(f), 0);
+    f->shm->want_slot = 1;
+    hakt_collect_reap(f->c, getpid());
+    hakt_collect_round(f->c, NULL);
+    assert_int_equal(ops(f), 1);
+    hakt_collect_reap(f->c, getpid());
+    assert_int_equal(hakt_shm_slots(f->shm)[0].state, HAKT_SLOT_FREE);
+}
+
+/* A backlog without room: a segment for each ring, and no more. */
+static void handles_what_the_backlog_cannot_hold(void **state) {
+    struct fixture *f = *state;
+    struct hakt_collect_stats st;
+    uint64_t made = 0;
+    hakt_collect_close(f->c);
+    struct hakt_collect_sink sink = {.put = take, .ctx = f};
+    assert_int_equal(hakt_collect_open(&f->c, f->shm, &f->clock, sink, 0, NULL), 0);
+    hakt_collect_set_busy(f->c, 1);
+    while (ops(f) == 0) {
+        for (int i = 0; i < 100; i++, made++)
+            put(f, 0, made % 2 == 0 ? HAKT_SHM_MALLOC : HAKT_SHM_FREE, 0x100, 0, made);
+        usleep(100);
+        hakt_collect_round(f->c, NULL);
+        assert_true(made < 4000);
+    }
+    assert_true(made > 1000);
+    settle(f);
+    assert_int_equal(ops(f), made);
+    hakt_collect_get_stats(f->c, &st);
+    assert_true(st.backlog_peak <= 32u << 10);
+    assert_int_equal(st.foreign + st.implied + st.dropped, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(merges_by_time, setup, teardown),
@@ -443,6 +576,12 @@ int main(void) {
         cmocka_unit_test_setup_teardown(dead_threads_give_their_rings_back, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_does_not_stop_the_program, setup, teardown),
         cmocka_unit_test_setup_teardown(a_record_that_no_library_writes, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_form_of_a_record, setup, teardown),
+        cmocka_unit_test_setup_teardown(puts_off_while_the_processors_are_busy, setup, teardown),
+        cmocka_unit_test_setup_teardown(catches_up_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(does_not_put_off_for_ever, setup, teardown),
+        cmocka_unit_test_setup_teardown(does_not_put_off_who_wants_a_slot, setup, teardown),
+        cmocka_unit_test_setup_teardown(handles_what_the_backlog_cannot_hold, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

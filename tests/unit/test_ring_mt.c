@@ -76,8 +76,10 @@ static int count(void *ctx, const struct hakt_rec *rec, uint64_t old_size, struc
     return 0;
 }
 
-static void run(uint64_t ring_bytes, enum hakt_clock_choice choice) {
-    struct hakt_shm_settings set = {.ring_bytes = ring_bytes, .slots = THREADS};
+/* busy: one round in so many handles its records, the others put them off. */
+static void run(uint64_t ring_bytes, enum hakt_clock_choice choice, uint64_t backlog,
+                unsigned busy) {
+    struct hakt_shm_settings set = {.ring_bytes = ring_bytes, .slots = 2 * THREADS};
     struct seen seen;
     struct hakt_collect_stats st;
     struct hakt_collect_sink sink = {.put = count, .ctx = &seen};
@@ -91,11 +93,12 @@ static void run(uint64_t ring_bytes, enum hakt_clock_choice choice) {
     assert_int_equal(hakt_clock_start(&clock, choice), 0);
     set.clock = clock.kind;
     assert_int_equal(hakt_shm_create(&shm, &fd, path, &set, NULL), 0);
-    assert_int_equal(hakt_collect_open(&c, shm, &clock, sink, HAKT_BACKLOG_DEFAULT, NULL), 0);
+    assert_int_equal(hakt_collect_open(&c, shm, &clock, sink, backlog, NULL), 0);
     atomic_store(&running, THREADS);
     for (uintptr_t t = 0; t < THREADS; t++)
         assert_int_equal(pthread_create(&threads[t], NULL, produce, (void *)t), 0);
-    while (atomic_load(&running) > 0) {
+    for (unsigned round = 0; atomic_load(&running) > 0; round++) {
+        hakt_collect_set_busy(c, round % busy != 0);
         if (hakt_collect_round(c, &more) == 0 && !more)
             hakt_shm_sleep(shm, 200000);
     }
@@ -117,17 +120,24 @@ static void run(uint64_t ring_bytes, enum hakt_clock_choice choice) {
 
 static void small_rings(void **state) {
     (void)state;
-    run(HAKT_RING_BYTES_MIN, HAKT_CLOCK_AUTO);
+    run(HAKT_RING_BYTES_MIN, HAKT_CLOCK_AUTO, HAKT_BACKLOG_DEFAULT, 1);
 }
 
 static void large_rings(void **state) {
     (void)state;
-    run(HAKT_RING_BYTES_DEFAULT, HAKT_CLOCK_AUTO);
+    run(HAKT_RING_BYTES_DEFAULT, HAKT_CLOCK_AUTO, HAKT_BACKLOG_DEFAULT, 1);
 }
 
 static void other_clock(void **state) {
     (void)state;
-    run(HAKT_RING_BYTES_DEFAULT, HAKT_CLOCK_MONOTONIC);
+    run(HAKT_RING_BYTES_DEFAULT, HAKT_CLOCK_MONOTONIC, HAKT_BACKLOG_DEFAULT, 1);
+}
+
+static void put_off(void **state) {
+    (void)state;
+    run(HAKT_RING_BYTES_MIN, HAKT_CLOCK_AUTO, HAKT_BACKLOG_DEFAULT, 10);
+    run(HAKT_RING_BYTES_DEFAULT, HAKT_CLOCK_AUTO, HAKT_BACKLOG_DEFAULT, 1000000);
+    run(HAKT_RING_BYTES_MIN, HAKT_CLOCK_AUTO, 0, 1000000);
 }
 
 /* A dead collector: the thread is let go, and counts. */
@@ -141,15 +151,14 @@ static void nobody_reads(void **state) {
     shm->collector_pid = 0x7ffffff0; /* above the greatest pid: no such process */
     memset(&r, 0, sizeof(r));
     hakt_ring_bind(&r, shm, 0);
-    uint64_t room = r.mask + 1 - HAKT_SHM_SLACK;
-    for (uint64_t i = 0; i < room; i++)
+    for (uint64_t i = 0; i < r.mask + 1 - HAKT_SHM_SLACK; i += 2) /* words: all are stamped */
         publish(&r, HAKT_SHM_MALLOC, 0x1000, 1);
     assert_false(hakt_ring_has_room(&r));
     assert_int_equal(hakt_ring_make_room(&r), HAKT_ROOM_COLLECTOR);
     shm->on_full = HAKT_SHM_DROP;
     assert_int_equal(hakt_ring_make_room(&r), HAKT_ROOM_DROPPED);
     assert_int_equal(hakt_shm_slots(shm)[0].dropped, 2);
-    hakt_shm_slots(shm)[0].tail = 1; /* one is read: one more fits */
+    hakt_shm_slots(shm)[0].tail = 2; /* one is read: one more fits */
     assert_int_equal(hakt_ring_make_room(&r), HAKT_ROOM);
     publish(&r, HAKT_SHM_MALLOC, 0x1000, 1);
     assert_false(hakt_ring_has_room(&r));
@@ -158,9 +167,8 @@ static void nobody_reads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_rings),
-        cmocka_unit_test(large_rings),
-        cmocka_unit_test(other_clock),
+        cmocka_unit_test(small_rings),  cmocka_unit_test(large_rings),
+        cmocka_unit_test(other_clock),  cmocka_unit_test(put_off),
         cmocka_unit_test(nobody_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

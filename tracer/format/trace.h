@@ -226,6 +226,9 @@ int hakt_writer_flush(struct hakt_writer *w, struct hakc_err *err);
 /* Bytes written to the file so far. */
 uint64_t hakt_writer_bytes(const struct hakt_writer *w);
 
+/* Records that are not in the file yet. */
+uint64_t hakt_writer_pending(const struct hakt_writer *w);
+
 /* Writes the last chunk, the index and the trailer (only dropped, stamped, end_reason and
  * exit_status are taken from *end, which may be NULL; the writer counts the rest itself), fsyncs
  * and closes. Always frees w, also when it fails. *totals (may be NULL) receives the final totals.

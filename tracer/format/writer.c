@@ -253,3 +253,7 @@ uint64_t hakt_writer_next_id(const struct hakt_writer *w) {
 uint64_t hakt_writer_bytes(const struct hakt_writer *w) {
     return __atomic_load_n(&w->bytes, __ATOMIC_RELAXED);
 }
+
+uint64_t hakt_writer_pending(const struct hakt_writer *w) {
+    return w->n;
+}

@@ -313,7 +313,7 @@ static int attach_thread(void) {
     if (slot == NULL)
         return unserved();
     struct hakt_ring *r = &rt.rings[number];
-    if (r->recs == NULL &&
+    if (r->words == NULL &&
         mprotect(hakt_shm_ring(shm, number), shm->ring_bytes, PROT_READ | PROT_WRITE) != 0) {
         __atomic_store_n(&slot->state, HAKT_SLOT_FREE, __ATOMIC_RELEASE);
         return unserved();
@@ -388,9 +388,13 @@ void hakt_record_memory(unsigned op, uint64_t a, uint64_t b, uint64_t c, uint64_
     if (is_joined() && rt.shm->record_mmap &&
         ((hakt_my_ring->shm == rt.shm && hakt_ring_has_room(hakt_my_ring)) || make_room())) {
         struct hakt_ring *r = hakt_my_ring;
-        uint64_t time = hakt_ring_now(r), i = __atomic_fetch_add(&r->head, 2, __ATOMIC_RELAXED);
-        hakt_ring_write(r, i + 1, HAKT_SHM_MORE, 0, c, d, time);
-        hakt_ring_write(r, i, op, 0, a, b, time);
+        struct hakt_shm_rec first = {hakt_ring_now(r), a, b, (uint8_t)op, 0, 1};
+        struct hakt_shm_rec second = {0, c, d, HAKT_SHM_MORE, 0, 0};
+        uint64_t w[2][HAKT_SHM_WORDS_MAX];
+        unsigned n = hakt_shm_encode(&first, w[0]), more = hakt_shm_encode(&second, w[1]);
+        uint64_t i = hakt_ring_reserve(r, n + more);
+        hakt_shm_commit(r->words, r->log2, i + n, w[1], more);
+        hakt_shm_commit(r->words, r->log2, i, w[0], n);
     }
     errno = saved;
 }

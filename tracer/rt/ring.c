@@ -35,18 +35,25 @@ uint64_t hakt_ring_now(const struct hakt_ring *r) {
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+void hakt_ring_write_any(struct hakt_ring *r, const struct hakt_shm_rec *rec) {
+    uint64_t w[HAKT_SHM_WORDS_MAX];
+    unsigned n = hakt_shm_encode(rec, w);
+    hakt_shm_commit(r->words, r->log2, hakt_ring_reserve(r, n), w, n);
+}
+
 void hakt_ring_put_any(struct hakt_ring *r, unsigned op, unsigned align_log2, uint64_t ptr,
                        uint64_t size, enum hakt_stamp stamp) {
     if (r->clock == HAKT_SHM_TSC) {
         hakt_ring_put(r, op, align_log2, ptr, size, stamp);
         return;
     }
-    uint64_t i = hakt_ring_reserve(r), time = 0;
-    if (stamp != HAKT_STAMP_PACED || !hakt_ring_spares(r)) {
-        time = hakt_ring_now(r);
-        hakt_ring_stamped(r, time);
+    if (stamp == HAKT_STAMP_PACED && hakt_ring_spares(r)) {
+        hakt_ring_write(r, op, align_log2, ptr, size, 0, 0);
+        return;
     }
-    hakt_ring_write(r, i, op, align_log2, ptr, size, time);
+    uint64_t time = hakt_ring_now(r);
+    hakt_ring_stamped(r, time);
+    hakt_ring_write(r, op, align_log2, ptr, size, 1, time);
 }
 
 /* New limit after a look at the tail: half a ring on, so that a filling ring is noticed before it
@@ -66,8 +73,9 @@ static int raise_limit(struct hakt_ring *r) {
 void hakt_ring_bind(struct hakt_ring *r, struct hakt_shm *shm, uint32_t slot) {
     r->shm = shm;
     r->slot = &hakt_shm_slots(shm)[slot];
-    r->recs = hakt_shm_ring(shm, slot);
-    r->mask = (uint32_t)(shm->ring_bytes / sizeof(struct hakt_shm_rec) - 1);
+    r->words = hakt_shm_ring(shm, slot);
+    r->log2 = (uint8_t)hakt_shm_ring_log2(shm);
+    r->mask = (1u << r->log2) - 1;
     r->clock = shm->clock;
     r->heartbeat = &shm->heartbeat;
     r->burst = shm->burst;

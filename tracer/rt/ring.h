@@ -16,17 +16,18 @@
  * into its parent's ring. The hot path uses the first cache line alone.
  */
 struct hakt_ring {
-    _Alignas(64) uint64_t head; /* next index to reserve */
+    _Alignas(64) uint64_t head; /* next word to reserve */
     uint64_t limit;             /* slow path from here on; 0 if it is every op's: see `end` */
-    struct hakt_shm_rec *recs;
+    uint64_t *words;
     const uint64_t *heartbeat; /* the collector's */
     uint64_t last;             /* the last stamp */
     uint64_t beat;             /* the heartbeat then */
-    uint32_t mask;             /* records - 1 */
+    uint32_t mask;             /* words - 1 */
     uint32_t burst;            /* raw time; stamps closer than this are a burst */
     uint32_t owner;            /* the thread's number in owner.h */
     uint8_t pace;              /* of a burst, one op in this many is stamped */
     uint8_t spare;             /* so many more ops may go unstamped */
+    uint8_t log2;              /* of the words */
     uint64_t end;              /* full, or time to look at the tail: `limit` with the TSC */
     uint32_t clock;            /* enum hakt_shm_clock */
     uint32_t gave_up;          /* the collector was found stuck: no waiting until its heart beats */
@@ -53,15 +54,14 @@ enum hakt_stamp {
     HAKT_STAMP_SETTLED,
 };
 
-/* Takes the next index. One instruction on x86-64, so that a signal handler gets the next one. The
- * line is this thread's alone: no lock prefix. */
-static inline uint64_t hakt_ring_reserve(struct hakt_ring *r) {
+/* Takes the next n words. One instruction on x86-64, so that a signal handler gets the next ones.
+ * The line is this thread's alone: no lock prefix. */
+static inline uint64_t hakt_ring_reserve(struct hakt_ring *r, uint64_t n) {
 #if defined(__x86_64__)
-    uint64_t i = 1;
-    __asm__ volatile("xaddq %0, %1" : "+r"(i), "+m"(r->head) : : "memory", "cc");
-    return i;
+    __asm__ volatile("xaddq %0, %1" : "+r"(n), "+m"(r->head) : : "memory", "cc");
+    return n;
 #else
-    return __atomic_fetch_add(&r->head, 1, __ATOMIC_RELAXED);
+    return __atomic_fetch_add(&r->head, n, __ATOMIC_RELAXED);
 #endif
 }
 
@@ -99,31 +99,48 @@ static inline void hakt_ring_stamped(struct hakt_ring *r, uint64_t now) {
     r->beat = __atomic_load_n(r->heartbeat, __ATOMIC_RELAXED);
 }
 
-/* Publishes record number i. */
-static inline void hakt_ring_write(struct hakt_ring *r, uint64_t i, unsigned op,
-                                   unsigned align_log2, uint64_t ptr, uint64_t size,
-                                   uint64_t time) {
-    struct hakt_shm_rec *rec = &r->recs[i & r->mask];
-    /* relaxed stores: the collector may glance at a record before it is committed */
-    __atomic_store_n(&rec->ptr, ptr, __ATOMIC_RELAXED);
-    __atomic_store_n(&rec->size, size, __ATOMIC_RELAXED);
-    __atomic_store_n(&rec->time, time, __ATOMIC_RELAXED);
-    __atomic_store_n(&rec->commit, hakt_shm_commit_word(i, op, align_log2), __ATOMIC_RELEASE);
+/* Publishes a record of any form. */
+__attribute__((cold)) void hakt_ring_write_any(struct hakt_ring *r, const struct hakt_shm_rec *rec);
+
+/* Publishes a record; `stamped` is known where this is called. */
+__attribute__((always_inline)) static inline void hakt_ring_write(struct hakt_ring *r, unsigned op,
+                                                                  unsigned align_log2, uint64_t ptr,
+                                                                  uint64_t size, int stamped,
+                                                                  uint64_t time) {
+    uint64_t form = op == HAKT_SHM_FREE ? HAKT_SHM_SHORT_FREE : HAKT_SHM_SHORT_MALLOC;
+    uint64_t first = HAKT_SHM_FIRST | form << HAKT_SHM_FORM_SHIFT | ptr / 8 |
+                     size << HAKT_SHM_SIZE_SHIFT | (stamped ? HAKT_SHM_STAMPED : 0);
+    if (__builtin_expect((op & ~(unsigned)HAKT_SHM_FREE) != 0 || align_log2 != 0 || ptr % 8 != 0 ||
+                             ptr >= HAKT_SHM_SHORT_PTR || size >= HAKT_SHM_SHORT_SIZE,
+                         0)) {
+        struct hakt_shm_rec rec = {
+            time, ptr, size, (uint8_t)op, (uint8_t)align_log2, (uint8_t)stamped};
+        hakt_ring_write_any(r, &rec);
+        return;
+    }
+    uint64_t i = hakt_ring_reserve(r, stamped ? 2 : 1);
+    if (stamped)
+        __atomic_store_n(&r->words[(i + 1) & r->mask], time & ~HAKT_SHM_FIRST, __ATOMIC_RELAXED);
+    __atomic_store_n(&r->words[i & r->mask], first | hakt_shm_lap(i, r->log2) << HAKT_SHM_LAP_SHIFT,
+                     __ATOMIC_RELEASE);
 }
 
 /* Publishes a record, stamped by the TSC. The caller has seen room. */
-static inline void hakt_ring_put(struct hakt_ring *r, unsigned op, unsigned align_log2,
-                                 uint64_t ptr, uint64_t size, enum hakt_stamp stamp) {
-    uint64_t i = hakt_ring_reserve(r), time = 0;
+__attribute__((always_inline)) static inline void hakt_ring_put(struct hakt_ring *r, unsigned op,
+                                                                unsigned align_log2, uint64_t ptr,
+                                                                uint64_t size,
+                                                                enum hakt_stamp stamp) {
+    if (stamp == HAKT_STAMP_PACED && hakt_ring_spares(r)) {
+        hakt_ring_write(r, op, align_log2, ptr, size, 0, 0);
+        return;
+    }
 #if defined(__x86_64__)
     if (stamp == HAKT_STAMP_SETTLED)
         __asm__ volatile("lfence" : : : "memory");
 #endif
-    if (stamp != HAKT_STAMP_PACED || !hakt_ring_spares(r)) {
-        time = hakt_ring_tsc();
-        hakt_ring_stamped(r, time);
-    }
-    hakt_ring_write(r, i, op, align_log2, ptr, size, time);
+    uint64_t time = hakt_ring_tsc();
+    hakt_ring_stamped(r, time);
+    hakt_ring_write(r, op, align_log2, ptr, size, 1, time);
 }
 
 /* The same by whichever clock it is. CLOCK_MONOTONIC is read in order as it is. */

@@ -13,14 +13,15 @@
  *   slot    a ring and its book-keeping. A thread takes a free slot at its first op and keeps it
  *           until the kernel has no such thread any more: only the collector gives a slot back,
  *           so ops in the last destructors of a thread still have their ring.
- *   index   a record's number in its slot, from 0, never restarted, also not when the slot goes to
- *           another thread. Record i stands at i % (records of a ring).
- *   commit  the word that publishes a record: its low half is (uint32_t)(index + 1), so what an
- *           earlier lap left there is never taken for the record awaited.
- *   published = committed. Death of the program takes back nothing that was committed.
+ *   word    64 bits of a ring. A record is one to four of them, see below.
+ *   index   a word's number in its slot, from 0, never restarted, also not when the slot goes to
+ *           another thread; and a record's, that of its first word. Word i stands at i % (words of
+ * a ring). commit  storing a record's first word publishes it: it bears the lap, so what an earlier
+ * lap left there is never taken for the record awaited. published = committed. Death of the program
+ * takes back nothing that was committed.
  *
  * A slot has one producer. A signal handler that allocates in the middle of a wrapper takes the
- * next index (reserving is one instruction), so records may be committed out of order by as many
+ * next words (reserving is one instruction), so records may be committed out of order by as many
  * as handlers nest; the collector reads up to the first that is not committed.
  */
 #ifndef TRACER_RT_TRACE_SHM_H
@@ -29,7 +30,7 @@
 #include <stdint.h>
 
 #define HAKT_SHM_MAGIC   0x316d68736b6168ull /* "hakshm1" */
-#define HAKT_SHM_VERSION 4u
+#define HAKT_SHM_VERSION 5u
 #define HAKT_SHM_ENV     "HAKTRACE_SHM" /* names the memfd: /proc/PID/fd/N */
 #define HAKT_SHM_PATH    64             /* bytes of such a name */
 
@@ -39,9 +40,9 @@
 #define HAKT_OPTIONS_ENV "HAKTRACE_OPTIONS"
 #define HAKT_TOOL_ENV    "HAKTRACE_TOOL"
 
-/* Records that must stay free below a full ring: one for each handler that may interrupt another
- * between its look at the limit and its reservation. */
-#define HAKT_SHM_SLACK 64u
+/* Words that must stay free below a full ring: for each handler that may interrupt another between
+ * its look at the limit and its reservation, a record. */
+#define HAKT_SHM_SLACK 256u
 
 /* What happened. The first ten are HAKT_MALLOC ... HAKT_PVALLOC of the trace format (the collector
  * asserts it). A realloc of NULL is a plain REALLOC or REALLOCARRAY record; any other is a BEGIN
@@ -62,17 +63,101 @@ enum hakt_shm_op {
     HAKT_SHM_REALLOC_END = 18,        /* ptr = result, size = old pointer */
 };
 
-/* 32 bytes: half a cache line, never across two. A failed allocation has ptr = 0; an overflowing
- * product has size = UINT64_MAX. */
+/* Is such a record an op of its own, and not the beginning of one or a memory call? */
+static inline int hakt_shm_counts(unsigned op) {
+    return op < HAKT_SHM_REALLOC_BEGIN || op == HAKT_SHM_REALLOC_END;
+}
+
+/* A failed allocation has ptr = 0; an overflowing product has size = UINT64_MAX. */
 struct hakt_shm_rec {
-    uint64_t commit; /* low 32 bits: index + 1; then op (8 bits), log2 of the alignment (8 bits) */
-    uint64_t time;   /* raw: TSC ticks, or ns of CLOCK_MONOTONIC; 0: not stamped (ring.h, PACED) */
+    uint64_t time; /* raw: TSC ticks, or ns of CLOCK_MONOTONIC; if stamped (ring.h, PACED) */
     uint64_t ptr;
     uint64_t size;
+    uint8_t op;
+    uint8_t align_log2;
+    uint8_t stamped;
 };
 
-static inline uint64_t hakt_shm_commit_word(uint64_t index, unsigned op, unsigned align_log2) {
-    return (uint64_t)(uint32_t)(index + 1) | (uint64_t)op << 32 | (uint64_t)align_log2 << 40;
+/*
+ * A record's first word:
+ *
+ *   bit 63        1; it is 0 in all other words
+ *   bits 60-62    the lap, from 1, modulo 8
+ *   bits 58-59    enum hakt_shm_form
+ *   bit 57        stamped: the record's last word is the time
+ *   bits 44-56    the size, of a SHORT_MALLOC
+ *   bits 0-43     the pointer / 8, of all but a LONG
+ *
+ * SHORT_FREE has no size; that of a MALLOC is the second word. LONG is for everything else: op in
+ * bits 0-7, log2 of the alignment in bits 8-15, bits 63 of pointer and size in bits 16 and 17; then
+ * follow pointer and size, without those. So a malloc or free is 8 bytes, most times, and a store.
+ */
+enum hakt_shm_form {
+    HAKT_SHM_SHORT_MALLOC = 0,
+    HAKT_SHM_SHORT_FREE = 1,
+    HAKT_SHM_SIZED_MALLOC = 2,
+    HAKT_SHM_LONG = 3,
+};
+#define HAKT_SHM_WORDS_MAX  4u /* of a record */
+#define HAKT_SHM_FIRST      (1ull << 63)
+#define HAKT_SHM_FORM_SHIFT 58
+#define HAKT_SHM_STAMPED    (1ull << 57)
+#define HAKT_SHM_SIZE_SHIFT 44
+#define HAKT_SHM_SHORT_SIZE (1ull << 13) /* sizes below */
+#define HAKT_SHM_SHORT_PTR  (1ull << 47) /* pointers below */
+#define HAKT_SHM_LAP_SHIFT  60
+
+/* What the top four bits of a first word are at this index; words = 1 << log2. */
+static inline uint64_t hakt_shm_lap(uint64_t index, unsigned log2) {
+    return 8 | (((index >> log2) + 1) & 7);
+}
+
+static inline unsigned hakt_shm_form(uint64_t first) {
+    return first >> HAKT_SHM_FORM_SHIFT & 3;
+}
+
+/* Words of the record that begins so. */
+static inline unsigned hakt_shm_words(uint64_t first) {
+    unsigned form = hakt_shm_form(first);
+    return form + (form == 0) + (unsigned)(first >> 57 & 1);
+}
+
+/* A record as words, the first one without the lap. How many. */
+static inline unsigned hakt_shm_encode(const struct hakt_shm_rec *r,
+                                       uint64_t w[HAKT_SHM_WORDS_MAX]) {
+    int plain = r->align_log2 == 0 && r->ptr % 8 == 0 && r->ptr < HAKT_SHM_SHORT_PTR;
+    uint64_t form = HAKT_SHM_LONG, low = r->ptr / 8;
+    unsigned n = 1;
+    if (plain && r->op == HAKT_SHM_FREE && r->size == 0) {
+        form = HAKT_SHM_SHORT_FREE;
+    } else if (plain && r->op == HAKT_SHM_MALLOC && r->size < HAKT_SHM_SHORT_SIZE) {
+        form = HAKT_SHM_SHORT_MALLOC;
+        low |= r->size << HAKT_SHM_SIZE_SHIFT;
+    } else if (plain && r->op == HAKT_SHM_MALLOC && r->size < HAKT_SHM_FIRST) {
+        form = HAKT_SHM_SIZED_MALLOC;
+        w[n++] = r->size;
+    } else {
+        low = r->op | (uint64_t)r->align_log2 << 8 | r->ptr >> 63 << 16 | r->size >> 63 << 17;
+        w[n++] = r->ptr & ~HAKT_SHM_FIRST;
+        w[n++] = r->size & ~HAKT_SHM_FIRST;
+    }
+    w[0] = HAKT_SHM_FIRST | form << HAKT_SHM_FORM_SHIFT | low;
+    if (r->stamped) {
+        w[0] |= HAKT_SHM_STAMPED;
+        w[n++] = r->time & ~HAKT_SHM_FIRST;
+    }
+    return n;
+}
+
+/* Commits them at index i of a ring. Relaxed stores: the collector may glance at words before they
+ * are committed. */
+static inline void hakt_shm_commit(uint64_t *ring, unsigned log2, uint64_t i, const uint64_t *w,
+                                   unsigned n) {
+    uint64_t mask = (1ull << log2) - 1;
+    for (unsigned k = 1; k < n; k++)
+        __atomic_store_n(&ring[(i + k) & mask], w[k], __ATOMIC_RELAXED);
+    __atomic_store_n(&ring[i & mask], w[0] | hakt_shm_lap(i, log2) << HAKT_SHM_LAP_SHIFT,
+                     __ATOMIC_RELEASE);
 }
 
 /* The program's own memory calls, with record_mmap. Two records each: `ptr` and `size` of the first
@@ -100,7 +185,7 @@ struct hakt_shm_slot {
     uint64_t dropped; /* ops lost by this thread because the ring was full; counts on over owners */
     uint32_t waiting; /* the thread waits, or waited, for room */
     /* Written by the collector. */
-    _Alignas(64) uint64_t tail; /* all records below are consumed */
+    _Alignas(64) uint64_t tail; /* all words below are consumed */
     uint32_t wake;              /* futex: raised when room was made for a thread that waits */
 };
 
@@ -153,10 +238,12 @@ enum hakt_shm_command {
 /* For `haktrace status`; the collector's, some 20 times a second. */
 struct hakt_shm_status {
     uint64_t started_unix_ns;
-    uint64_t ops, bytes; /* of this file */
+    uint64_t ops;   /* taken out of the rings, for this file; in memory at first */
+    uint64_t bytes; /* of this file */
     uint64_t dropped, threads;
     uint64_t window_bytes;  /* held by a flight recorder */
     uint64_t backlog_bytes; /* of records that are not resolved yet */
+    uint64_t backlog_max;
     char file[4096];
 };
 
@@ -229,12 +316,17 @@ struct hakt_notify {
     char problem[HAKT_PROBLEM];
 };
 
+/* log2 of the words of a ring. */
+static inline unsigned hakt_shm_ring_log2(const struct hakt_shm *shm) {
+    return (unsigned)__builtin_ctzll(shm->ring_bytes / sizeof(uint64_t));
+}
+
 static inline struct hakt_shm_slot *hakt_shm_slots(struct hakt_shm *shm) {
     return (struct hakt_shm_slot *)((char *)shm + shm->slots_offset);
 }
 
-static inline struct hakt_shm_rec *hakt_shm_ring(struct hakt_shm *shm, uint32_t slot) {
-    return (struct hakt_shm_rec *)((char *)shm + shm->rings_offset + slot * shm->ring_bytes);
+static inline uint64_t *hakt_shm_ring(struct hakt_shm *shm, uint32_t slot) {
+    return (uint64_t *)((char *)shm + shm->rings_offset + slot * shm->ring_bytes);
 }
 
 #endif
