@@ -48,17 +48,23 @@ hak_fast_alloc(struct hak_heap *h, size_t size, void *(*slow)(size_t, struct hak
     return slow(size, h);
 }
 
-/* The same for sizes whose class takes a few instructions more; NULL: the bin is empty, or the size
- * is not one of these. */
+/* The same for all sizes of slabs, also where the list is used up and the spare takes its place;
+ * NULL: the bin is empty, or the size is not one of these. */
 static inline void *hak_fast_medium(struct hak_heap *h, size_t size) {
-    if (size - HAK_FINE_MAX - 1 >= HAK_MEDIUM_MAX - HAK_FINE_MAX)
+    if (size - 1 >= HAK_MEDIUM_MAX)
         return NULL;
     struct hak_bin *bin = &h->bin[hak_class_of(size)];
     void *p = bin->list;
-    if (likely(p)) {
-        bin->list = *(void **)p;
-        bin->room++;
+    if (unlikely(!p)) {
+        p = bin->spare;
+        if (!p)
+            return NULL;
+        bin->room = (int32_t)bin->magazine - (int32_t)bin->nspare;
+        bin->spare = NULL;
+        bin->nspare = 0;
     }
+    bin->list = *(void **)p;
+    bin->room++;
     return p;
 }
 

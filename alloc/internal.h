@@ -222,6 +222,14 @@ void hak_heap_flush(struct hak_heap *h);
 #define HAK_RELAXED(type, x) (*(type const *)(const void *)&(x))
 #endif
 
+/* hak_slab_lookup for a block of ours: as a rule one of the first arena. */
+static inline struct hak_slab *hak_slab_of(const void *block) {
+    uintptr_t unit = ((uintptr_t)block - hak_hot.base) >> HAK_UNIT_SHIFT;
+    if (likely(unit < HAK_RELAXED(uintptr_t, hak_hot.units)))
+        return &hak_hot.meta[unit];
+    return hak_slab_lookup(block);
+}
+
 static inline struct hak_heap *hak_slab_owner(const struct hak_slab *s) {
     return HAK_RELAXED(struct hak_heap *, s->owner);
 }

@@ -55,20 +55,25 @@ static __attribute__((noinline)) void *slow(enum slow_kind kind, void *p, size_t
     return q;
 }
 
-__attribute__((noinline)) void *hak_malloc_slow(size_t size, struct hak_heap *h) {
-    void *medium = hak_fast_medium(h, size);
-    if (likely(medium))
-        return medium;
+/* No bin has a block for it. */
+static __attribute__((noinline)) void *malloc_refill(size_t size, struct hak_heap *h) {
     struct hak_heap *own = hak_checked_heap;
-    if (own != &hak_empty_heap && hak_safe.level != 3 && size <= HAK_FINE_MAX) {
-        void *p = hak_safe_alloc(own, size);
-        if (likely(p))
-            return p;
-    }
-    return slow(SLOW_MALLOC, NULL, 0, size);
+    void *p = NULL;
+    if (h != &hak_empty_heap && size <= HAK_MEDIUM_MAX)
+        p = hak_heap_alloc_slow(size, h);
+    else if (own != &hak_empty_heap && hak_safe.level != 3 && size <= HAK_FINE_MAX)
+        p = hak_safe_alloc(own, size);
+    return likely(p) ? p : slow(SLOW_MALLOC, NULL, 0, size);
+}
+
+__attribute__((noinline)) void *hak_malloc_slow(size_t size, struct hak_heap *h) {
+    void *p = hak_fast_medium(h, size);
+    return likely(p) ? p : malloc_refill(size, h);
 }
 
 __attribute__((noinline)) void hak_free_slow(void *p, struct hak_heap *h) {
+    if (!p)
+        return;
     if (likely(!hak_safe.level))
         hak_heap_free_slow(p, likely(h != &hak_empty_heap) ? h : hak_thread_frees(p));
     else if (likely(hak_safe.level < 3))
@@ -95,7 +100,7 @@ EXPORT void *calloc(size_t n, size_t size) {
     size_t bytes;
     if (unlikely(__builtin_mul_overflow(n, size, &bytes)))
         return no_memory();
-    if (likely(bytes <= HAK_FINE_MAX)) {
+    if (likely(bytes <= HAK_MEDIUM_MAX)) {
         void *p = hak_fast_alloc(hak_my_heap, bytes, hak_malloc_slow);
         return likely(p) ? memset(p, 0, bytes) : NULL;
     }

@@ -166,8 +166,8 @@ void *hak_slab_refill(struct hak_heap *h, unsigned c, uint32_t most, uint32_t *n
 }
 
 /* The head of the slab that a block of ours lies in. */
-static struct hak_slab *head_of(void *p) {
-    struct hak_slab *s = hak_slab_lookup(p);
+static struct hak_slab *head_of(const void *p) {
+    struct hak_slab *s = hak_slab_of(p);
     return s - s->back;
 }
 
@@ -188,8 +188,10 @@ void hak_slab_return(struct hak_heap *h, void *list) {
         struct hak_slab *s = head_of(list);
         void *first = list, *last = list;
         uint32_t n = 1;
-        /* Neighbours in the list are often neighbours in a slab. */
-        for (list = hak_link(list); list && head_of(list) == s; list = hak_link(list)) {
+        /* Neighbours in the list are often neighbours in a slab, and mostly in a unit. */
+        for (list = hak_link(list); list; list = hak_link(list)) {
+            if (((uintptr_t)list ^ (uintptr_t)last) >= HAK_UNIT && head_of(list) != s)
+                break;
             last = list;
             n++;
         }
