@@ -89,7 +89,8 @@ static void put(struct hakt_rec r, uint64_t old_size) {
 }
 
 static void put_malloc(void) {
-    struct hakt_rec r = {.time = f.time, .thread = thread(), .op = HAKT_MALLOC, .size = number()};
+    struct hakt_rec r = {.time = f.time, .thread = thread(), .op = HAKT_MALLOC};
+    r.size = number();
     r.id = hakt_writer_next_id(f.w);
     size_t before = f.n;
     put(r, 0);
@@ -108,8 +109,9 @@ static void put_free(void) {
 
 /* Any record at all. */
 static void put_any(void) {
-    struct hakt_rec r = {.time = f.time, .thread = thread(), .op = (uint8_t)(byte() % 14)};
+    struct hakt_rec r = {.time = f.time, .thread = thread()};
     uint64_t size = 0, how = byte();
+    r.op = (uint8_t)(byte() % 14);
     r.flags = (uint8_t)(byte() % 20);
     r.align_log2 = (uint8_t)(byte() % 70);
     r.size = number();
@@ -136,7 +138,8 @@ static void put_plain(void) {
     for (size_t i = 0; i < n; i++) {
         pass_time();
         struct hakt_plain_rec *b = &batch[i];
-        *b = (struct hakt_plain_rec){.time = f.time, .thread = thread(), .is_free = byte() & 1};
+        *b = (struct hakt_plain_rec){.time = f.time, .thread = thread()};
+        b->is_free = byte() & 1;
         struct hakt_rec r = {.time = b->time, .thread = b->thread};
         if (b->is_free) {
             take_live(&b->id, &b->size);
@@ -153,12 +156,11 @@ static void put_plain(void) {
 }
 
 static void put_event(void) {
-    struct hakt_event e = {.time = f.time,
-                           .record = f.n,
-                           .arg = {number(), number(), number(), number()},
-                           .thread = thread(),
-                           .kind = (uint16_t)number(),
-                           .flags = (uint16_t)byte()};
+    struct hakt_event e = {.time = f.time, .record = f.n, .thread = thread()};
+    for (int i = 0; i < 4; i++)
+        e.arg[i] = number();
+    e.kind = (uint16_t)number();
+    e.flags = (uint16_t)byte();
     if (f.events_count < EVENTS_MAX && hakt_write_event(f.w, &e, NULL) == 0)
         f.events[f.events_count++] = e;
 }
@@ -180,7 +182,8 @@ static void read_back(const char *path) {
         check(hakt_reader_next_event(r, &e, &err) == 0 && e != NULL);
         check(e->time == f.events[i].time && e->record == f.events[i].record);
         check(memcmp(e->arg, f.events[i].arg, sizeof(e->arg)) == 0);
-        check(e->thread == f.events[i].thread && e->kind == f.events[i].kind);
+        check(e->thread == f.events[i].thread && e->kind == f.events[i].kind &&
+              e->flags == f.events[i].flags);
     }
     hakt_reader_close(r);
 }
