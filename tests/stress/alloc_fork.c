@@ -166,7 +166,7 @@ static int fork_over_lock(void) {
     signal(SIGALRM, SIG_DFL);
     signal(SIGPROF, on_signal_go_on);
     setitimer(ITIMER_PROF, &often, NULL);
-    while (forks < 500 && !is_child) {
+    while (forks < 200 && !is_child) {
         for (int i = 0; i < 30; i++)
             small[i] = malloc(100);
         for (int i = 0; i < 100; i++)
