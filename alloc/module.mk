@@ -12,5 +12,7 @@ libhakmem_SRC := $(wildcard alloc/*.c alloc/policy/*.c)
 libhakmem_CFLAGS := -fvisibility=hidden -ftls-model=initial-exec -fno-builtin-malloc -O3
 # Initialised before all other objects, so that our fork handlers are the first registered, hence
 # the last to run before a fork: other libraries' handlers may allocate, or wait for one who does.
+# Never unloaded: threads end and processes fork through it for ever, if a program has opened and closed
+# it as it does a plugin.
 libhakmem_SONAME := libhakmem.so.0
-libhakmem_LD := -Wl,-z,initfirst -Wl,-soname,$(libhakmem_SONAME)
+libhakmem_LD := -Wl,-z,initfirst -Wl,-z,nodelete -Wl,-soname,$(libhakmem_SONAME)

@@ -22,3 +22,7 @@ done
 for case in threads thousand last child; do
     HAKMEM_BACKGROUND=1 HAKMEM_POLICY=decay:1ms LD_PRELOAD=$LIB/libhakmem.so "$BIN/stress/alloc_life" $case
 done
+# opened and closed as a plugin
+for setting in HAKMEM_SAFE=0 HAKMEM_SAFE=1 HAKMEM_SAFE=3 HAKMEM_BACKGROUND=1; do
+    env $setting "$BIN/stress/alloc_dlopen" "$LIB/libhakmem.so"
+done

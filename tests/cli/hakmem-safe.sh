@@ -24,6 +24,9 @@ done <<'END'
 0 large_inside pointer into a large block
 0 large_twice into free memory|free already
 0 large_realloc_inside pointer into a large block
+0 large_realloc_freed no such block|not a block|free memory|free already
+0 realloc_foreign no such block|not a block
+0 realloc_near_null no such block|not a block
 1 twice free already
 1 twice_with_others_between free already
 1 twice_medium free already
@@ -33,6 +36,7 @@ done <<'END'
 1 inside_medium not the start of a block|written past|not a block
 1 inside_by_another_thread not the start of a block|written past|not a block
 1 realloc_freed not a block in use|free already
+1 realloc_inside not the start of a block|not a block|written past
 2 written_after_free written to
 2 link_forged written to
 3 past_the_end written past the end
@@ -41,7 +45,7 @@ done <<'END'
 3 before_the_start written past the end
 3 last_byte_after_free written to after it was freed
 END
-[ $seen -eq 60 ]
+[ $seen -eq 75 ]
 for level in 1 2 3; do
     export HAKMEM_SAFE=$level
     LD_PRELOAD=$lib "$BIN/stress/alloc_api" | grep "^ok .* 0 failed"
@@ -52,6 +56,11 @@ for level in 1 2 3; do
     LD_PRELOAD=$lib "$BIN/stress/alloc_soak" 3000000 3 16 >soak || [ $level -eq 3 ]
     tail -1 soak | grep -x "ok\|FAILED: growth"
     LD_PRELOAD=$lib python3 -c 'import json; print(len(json.dumps([{"a": [i] * 20} for i in range(20000)])))'
+done
+for level in 0 1 2 3; do # only level 3 promises that
+    rc=0
+    HAKMEM_SAFE=$level LD_PRELOAD=$lib "$BIN/stress/alloc_safe" strict || rc=$?
+    [ $rc -eq $((level == 3 ? 9 : 0)) ]
 done
 # level 1 where the system lets nobody write to code: the same promises, without the patch
 patched=0

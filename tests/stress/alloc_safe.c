@@ -69,6 +69,24 @@ static void large_realloc_inside(void) {
     q = realloc(p + 64, 100);
 }
 
+static void large_realloc_freed(void) {
+    p = malloc(1 << 20);
+    free(p);
+    q = realloc(p, 100);
+}
+
+static void realloc_foreign(void) {
+    static char object[100];
+    p = object + 16;
+    q = realloc(p, 200);
+}
+
+static void realloc_near_null(void) {
+    offset = 4096;
+    p = (char *)offset;
+    q = realloc(p, 200);
+}
+
 static void twice(void) {
     p = malloc(100);
     free(p);
@@ -123,6 +141,11 @@ static void realloc_freed(void) {
     p = malloc(100);
     free(p);
     q = realloc(p, 2000);
+}
+
+static void realloc_inside(void) {
+    p = malloc(100);
+    q = realloc(p + 16, 2000);
 }
 
 static void written_after_free(void) {
@@ -183,6 +206,21 @@ static void last_byte_after_free(void) {
     churn();
 }
 
+/* No mistake: exit code 9 where realloc always moves a block and its usable size is what was asked.
+ */
+static void strict(void) {
+    unsigned moved = 0, exact = 0, all = 0;
+    for (size_t size = 1; size < 300000; size += size / 3 + 1, all++) {
+        p = malloc(size);
+        exact += malloc_usable_size(p) == size;
+        offset = (uintptr_t)p;
+        q = realloc(p, size);
+        moved += (uintptr_t)q != offset;
+        free(q);
+    }
+    _exit(moved == all && exact == all ? 9 : 0);
+}
+
 /* No mistake: exit code 9 where malloc, free and delete look at a thread's heap without a look into
  * the GOT, which they do at level 1 where they could be replaced. */
 static void patched(void) {
@@ -209,6 +247,9 @@ static const struct {
     {"large_inside", large_inside},
     {"large_twice", large_twice},
     {"large_realloc_inside", large_realloc_inside},
+    {"large_realloc_freed", large_realloc_freed},
+    {"realloc_foreign", realloc_foreign},
+    {"realloc_near_null", realloc_near_null},
     {"twice", twice},
     {"twice_with_others_between", twice_with_others_between},
     {"twice_medium", twice_medium},
@@ -218,6 +259,8 @@ static const struct {
     {"inside_medium", inside_medium},
     {"inside_by_another_thread", inside_by_another_thread},
     {"realloc_freed", realloc_freed},
+    {"realloc_inside", realloc_inside},
+    {"strict", strict},
     {"written_after_free", written_after_free},
     {"link_forged", link_forged},
     {"past_the_end", past_the_end},
