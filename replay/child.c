@@ -426,6 +426,8 @@ int hakr_child_main(int fd) {
         return 1;
     if (ctl->pass == HAKR_PASS_LATENCY)
         prepare_clock();
+    if (code_bytes != 0)
+        hakr_time_warm();
     if (limit_memory() != 0)
         return 1;
     run_region();

@@ -71,7 +71,8 @@ always_inline void made(const struct hakr_drive *d, struct hakr_shm_thread *t, u
         publish(t, pos);
 }
 
-/* Runs word x, which stands before w. Returns the word after it, or NULL at the end. */
+/* Runs word x, which stands before w and is taken alone. Returns the word after it, or NULL at the
+ * end. */
 always_inline const uint64_t *run_op(const struct hakr_drive *d, struct hakr_shm_thread *t,
                                      uint64_t x, const uint64_t *w, const uint64_t *words,
                                      const int touch, const int account, uint64_t *until) {
@@ -141,7 +142,7 @@ always_inline void run(const struct hakr_drive *d, struct hakr_shm_thread *t, co
     if (account)
         hakr_fault_time_begin(&t->fault);
     for (const uint64_t *w = words; w != NULL;) {
-        uint64_t x = *w++;
+        uint64_t x = hakr_word_alone(*w++);
         __atomic_store_n(&t->cursor, (uint64_t)(uintptr_t)w, __ATOMIC_RELAXED);
         w = run_op(d, t, x, w, words, touch, account, &until);
     }

@@ -45,6 +45,11 @@ struct hakr_drive {
  */
 size_t hakr_time_place(const struct hakr_drive *d);
 
+/* After it, right before the region and by the thread that runs the first stream: runs the driver's
+ * code once without the allocator, so that its first use in the region is not billed to that. Until
+ * then, hakr_drive must not be called. */
+void hakr_time_warm(void);
+
 /* Runs the stream at `words` as thread t, in the pass and with the touching that ctl names. */
 void hakr_drive(const struct hakr_drive *d, struct hakr_shm_thread *t, const uint64_t *words);
 

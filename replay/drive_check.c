@@ -120,7 +120,7 @@ static void allocate(const struct hakr_drive *d, struct hakr_shm_thread *t, unsi
 void hakr_drive_check(const struct hakr_drive *d, struct hakr_shm_thread *t,
                       const uint64_t *words) {
     for (const uint64_t *w = words;;) {
-        uint64_t x = *w++, size = hakr_word_size(x);
+        uint64_t x = hakr_word_alone(*w++), size = hakr_word_size(x);
         unsigned kind = hakr_word_kind(x), align_log2 = 0;
         uint32_t slot = hakr_word_slot(x);
         __atomic_store_n(&t->cursor, (uint64_t)(uintptr_t)w, __ATOMIC_RELAXED);

@@ -128,7 +128,7 @@ always_inline void run(const struct hakr_drive *d, struct hakr_shm_thread *t, co
                        const int tsc, const int inside) {
     int touch = (int)d->ctl->touch;
     for (const uint64_t *w = words;;) {
-        uint64_t x = *w++;
+        uint64_t x = hakr_word_alone(*w++);
         __atomic_store_n(&t->cursor, (uint64_t)(uintptr_t)w, __ATOMIC_RELAXED);
         struct op op = {
             .kind = hakr_word_kind(x), .slot = hakr_word_slot(x), .size = hakr_word_size(x)};

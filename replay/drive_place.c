@@ -1,5 +1,5 @@
 /*
- * Puts the code of the time pass to where it reaches the allocator by direct calls.
+ * Puts the code of the time pass to where it reaches the allocator by direct calls, and warms it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +12,8 @@
 #define CALL_LENGTH 5
 #define TRIES       2048 /* places to look at on each side, */
 #define STEP        (INT64_C(1) << 19)
+#define REHEARSED   64u /* bundles at a time, and */
+#define REHEARSALS  2u  /* how often each: 0.2 ms together */
 
 static void note_null(struct hakr_shm_thread *t) {
     note_failed(t);
@@ -20,6 +22,9 @@ static void note_null(struct hakr_shm_thread *t) {
 static struct hakr_time_links links = {
     .run_other = hakr_run_other, .note_null = note_null, .do_malloc = malloc, .do_free = free};
 static hakr_time_code *code;
+static char *copy; /* the code where it is no longer in the program; NULL = it is */
+static size_t copy_bytes;
+static const struct hakr_time_site *sites, *sites_end;
 
 /* Whether a call anywhere in [at, at + bytes) reaches `target`. */
 static int reaches(uintptr_t at, size_t bytes, uintptr_t target) {
@@ -45,22 +50,10 @@ static void *map_near(size_t bytes) {
     return NULL;
 }
 
-/* Copies the code; NULL if it has to stay where it is. */
-static void *copy_near(const char *from, size_t bytes, const struct hakr_time_site *site,
-                       const struct hakr_time_site *end) {
-    char *to = map_near(bytes);
-    if (to == NULL)
-        return NULL;
-    memcpy(to, from, bytes);
-    for (; site < end; site++) {
-        uintptr_t target = site->is_free ? (uintptr_t)links.do_free : (uintptr_t)links.do_malloc;
-        int32_t distance = (int32_t)(target - (uintptr_t)(to + site->at + CALL_LENGTH));
-        memcpy(to + site->at + CALL_LENGTH - sizeof distance, &distance, sizeof distance);
-    }
-    if (mprotect(to, bytes, PROT_READ | PROT_EXEC) == 0)
-        return to;
-    munmap(to, bytes);
-    return NULL;
+/* Gives the copy up: the code runs in the program itself. */
+static void leave_copy(void) {
+    munmap(copy, copy_bytes);
+    copy = NULL;
 }
 
 size_t hakr_time_place(const struct hakr_drive *d) {
@@ -68,11 +61,91 @@ size_t hakr_time_place(const struct hakr_drive *d) {
     const char *from = far ? (const char *)hakr_time_far : (const char *)hakr_time_near;
     const char *end = far ? hakr_time_far_end : hakr_time_near_end;
     links.drive = d;
-    void *copy =
-        copy_near(from, (size_t)(end - from), far ? hakr_time_far_sites : hakr_time_near_sites,
-                  far ? hakr_time_far_sites_end : hakr_time_near_sites_end);
-    code = copy != NULL ? (hakr_time_code *)copy : far ? hakr_time_far : hakr_time_near;
-    return copy != NULL ? (size_t)(end - from) : 0;
+    code = far ? hakr_time_far : hakr_time_near;
+    sites = far ? hakr_time_far_sites : hakr_time_near_sites;
+    sites_end = far ? hakr_time_far_sites_end : hakr_time_near_sites_end;
+    copy_bytes = (size_t)(end - from);
+    copy = map_near(copy_bytes);
+    if (copy == NULL)
+        return 0;
+    memcpy(copy, from, copy_bytes);
+    return copy_bytes;
+}
+
+/* ---- rehearsal --------------------------------------------------------------------------------
+ */
+
+static char stand_in_block[64];
+
+static void *stand_in_malloc(size_t size) {
+    (void)size;
+    return stand_in_block;
+}
+
+static void stand_in_free(void *p) {
+    (void)p;
+}
+
+static const uint64_t *stand_in_other(const struct hakr_drive *d, struct hakr_shm_thread *t,
+                                      uint64_t x, const uint64_t *w, const uint64_t *words) {
+    (void)d, (void)t, (void)x, (void)w, (void)words;
+    return NULL; /* the stream's end */
+}
+
+/* Runs the blocks of all bundles of the greatest length, in an order without a pattern. */
+static void rehearse(void) {
+    static const struct hakr_time_links stand_ins = {.run_other = stand_in_other,
+                                                     .note_null = note_null,
+                                                     .do_malloc = stand_in_malloc,
+                                                     .do_free = stand_in_free};
+    static uint64_t words[REHEARSED * HAKR_BUNDLE_MAX + HAKR_TAIL_WORDS];
+    static struct hakr_shm_thread thread;
+    void *slots[1] = {NULL};
+    const unsigned first = 1u << HAKR_BUNDLE_MAX;
+    const uint64_t any = HAKR_MALLOC | (uint64_t)sizeof stand_in_block << HAKR_SIZE_SHIFT;
+    unsigned at = 0, n = 0;
+    for (unsigned i = 0; i < REHEARSALS * first; i++) {
+        at = (at * 5 + 3) & (first - 1); /* each once before one comes again */
+        if (first + at > HAKR_PATTERN_MAX)
+            continue;
+        uint64_t *w = &words[n++ * HAKR_BUNDLE_MAX];
+        for (unsigned k = 0; k < HAKR_BUNDLE_MAX; k++)
+            w[k] = any;
+        w[0] |= hakr_bundle_field(first + at);
+        if (n == REHEARSED) { /* HAKR_END follows */
+            ((hakr_time_code *)copy)(slots, &thread, words, &stand_ins);
+            n = 0;
+        }
+    }
+}
+
+/* Makes the calls of the copy direct ones. */
+static void patch(void) {
+    for (const struct hakr_time_site *s = sites; s < sites_end; s++) {
+        char *behind = copy + s->at + CALL_LENGTH;
+        uintptr_t target = s->is_free ? (uintptr_t)links.do_free : (uintptr_t)links.do_malloc;
+        int32_t distance = (int32_t)(target - (uintptr_t)behind);
+        memcpy(behind - sizeof distance, &distance, sizeof distance);
+    }
+}
+
+void hakr_time_warm(void) {
+    if (copy == NULL)
+        return;
+    if (mprotect(copy, copy_bytes, PROT_READ | PROT_EXEC) != 0) {
+        leave_copy();
+        return;
+    }
+    rehearse();
+    if (mprotect(copy, copy_bytes, PROT_READ | PROT_WRITE) != 0) {
+        leave_copy();
+        return;
+    }
+    patch();
+    if (mprotect(copy, copy_bytes, PROT_READ | PROT_EXEC) != 0)
+        leave_copy();
+    else
+        code = (hakr_time_code *)copy;
 }
 
 void hakr_drive_time(const struct hakr_drive *d, struct hakr_shm_thread *t, const uint64_t *words) {

@@ -92,7 +92,7 @@ int hakr_plan_close_streams(struct hakr_plan *p, struct hakc_err *err);
 static inline void hakr_plan_close_bundle(struct hakr_plan_thread *th) {
     if (th->pattern == 0)
         return;
-    th->words[th->n_words - th->pattern_ops] |= (uint64_t)th->pattern << HAKR_BUNDLE_SHIFT;
+    th->words[th->n_words - th->pattern_ops] |= hakr_bundle_field(th->pattern);
     th->pattern = th->pattern_ops = 0;
 }
 
@@ -104,7 +104,7 @@ static inline void hakr_put_word(struct hakr_plan_thread *th, uint64_t word) {
 
 /* Takes the next word, which is one of `bit` (hakr_simple_bit). */
 static inline void hakr_put_simple(struct hakr_plan_thread *th, uint64_t word, int bit) {
-    if (th->pattern_ops == HAKR_BUNDLE_MAX)
+    if (th->pattern >= HAKR_PATTERN_FULL)
         hakr_plan_close_bundle(th);
     if (th->pattern_ops++ == 0)
         th->pattern = 1;

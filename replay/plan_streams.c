@@ -82,34 +82,35 @@ int hakr_plan_room(struct hakr_plan *p, uint32_t t, struct hakc_err *err) {
 /* ---- bundles ----------------------------------------------------------------------------------
  */
 
-static unsigned bundle_ops(unsigned field) {
-    return 31u - (unsigned)__builtin_clz(field);
+static unsigned bundle_ops(unsigned pattern) {
+    return 31u - (unsigned)__builtin_clz(pattern);
 }
 
-static void set_field(uint64_t *word, unsigned field) {
-    *word = (*word & ~HAKR_BUNDLE_MASK) | (uint64_t)field << HAKR_BUNDLE_SHIFT;
+/* pattern: 0 = it begins none. */
+static void set_bundle(uint64_t *word, unsigned pattern) {
+    *word = hakr_word_alone(*word) | (pattern != 0 ? hakr_bundle_field(pattern) : 0);
 }
 
 void hakr_plan_publish(struct hakr_plan *p, hakr_place at) {
     struct hakr_plan_thread *th = &p->threads[hakr_place_thread(at)];
     uint64_t word = hakr_place_word(at), first = word, *w = th->words;
-    if (w[word] & HAKR_PUBLISH)
+    uint64_t alone = hakr_word_alone(w[word]);
+    if (alone & HAKR_PUBLISH)
         return;
     p->stats.publishes++;
-    if (hakr_simple_bit(w[word]) < 0) {
+    if (hakr_simple_bit(alone) < 0) {
         w[word] |= HAKR_PUBLISH;
         return;
     }
     hakr_plan_close_bundle(th);
     while (hakr_word_bundle(w[first]) == 0)
         first--;
-    unsigned field = hakr_word_bundle(w[first]), ops = bundle_ops(field);
+    unsigned pattern = hakr_word_bundle(w[first]), ops = bundle_ops(pattern);
     unsigned before = (unsigned)(word - first), after = ops - before - 1;
-    w[word] |= HAKR_PUBLISH;
-    set_field(&w[word], 0);
-    set_field(&w[first], before != 0 ? field >> (ops - before) : 0);
+    set_bundle(&w[first], before != 0 ? pattern >> (ops - before) : 0);
+    w[word] = alone | HAKR_PUBLISH;
     if (after != 0)
-        set_field(&w[word + 1], 1u << after | (field & ((1u << after) - 1)));
+        set_bundle(&w[word + 1], 1u << after | (pattern & ((1u << after) - 1)));
     p->stats.bundled--;
 }
 

@@ -19,7 +19,7 @@ int hakr_plan_locate(const struct hakr_plan *p, uint32_t t, uint64_t pos, uint64
     const struct hakr_plan_thread *th = &p->threads[t];
     uint64_t n = 0;
     for (uint64_t i = 0; i < th->n_words;) {
-        uint64_t w = th->words[i];
+        uint64_t w = hakr_word_alone(th->words[i]);
         unsigned k = hakr_word_kind(w), len = hakr_word_length(w);
         if (k == HAKR_END)
             return -1;

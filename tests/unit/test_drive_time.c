@@ -60,15 +60,15 @@ static uint32_t rnd(uint32_t n) {
     return (uint32_t)(seed_state >> 33) % n;
 }
 
-/* As the planner does: up to nine simple ops in a row. Returns how many there are. */
+/* As the planner does. Returns how many simple ops there are. */
 static uint64_t bundle(uint64_t *w, uint64_t n) {
     uint64_t simple = 0;
     for (uint64_t i = 0; i < n;) {
-        unsigned field = 1, ops = 0;
-        while (ops < HAKR_BUNDLE_MAX && hakr_simple_bit(w[i + ops]) >= 0)
-            field = field << 1 | (unsigned)hakr_simple_bit(w[i + ops++]);
+        unsigned pattern = 1, ops = 0;
+        while (pattern < HAKR_PATTERN_FULL && hakr_simple_bit(w[i + ops]) >= 0)
+            pattern = pattern << 1 | (unsigned)hakr_simple_bit(w[i + ops++]);
         if (ops != 0)
-            w[i] |= (uint64_t)field << HAKR_BUNDLE_SHIFT;
+            w[i] |= hakr_bundle_field(pattern);
         simple += ops;
         i += ops != 0 ? ops : 1;
     }
@@ -168,8 +168,21 @@ static void test_touch(void **state) {
     }
 }
 
+/* Every call of the allocator ends where 32 bytes begin, which it costs less to return to. */
+static void test_aligned(void **state) {
+    (void)state;
+    const struct hakr_time_site *s;
+    for (s = hakr_time_near_sites; s < hakr_time_near_sites_end; s++)
+        assert_int_equal((s->at + 5) % 32, 0);
+    for (s = hakr_time_far_sites; s < hakr_time_far_sites_end; s++)
+        assert_int_equal((s->at + 5) % 32, 0);
+    assert_int_equal((uintptr_t)hakr_time_near % 64, 0);
+    assert_int_equal((uintptr_t)hakr_time_far % 64, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_aligned),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_touch),
     };
