@@ -1,4 +1,5 @@
 /* What processors that run other threads of the process add to a call that takes pages away. */
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -8,18 +9,16 @@
 #define OTHERS_MOST 3u /* further processors that are kept busy */
 
 struct other {
-    atomic_int running, end;
-    cpu_set_t mine; /* the processor that is measured on */
+    atomic_int running, lost, end; /* lost: those that could not go to another processor */
+    cpu_set_t theirs;              /* all processors but that which is measured on */
 };
 
-/* On another processor: on the same one, nobody would have to be told. */
+/* On another processor: on the same one, nobody would have to be told. (A thread begins on those
+ * of the one that made it.) */
 static void *keep_busy(void *arg) {
     struct other *o = arg;
-    cpu_set_t others;
-    if (sched_getaffinity(0, sizeof others, &others) == 0) {
-        CPU_XOR(&others, &others, &o->mine);
-        sched_setaffinity(0, sizeof others, &others);
-    }
+    if (sched_setaffinity(0, sizeof o->theirs, &o->theirs) != 0)
+        atomic_store(&o->lost, errno);
     atomic_fetch_add(&o->running, 1);
     while (!atomic_load_explicit(&o->end, memory_order_relaxed))
         ;
@@ -38,16 +37,19 @@ static uint64_t short_release(struct haks_bench *b) {
 
 /* What each further processor that runs a thread of the process adds. */
 void haks_bench_shootdown(struct haks_bench *b, struct haks_costs *c) {
-    struct other o = {0, 0, {{0}}};
-    cpu_set_t all;
+    struct other o = {0, 0, 0, {{0}}};
+    cpu_set_t all, mine;
     pthread_t thread[OTHERS_MOST];
-    unsigned n = c->cpus > 1 ? c->cpus - 1 : 0, started = 0;
+    unsigned n, started = 0;
     uint64_t alone = short_release(b), beside;
     int cpu = sched_getcpu();
     if (cpu < 0 || sched_getaffinity(0, sizeof all, &all) != 0)
         return;
-    CPU_SET((unsigned)cpu, &o.mine);
-    sched_setaffinity(0, sizeof o.mine, &o.mine);
+    CPU_ZERO(&mine);
+    CPU_SET((unsigned)cpu, &mine);
+    CPU_XOR(&o.theirs, &all, &mine);
+    sched_setaffinity(0, sizeof mine, &mine);
+    n = (unsigned)CPU_COUNT(&o.theirs);
     if (n > OTHERS_MOST)
         n = OTHERS_MOST;
     while (started < n && pthread_create(&thread[started], NULL, keep_busy, &o) == 0)
@@ -59,5 +61,9 @@ void haks_bench_shootdown(struct haks_bench *b, struct haks_costs *c) {
     for (unsigned i = 0; i < started; i++)
         pthread_join(thread[i], NULL);
     sched_setaffinity(0, sizeof all, &all);
+    if (atomic_load(&o.lost) != 0) {
+        errno = atomic_load(&o.lost);
+        haks_bench_check(b, 1);
+    }
     c->shootdown_ns = started > 0 && beside > alone ? (uint32_t)((beside - alone) / started) : 0;
 }
