@@ -192,10 +192,14 @@ typedef int hakd_run_fn(void *ctx, int64_t run, const char *policy, const char *
 int hakd_each_study_run(struct hakd *db, int64_t study, int64_t trace, int64_t library,
                         const char *pass, hakd_run_fn *fn, void *ctx, struct hakc_err *err);
 
-/* The median of a figure over the ok repeats of an allocator under a policy on a trace, in the
- * newest experiment of hakreplay that has it. HAKC_ENOENT if there is none. */
-int hakd_newest_median(struct hakd *db, int64_t trace, const char *allocator, const char *policy,
-                       const char *pass, const char *name, double *value, struct hakc_err *err);
+/* A figure over the ok repeats of an allocator under a policy on a trace, in the newest experiment
+ * of hakreplay that has it. HAKC_ENOENT if there is none. */
+struct hakd_spread {
+    double median, least, most;
+};
+int hakd_newest_spread(struct hakd *db, int64_t trace, const char *allocator, const char *policy,
+                       const char *pass, const char *name, struct hakd_spread *out,
+                       struct hakc_err *err);
 
 /* The figures and the system calls of a run. */
 typedef void hakd_metric_fn(void *ctx, const char *name, double value);

@@ -22,10 +22,11 @@ int hakd_each_study_run(struct hakd *db, int64_t study, int64_t trace, int64_t l
     return rc;
 }
 
-int hakd_newest_median(struct hakd *db, int64_t trace, const char *allocator, const char *policy,
-                       const char *pass, const char *name, double *value, struct hakc_err *err) {
+int hakd_newest_spread(struct hakd *db, int64_t trace, const char *allocator, const char *policy,
+                       const char *pass, const char *name, struct hakd_spread *out,
+                       struct hakc_err *err) {
     struct hakd_bind b = {0};
-    int rc = hakd_prepared(db, HAKD_ST_NEWEST_MEDIAN, &b.st, err);
+    int rc = hakd_prepared(db, HAKD_ST_NEWEST_SPREAD, &b.st, err);
     if (rc)
         return rc;
     hakd_bind_int(&b, trace);
@@ -34,12 +35,13 @@ int hakd_newest_median(struct hakd *db, int64_t trace, const char *allocator, co
     hakd_bind_text(&b, pass);
     hakd_bind_text(&b, name);
     if (sqlite3_step(b.st) != SQLITE_ROW)
-        rc = hakd_sql_error(db, "reading a median", err);
+        rc = hakd_sql_error(db, "reading a figure's repeats", err);
     else if (sqlite3_column_type(b.st, 0) == SQLITE_NULL)
         rc = hakc_fail(err, HAKC_ENOENT, "no %s run of %s under %s has the figure %s", pass,
                        allocator, policy, name);
     else
-        *value = sqlite3_column_double(b.st, 0);
+        *out = (struct hakd_spread){sqlite3_column_double(b.st, 0), sqlite3_column_double(b.st, 1),
+                                    sqlite3_column_double(b.st, 2)};
     sqlite3_reset(b.st);
     return rc;
 }

@@ -73,14 +73,15 @@ static const char *const statement_sql[HAKD_ST_COUNT] = {
         "SELECT r.id, r.policy, r.mode FROM run r JOIN experiment e ON e.id = r.experiment_id "
         "WHERE e.study_id = ?1 AND r.trace_id = ?2 AND r.pass = ?3 AND r.status = 'ok' "
         "AND (?4 IS NULL OR r.library_id = ?4) ORDER BY r.id DESC",
-    [HAKD_ST_NEWEST_MEDIAN] =
+    [HAKD_ST_NEWEST_SPREAD] =
         "WITH variant AS (SELECT r.id, r.experiment_id FROM run r WHERE r.trace_id = ?1 "
         "AND r.allocator = ?2 AND r.policy = ?3 AND r.env IS NULL AND r.pass = ?4 "
         "AND r.status = 'ok'), "
         "ranked AS (SELECT k.value, row_number() OVER (ORDER BY k.value) AS place, "
         "count(*) OVER () AS n FROM variant v JOIN metric k ON k.run_id = v.id AND k.name = ?5 "
         "WHERE v.experiment_id = (SELECT max(experiment_id) FROM variant)) "
-        "SELECT avg(value) FROM ranked WHERE place IN ((n + 1) / 2, (n + 2) / 2)",
+        "SELECT avg(value) FILTER (WHERE place IN ((n + 1) / 2, (n + 2) / 2)), min(value), "
+        "max(value) FROM ranked",
     [HAKD_ST_METRICS_OF] = "SELECT name, value FROM metric WHERE run_id = ?1",
     [HAKD_ST_SYSCALLS_OF] =
         "SELECT call, detail, calls, errors, bytes, kernel_ns FROM syscall WHERE run_id = ?1",

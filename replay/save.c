@@ -105,7 +105,7 @@ static int put_metrics(struct hakr_save *s, int64_t id, const struct hakr_run *r
         {HAKR_F_LAZY, "end_lazy_free_bytes", HAKD_UNIT_BYTES},
         {HAKR_F_PEAK_LIVE, HAKD_M_PEAK_LIVE_BYTES, HAKD_UNIT_BYTES},
         {HAKR_F_MEAN_LIVE, "mean_live_bytes", HAKD_UNIT_BYTES},
-        {HAKR_F_MEAN_TIME, "mean_resident_time_bytes", HAKD_UNIT_BYTES},
+        {HAKR_F_MEAN_TIME, HAKD_M_MEAN_RESIDENT_TIME_BYTES, HAKD_UNIT_BYTES},
         {HAKR_F_MEAN_LIVE_TIME, "mean_live_time_bytes", HAKD_UNIT_BYTES},
         {HAKR_F_HUGE, "end_huge_bytes", HAKD_UNIT_BYTES},
         {HAKR_F_PEAK_HUGE, "peak_huge_bytes", HAKD_UNIT_BYTES},

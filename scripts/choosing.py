@@ -83,12 +83,13 @@ def front(d):
 def confirmed(d):
     rows = []
     for r in d["confirmed"]:
-        if r["figure"] in ("release_calls", "minor_faults", "mean_resident_bytes", "cpu_system_ns"):
+        if r["figure"] in ("release_calls", "minor_faults", "mean_resident_bytes", "mean_resident_time_bytes", "kernel_ns"):
             show = mib if r["figure"].endswith("bytes") else ms if r["figure"].endswith("ns") else lambda n: f"{n:.0f}"
             unit = " [MiB]" if r["figure"].endswith("bytes") else " [ms]" if r["figure"].endswith("ns") else ""
             rows.append([name(r["trace"]), r["figure"] + unit, show(r["predicted"]), show(r["measured"]),
+                         f"{show(r['measured_least'])}–{show(r['measured_most'])}" if r["measured"] is not None else "–",
                          percent(r["error_percent"])])
-    return table(["trace", "figure", "predicted", "measured", "error %"], rows)
+    return table(["trace", "figure", "predicted", "measured", "runs", "error %"], rows)
 
 
 def values(db, d, one):

@@ -60,7 +60,8 @@ static const struct argp_option options[] = {
     {"hold-out", OPT_HOLD_OUT, "TRACE", 0,
      "Not chosen by: the choice is tried on it; may be given more than once", 0},
     {"confirm", OPT_CONFIRM, "N", OPTION_ARG_OPTIONAL,
-     "Replay the choice in libhakmem with hakreplay, N timed runs (default 3), and show what was "
+     "Replay the choice in libhakmem with hakreplay, N accounted runs (default 5), and show what "
+     "was "
      "predicted beside what was measured",
      0},
     {"jobs", 'j', "N", 0, "Policies evaluated at a time (default: one a core)", 0},
@@ -186,7 +187,7 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state) {
         add_trace(state, c, arg, 1);
         break;
     case OPT_CONFIRM:
-        c->confirm = arg != NULL ? parse_number(state, "confirm", arg, 1000) : 3;
+        c->confirm = arg != NULL ? parse_number(state, "confirm", arg, 1000) : HAKS_CONFIRM_REPEATS;
         break;
     case OPT_DB:
         c->db = arg;

@@ -158,8 +158,9 @@ static const struct argp argp = {
     .args_doc = "TRACE",
     .doc = "Predict what release policies would do over a recorded trace: release calls, page "
            "faults, resident memory, cost.\v"
-           "Policies: eager, never, partial, decay, delay, demand, bounce, pressure, report-2025, "
-           "and models of other allocators' rules: model-glibc, model-mimalloc, model-jemalloc, "
+           "Policies: eager, never, partial, decay, delay, budget, rest, adapt, demand, bounce, "
+           "pressure, report-2025, and models of other allocators' rules: model-glibc, "
+           "model-mimalloc, model-jemalloc, "
            "model-tcmalloc; each as NAME, NAME:VALUE or NAME:key=value,key=value. "
            "docs/policies.md has their keys. "
            "Exit codes: 0 fine, 1 failed, 2 usage, 4 corrupt or truncated trace.",

@@ -9,6 +9,7 @@
 
 #include "alloc/internal.h"
 #include "common/progress.h"
+#include "sim/child_wait.h"
 #include "sim/core_drive.h"
 #include "sim/cost_model.h"
 #include "sim/event_stream.h"
@@ -270,11 +271,11 @@ static int in_child(struct core_pass *p, int events_fd, int spans_fd) {
     return rc;
 }
 
-static int wait_for(pid_t pid, struct hakc_err *err) {
+static int wait_for(pid_t pid, const volatile int *stop, struct hakc_err *err) {
     int status;
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return hakc_fail_errno(err, HAKC_ECHILD, "the pass over the trace was lost");
+    errno = haks_wait_child(pid, stop, &status);
+    if (errno != 0)
+        return hakc_fail_errno(err, HAKC_ECHILD, "the pass over the trace was lost");
     if (WIFSIGNALED(status))
         return hakc_fail(err, HAKC_ECHILD, "the pass over the trace died of signal %d (%s)",
                          WTERMSIG(status), strsignal(WTERMSIG(status)));
@@ -300,7 +301,7 @@ static int run_pass(struct core_pass *p, int events_fd, int spans_fd, struct hak
     if (pid < 0)
         rc = hakc_fail_errno(err, HAKC_ECHILD, "no process for a pass over the trace");
     else
-        rc = wait_for(pid, err);
+        rc = wait_for(pid, p->stop, err);
     if (rc == 0) {
         rc = out->rc;
         *pass = out->pass;

@@ -13,6 +13,7 @@
 #include "common/cmdline.h"
 #include "db/metrics.h"
 #include "db/store.h"
+#include "sim/child_wait.h"
 #include "sim/optimise_report.h"
 
 #define FIGURES 5 /* of a trace */
@@ -52,12 +53,9 @@ static int replay(char *const *argv, const volatile int *stop, struct hakc_err *
         become(argv);
     if (pid < 0)
         return hakc_fail_errno(err, HAKC_ECHILD, "no process for hakreplay");
-    while (waitpid(pid, &status, 0) < 0) {
-        if (errno != EINTR)
-            return hakc_fail_errno(err, HAKC_ECHILD, "hakreplay was lost");
-        if (*stop)
-            kill(pid, SIGTERM);
-    }
+    errno = haks_wait_child(pid, stop, &status);
+    if (errno != 0)
+        return hakc_fail_errno(err, HAKC_ECHILD, "hakreplay was lost");
     if (*stop)
         return hakc_fail(err, HAKC_EINTERNAL, "interrupted");
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
@@ -67,52 +65,58 @@ static int replay(char *const *argv, const volatile int *stop, struct hakc_err *
     return 0;
 }
 
+/* The simulated policies read the time of each op. Without times there is nothing but the real one.
+ */
+static const char *clock_of(const struct haks_subject *s) {
+    return s->pass.has_times ? "exact" : "real";
+}
+
 static int replay_trace(const struct haks_findings *f, const struct haks_subject *s,
                         unsigned repeats, const volatile int *stop, struct hakc_err *err) {
-    char path[4096], policy[256], times[32], *db = NULL;
+    char path[4096], policy[256], times[48], clock[32], *db = NULL;
     int rc;
     find_replay(path, sizeof path);
     snprintf(policy, sizeof policy, "--policy=%s", haks_findings_policy(f, f->choice.policy));
-    snprintf(times, sizeof times, "--repeats=%u", repeats);
+    snprintf(times, sizeof times, "--account-repeats=%u", repeats);
+    snprintf(clock, sizeof clock, "--clock=%s", clock_of(s));
     if (asprintf(&db, "--db=%s", f->db) < 0)
         return hakc_fail(err, HAKC_ENOMEM, "no memory to start hakreplay");
-    char *const argv[] = {path,
-                          (char[]){"--alloc=hakmem"},
-                          policy,
-                          (char[]){"--passes=time,account"},
-                          times,
-                          (char[]){"--no-control"},
-                          db,
-                          (char[]){"--"},
-                          (char *)(uintptr_t)s->path,
-                          NULL};
+    char *const argv[] = {
+        path,           (char[]){"--alloc=hakmem"}, policy, (char[]){"--passes=account"},
+        times,          (char[]){"--no-control"},   clock,  db,
+        (char[]){"--"}, (char *)(uintptr_t)s->path, NULL};
     rc = replay(argv, stop, err);
     free(db);
     return rc;
 }
 
-/* Reads the measured figures of one trace beside those predicted. */
+/* Reads the measured figures of one trace beside those predicted. (Time in the kernel: of the
+ * account pass, which takes that of each call and of the faults; a process's system time is sampled
+ * at the ticks of the clock, a handful in a short run.) */
 static int read_back(const struct haks_findings *f, const struct haks_subject *s, struct hakd *db,
                      struct haks_confirmed *out, struct hakc_err *err) {
     const struct haks_row *r = &s->rows[f->choice.policy];
+    int by_time = r->f.mean_resident_time_bytes != HAKS_UNKNOWN;
     const struct {
-        const char *pass, *name, *unit;
+        const char *name, *unit;
         uint64_t predicted;
     } figures[FIGURES] = {
-        {"account", HAKD_M_RELEASE_CALLS, HAKD_UNIT_CALLS, haks_release_calls(&r->f)},
-        {"account", HAKD_M_MINOR_FAULTS, HAKD_UNIT_FAULTS, r->f.faults},
-        {"account", HAKD_M_PEAK_RESIDENT_BYTES, HAKD_UNIT_BYTES, r->f.peak_resident_bytes},
-        {"account", HAKD_M_MEAN_RESIDENT_BYTES, HAKD_UNIT_BYTES, r->f.mean_resident_bytes},
-        {"time", HAKD_M_CPU_SYSTEM_NS, HAKD_UNIT_NS, r->f.cost_ns},
+        {HAKD_M_RELEASE_CALLS, HAKD_UNIT_CALLS, haks_release_calls(&r->f)},
+        {HAKD_M_MINOR_FAULTS, HAKD_UNIT_FAULTS, r->f.faults},
+        {HAKD_M_PEAK_RESIDENT_BYTES, HAKD_UNIT_BYTES, r->f.peak_resident_bytes},
+        {by_time ? HAKD_M_MEAN_RESIDENT_TIME_BYTES : HAKD_M_MEAN_RESIDENT_BYTES, HAKD_UNIT_BYTES,
+         by_time ? r->f.mean_resident_time_bytes : r->f.mean_resident_bytes},
+        {HAKD_M_KERNEL_NS, HAKD_UNIT_NS, r->f.cost_ns},
     };
     for (unsigned i = 0; i < FIGURES; i++) {
-        int rc;
-        out[i] = (struct haks_confirmed){s->name, figures[i].name, figures[i].unit,
-                                         (double)figures[i].predicted, NAN};
-        rc = hakd_newest_median(db, s->trace, "hakmem", r->policy, figures[i].pass, figures[i].name,
-                                &out[i].measured, err);
+        struct hakd_spread seen = {NAN, NAN, NAN};
+        int rc = hakd_newest_spread(db, s->trace, "hakmem", r->policy, "account", figures[i].name,
+                                    &seen, err);
         if (rc != 0 && rc != HAKC_ENOENT)
             return rc;
+        out[i] = (struct haks_confirmed){
+            s->name,     figures[i].name, figures[i].unit, (double)figures[i].predicted,
+            seen.median, seen.least,      seen.most};
     }
     return 0;
 }
@@ -162,14 +166,22 @@ char *haks_findings_deploy(const struct haks_findings *f) {
     return line;
 }
 
+/* The policy, and the two ends of all there are, each once. */
+static char *beside_others(const char *policy) {
+    char *list;
+    int n = asprintf(&list, "%s%s%s", policy, strcmp(policy, "eager") != 0 ? ",eager" : "",
+                     strcmp(policy, "never") != 0 ? ",never" : "");
+    return n >= 0 ? list : NULL;
+}
+
 char *haks_findings_confirm(const struct haks_findings *f, const struct haks_subject *s) {
     char *trace = quoted("", s->path), *line = NULL, *list, *db;
     db = f->db != NULL ? quoted("--db=", f->db) : strdup("--no-db");
-    if (asprintf(&list, "%s,eager,never", haks_findings_policy(f, f->choice.policy)) < 0)
-        list = NULL;
+    list = beside_others(haks_findings_policy(f, f->choice.policy));
     if (trace != NULL && db != NULL && list != NULL &&
-        asprintf(&line, "hakreplay %s --alloc=hakmem --policy=%s --passes=time,account %s", trace,
-                 list, db) < 0)
+        asprintf(&line,
+                 "hakreplay %s --alloc=hakmem --policy=%s --account-repeats=%u --clock=%s %s",
+                 trace, list, HAKS_CONFIRM_REPEATS, clock_of(s), db) < 0)
         line = NULL;
     free(trace);
     free(db);

@@ -29,7 +29,7 @@ static void cell_ratio(struct hakc_out *o, uint64_t part, uint64_t whole) {
 /* For people both percentages in one: at least and at most. */
 static void cell_range(struct hakc_out *o, uint64_t cost, const struct haks_outlook *x) {
     char text[48];
-    double most = 100 * (1 - (double)x->bound_ns / (double)cost);
+    double most = haks_to_win_percent(cost, x->bound_ns);
     if (cost == 0 || x->bound_ns == UINT64_MAX) {
         hakc_out_cell_null(o);
         return;
@@ -37,8 +37,8 @@ static void cell_range(struct hakc_out *o, uint64_t cost, const struct haks_outl
     if (x->reachable_ns == UINT64_MAX)
         snprintf(text, sizeof text, "to %.1f", most);
     else
-        snprintf(text, sizeof text, "%.1f to %.1f",
-                 100 * (1 - (double)x->reachable_ns / (double)cost), most);
+        snprintf(text, sizeof text, "%.1f to %.1f", haks_to_win_percent(cost, x->reachable_ns),
+                 most);
     hakc_out_cell_shown(o, most, text);
 }
 
@@ -47,7 +47,7 @@ static void cell_to_win(struct hakc_out *o, uint64_t cost, uint64_t least) {
     if (cost == 0 || least == UINT64_MAX)
         hakc_out_cell_null(o);
     else
-        hakc_out_cell_float(o, 100 * (1 - (double)least / (double)cost));
+        hakc_out_cell_float(o, haks_to_win_percent(cost, least));
 }
 
 static void cell_percent(struct hakc_out *o, uint64_t ppm) {
@@ -273,6 +273,8 @@ static void show_confirmed(struct hakc_out *o, const struct haks_findings *f) {
         {"figure", NULL, HAKC_COL_STR, 0},
         {"predicted", NULL, HAKC_COL_SHOWN, 0},
         {"measured", NULL, HAKC_COL_SHOWN, 0},
+        {"measured_least", "from", HAKC_COL_SHOWN, 0},
+        {"measured_most", "to", HAKC_COL_SHOWN, 0},
         {"error_percent", "error %", HAKC_COL_FLOAT, 1},
     };
     if (f->n_confirmed == 0)
@@ -286,6 +288,8 @@ static void show_confirmed(struct hakc_out *o, const struct haks_findings *f) {
         hakc_out_cell_str(o, c->figure);
         cell_shown(o, c->predicted, c->unit);
         cell_shown(o, c->measured, c->unit);
+        cell_shown(o, c->least, c->unit);
+        cell_shown(o, c->most, c->unit);
         hakc_out_cell_float(o, c->measured > 0 ? 100 * (c->predicted - c->measured) / c->measured
                                : c->predicted == 0 ? 0.0
                                                    : (double)NAN);
@@ -307,9 +311,8 @@ static void show_notes(struct hakc_out *o, const struct haks_findings *f) {
                           s->name);
     }
     if (f->n_confirmed > 0)
-        hakc_out_note(
-            o, "cpu_system_ns is that of the whole replay: where threads wait for each other, "
-               "their waits are in it.");
+        hakc_out_note(o, "measured: median of the account pass's runs; from and to: the least and "
+                         "the greatest.");
     if (found > 0)
         hakc_out_note(o, "%zu of %zu results were in the study already.", found,
                       f->n_traces * f->n_policies);

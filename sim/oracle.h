@@ -50,6 +50,13 @@ enum haks_weight { HAKS_BY_OPS, HAKS_BY_TIME };
 
 #define HAKS_IMPOSSIBLE UINT64_MAX /* no schedule stays within the bound */
 
+/* Percent of a cost that is above `least`: what is left to win. Not below 0: a policy with other
+ * ways (MADV_FREE) may cost less than the bound, which is one of schedules that give back for good.
+ */
+static inline double haks_to_win_percent(uint64_t cost, uint64_t least) {
+    return least < cost ? 100 * (1 - (double)least / (double)cost) : 0;
+}
+
 /* Finds all gaps of a stream, which must outlive the oracle. HAKC_ENOMEM; HAKC_EREFUSED for
  * HAKS_BY_TIME without times. */
 int haks_oracle_new(struct haks_oracle **o, const struct haks_stream *stream,

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "sim/oracle.h"
 #include "sim/sim_rows.h"
 
 #define SCHEMA_VERSION 1
@@ -78,9 +79,7 @@ static void show_row(struct hakc_out *o, const struct haks_row *r, int all) {
         if (number(r, c) == HAKS_UNKNOWN)
             hakc_out_cell_null(o);
         else if (row_cols[c].col.type == HAKC_COL_FLOAT) /* the share above the least cost */
-            hakc_out_cell_float(o, r->f.cost_ns > 0
-                                       ? 100 * (1 - (double)number(r, c) / (double)r->f.cost_ns)
-                                       : 0.0);
+            hakc_out_cell_float(o, haks_to_win_percent(r->f.cost_ns, number(r, c)));
         else
             hakc_out_cell_uint(o, number(r, c));
     }

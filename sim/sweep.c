@@ -152,7 +152,9 @@ static int add_range(struct part *p, const char *text, size_t len, const char *d
     if (second < stop && *second == '*') {
         factor = read_factor(second + 1, (size_t)(stop - second - 1));
         if (factor <= 1000 || factor > 1000000)
-            return bad_range(text, len, "its factor must be a number above 1, as in 1..1000*2",
+            return bad_range(text, len,
+                             "its factor must be above 1 and at most 1000, with at most three "
+                             "decimals, as in 1..1000*2 or 1..1000*1.25",
                              err);
         if (a.v == 0)
             return bad_range(text, len, "a range with a factor must start above 0", err);

@@ -73,8 +73,17 @@ haksim t.zst --no-db >/dev/full 2>err || rc=$?
 
 haksim --version | grep -q '^haksim [0-9]' || fail version
 haksim --help | grep -q -- --check-full || fail help
-for p in never eager partial; do
-    haksim --help | grep -q "$p" || fail "help does not name $p"
+# Help and man page name every policy that there is.
+haksim --help >help
+sed 's/\\f[BRI]//g; s/\\-/-/g' "$TOP/docs/man/haksim.1" >page
+names=$(sed -n 's/^ *\.name = "\([a-z0-9-]*\)".*/\1/p' "$TOP"/alloc/policy/policy_*.c)
+[ "$(wc -w <<<"$names")" -ge 10 ] || fail "policies: $names"
+for p in $names; do
+    grep -qw -- "$p" help || fail "help does not name $p"
+    grep -qw -- "$p" page || fail "haksim(1) does not name $p"
+done
+for range in 1..10000*1.0000001 1..10000*1 1..10000*1001; do
+    expect 2 'above 1 and at most 1000, with at most three decimals' t.zst --no-db -p "decay:ms=$range"
 done
 
 haksim t.zst -p never >out # the default database
