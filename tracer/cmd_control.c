@@ -157,8 +157,8 @@ static int record(const struct start_options *o, int fd) {
     struct hakt_target target;
     struct hakc_err err = {0};
     int rc = begin(o, &s, &target, &err);
-    if (rc == 0 && (rc = offer(o, &s, &err)) != 0 && s.writer != NULL && *s.path != '\0')
-        unlink(s.path);
+    if (rc == 0 && (rc = offer(o, &s, &err)) != 0)
+        hakt_session_discard(&s);
     if (rc == 0) {
         for (int ms = 0; ms < FIRST_OP_MS && s.shm->owner_pid == 0 && !hakt_target_ended(&target);
              ms++)

@@ -165,8 +165,7 @@ int hakt_cmd_record(int argc, char **argv) {
         code = record(&s, &target);
     } else {
         hakc_err_print(TOOL, &err);
-        if (s.writer != NULL && strcmp(s.path, "-") != 0)
-            unlink(s.path); /* the program never ran: leave no trace of nothing */
+        hakt_session_discard(&s);
     }
     hakt_session_close(&s);
     hakt_target_close(&target);

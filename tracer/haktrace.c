@@ -62,5 +62,12 @@ int main(int argc, char **argv) {
         argv[1] = record_title;
         return hakt_cmd_record(argc - 1, argv + 1);
     }
+    if (argv[1][0] != '-') {
+        fprintf(stderr,
+                "haktrace: '%s' is no command of haktrace (see haktrace --help); to record a "
+                "program, name the file first: haktrace -o FILE %s\n",
+                argv[1], argv[1]);
+        return 2;
+    }
     return hakt_cmd_record(argc, argv);
 }

@@ -174,6 +174,7 @@ int hakt_launch_fork(struct hakt_launch *l, const char *program, char **argv, co
         close(go[1]);
         return rc;
     }
+    snprintf(l->program, sizeof(l->program), "%s", program);
     l->go_fd = go[1];
     l->status_fd = status[0];
     signals_ours();
@@ -233,7 +234,8 @@ int hakt_launch_go(struct hakt_launch *l, struct hakc_err *err) {
     }
     gone(l);
     errno = failed_errno;
-    hakc_fail_errno(err, HAKC_ENOENT, "cannot start the program");
+    hakc_fail_errno(err, HAKC_ENOENT, "cannot start %s%s", l->program,
+                    failed_errno == ENOENT ? " (the interpreter that its first line names?)" : "");
     return failed_errno == ENOENT ? HAKT_EXIT_NOT_FOUND : HAKT_EXIT_NOT_RUNNABLE;
 }
 

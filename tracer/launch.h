@@ -25,6 +25,7 @@ struct hakt_launch {
     pid_t pid;
     int go_fd;     /* closed or written: the child goes, or gives up */
     int status_fd; /* closed by a successful exec, else carries errno */
+    char program[PATH_MAX];
 };
 
 /* Before anything is written: passing RLIMIT_FSIZE is an error of writing for us, not the end. The

@@ -174,6 +174,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
             argp_error(state, "no output file given (-o FILE)");
         if (strcmp(o->output, "-") == 0 && (o->shm.follow != HAKT_FOLLOW_NONE || o->window_bytes))
             argp_error(state, "--follow and --window need files: not -o -");
+        if (o->window_bytes > 0 && o->max_bytes > 0)
+            argp_error(state, "--max-size does not go with --window, which is a limit itself");
         break;
     default:
         return ARGP_ERR_UNKNOWN;

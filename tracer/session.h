@@ -103,6 +103,10 @@ void hakt_session_wait(struct hakt_session *s);
 
 void hakt_session_close(struct hakt_session *s);
 
+/* After begin, in place of run and finish: the process was never recorded. Removes the file, unless
+ * it is a device or a pipe. */
+void hakt_session_discard(struct hakt_session *s);
+
 /* ---- for session.c, serve.c and session_file.c ------------------------------------------------
  */
 

@@ -50,6 +50,13 @@ int hakt_session_open_file(struct hakt_session *s, uint64_t origin_ns, struct ha
     return rc;
 }
 
+void hakt_session_discard(struct hakt_session *s) {
+    struct stat st;
+    if (s->writer != NULL && strcmp(s->opt->output, "-") != 0 && lstat(s->path, &st) == 0 &&
+        S_ISREG(st.st_mode))
+        unlink(s->path);
+}
+
 int hakt_session_write_window(struct hakt_session *s, enum hakt_end reason, struct hakc_err *err) {
     struct hakt_totals end = {.end_reason = reason, .exit_status = UINT32_MAX};
     struct hakt_collect_stats st;

@@ -12,7 +12,9 @@ expect() {
     [ -z "$pattern" ] || grep -q -- "$pattern" err || fail "no \"$pattern\" in the message of $*: $(cat err)"
 }
 
-expect 2 'no output file' haktrace true
+expect 2 "'true' is no command.*haktrace -o FILE true" haktrace true
+expect 2 'no output file' haktrace -q true
+expect 2 'does not go with --window' haktrace -o t.zst --window=1MiB --max-size=1MiB -- true
 expect 2 'no program' haktrace -o t.zst
 expect 2 'power of two' haktrace -o t.zst --ring-size=100000 -- true
 expect 2 'must be' haktrace -o t.zst --ring-size=1 -- true
@@ -23,8 +25,13 @@ expect 127 'no such program' haktrace -o t.zst -- haktrace-none
 echo text >text && chmod 644 text
 expect 126 'cannot be executed' haktrace -o t.zst -- ./text
 printf '#!/nonexistent/shell\n' >script && chmod 755 script
-expect 127 'cannot start' haktrace -o t.zst -- ./script
+expect 127 'cannot start ./script.*No such file' haktrace -o t.zst -- ./script
 [ ! -e t.zst ] || fail "a program that never ran left a trace"
+mkfifo fifo
+cat fifo >/dev/null &
+expect 127 'cannot start' haktrace -o fifo -- ./script
+wait $!
+[ -p fifo ] || fail "what is no file was removed"
 expect 1 'libhaktrace.so is not there' haktrace -o t.zst --library=/nonexistent/libhaktrace.so -- true
 expect 1 'nonexistent' haktrace -o /nonexistent/t.zst -- sh -c 'echo ran >ran'
 [ ! -e ran ] || fail "the program ran although the trace could not be written"
