@@ -116,8 +116,10 @@ int hakdb_runs(struct hakdb *h) {
 int hakdb_experiments(struct hakdb *h) {
     static const char sql[] =
         "SELECT * FROM (SELECT experiment_id, tool, tool_version, utc(started_unix_ns),"
-        " finished_unix_ns - started_unix_ns, state, runs, ok_runs, traces, hostname, args, uuid"
-        " FROM v_experiment ORDER BY experiment_id DESC LIMIT coalesce(CAST(?1 AS INTEGER), -1))"
+        " finished_unix_ns - started_unix_ns, (SELECT state_now(e.state, e.writer, m.identity) FROM"
+        " experiment e JOIN machine m ON m.id = e.machine_id WHERE e.id = experiment_id),"
+        " runs, ok_runs, traces, hostname, args, uuid FROM v_experiment ORDER BY experiment_id "
+        "DESC LIMIT coalesce(CAST(?1 AS INTEGER), -1))"
         " ORDER BY 1";
     static const struct hakc_col cols[] = {
         {"experiment", "exp", HAKC_COL_INT, 0},
@@ -143,7 +145,10 @@ int hakdb_experiments(struct hakdb *h) {
 
 int hakdb_studies(struct hakdb *h) {
     static const char sql[] =
-        "SELECT * FROM (SELECT name, tool, utc(created_unix_ns), experiments, running, machines,"
+        "SELECT * FROM (SELECT name, tool, utc(created_unix_ns), experiments,"
+        " (SELECT count(*) FROM experiment e JOIN machine m ON m.id = e.machine_id WHERE"
+        " e.study_id = v_study.study_id AND"
+        " state_now(e.state, e.writer, m.identity) = 'running'), machines,"
         " traces, policies, runs, ok_runs, study_id FROM v_study ORDER BY study_id DESC"
         " LIMIT coalesce(CAST(?1 AS INTEGER), -1)) ORDER BY study_id";
     static const struct hakc_col cols[] = {

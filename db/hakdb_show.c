@@ -92,7 +92,8 @@ static const struct field experiment_fields[] = {
     {"took_ns", "took", HAKC_COL_DURATION},
 };
 static const char experiment_sql[] =
-    "SELECT e.id, uuid, tool, tool_version, args, seed, state,"
+    "SELECT e.id, uuid, tool, tool_version, args, seed,"
+    " state_now(e.state, e.writer, (SELECT identity FROM machine m WHERE m.id = e.machine_id)),"
     " utc(started_unix_ns),"
     " finished_unix_ns - started_unix_ns FROM experiment e JOIN run r ON r.experiment_id = e.id"
     " WHERE r.id = CAST(?1 AS INTEGER)";

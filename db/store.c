@@ -188,6 +188,8 @@ static int set_up(struct hakd *db, struct hakc_err *err) {
     int64_t have;
     int rc;
     sqlite3_busy_timeout(db->sql, db->busy_ms);
+    if (hakd_add_state_now(db) != SQLITE_OK)
+        return hakd_sql_error(db, "opening the database", err);
     if (db->mode == HAKD_WRITE && sqlite3_db_readonly(db->sql, "main"))
         return fail_path(db, HAKC_EIO,
                          "the database is read-only; check the file's permissions, or give "

@@ -32,8 +32,11 @@ static const struct check checks[] = {
      "SELECT format('run %d, metric %s: unit is ''%s''', run_id, name, unit) FROM metric"
      " WHERE (name LIKE '%\\_ns' ESCAPE '\\' AND unit <> 'ns')"
      " OR (name LIKE '%\\_bytes' ESCAPE '\\' AND unit <> 'bytes')"},
-    {0, "experiment %s never finished: its tool is still at work, or was killed",
-     "SELECT id FROM experiment WHERE state = 'running'"},
+    {0, "%s", /* of a writer on another machine, or before version 5, nothing is known */
+     "SELECT format(CASE WHEN state_now(e.state, e.writer, m.identity) = 'interrupted' THEN"
+     " 'experiment %d never finished: its tool was killed, or could not store how it ended'"
+     " ELSE 'experiment %d never finished: its tool is still at work, or was killed' END, e.id)"
+     " FROM experiment e JOIN machine m ON m.id = e.machine_id WHERE e.state = 'running'"},
     {0, "experiment %s has no run",
      "SELECT id FROM experiment WHERE id NOT IN (SELECT experiment_id FROM run)"
      " AND state <> 'running'"},

@@ -95,4 +95,25 @@ int hakd_run_bound(struct hakd *db, struct hakd_bind *b, const char *what, int64
  * differs from "": the identity of a row that has no natural one. hex has 65 bytes. */
 void hakd_identity(const char *const *texts, unsigned n, char hex[65]);
 
+/* The identity of this machine, as its row has it. */
+void hakd_this_machine(char identity[65]);
+
+/* ---- store_writer.c: is an experiment still running? ---- */
+
+#define HAKD_WRITER 160
+
+/* This process as text, for experiment.writer; "" where the system does not tell. */
+void hakd_writer(char text[HAKD_WRITER]);
+
+/* Whether that process is gone for certain: in the same boot and name space of processes it is not
+ * there, or its machine (on_this_machine) has been booted since. */
+int hakd_writer_is_gone(const char *text, int on_this_machine);
+
+/* SQL: state_now(state, writer, machine.identity) is the state, but 'interrupted' where that is
+ * 'running' and its writer is gone. Returns SQLite's code. */
+int hakd_add_state_now(struct hakd *db);
+
+/* Stores that as the state, in the transaction that is open. */
+int hakd_note_gone(struct hakd *db, struct hakc_err *err);
+
 #endif

@@ -149,6 +149,12 @@ static void fill(struct row *r) {
     hakd_identity(r->column, FACTS, r->identity);
 }
 
+void hakd_this_machine(char identity[65]) {
+    struct row r;
+    fill(&r);
+    memcpy(identity, r.identity, sizeof r.identity);
+}
+
 int hakd_put_this_machine(struct hakd *db, int64_t *id, struct hakc_err *err) {
     struct row r;
     struct hakd_bind b = {0};

@@ -100,9 +100,11 @@ int hakd_put_oracle(struct hakd *db, const struct hakd_oracle *o, struct hakc_er
 int hakd_put_experiment(struct hakd *db, const struct hakd_experiment *e, int64_t *id,
                         struct hakc_err *err) {
     struct hakd_bind b = {0};
-    char uuid[37];
+    char uuid[37], writer[HAKD_WRITER];
     int rc;
-    if ((rc = make_uuid(uuid, err)) || (rc = hakd_prepared(db, HAKD_ST_EXPERIMENT, &b.st, err)))
+    hakd_writer(writer);
+    if ((rc = hakd_note_gone(db, err)) || (rc = make_uuid(uuid, err)) ||
+        (rc = hakd_prepared(db, HAKD_ST_EXPERIMENT, &b.st, err)))
         return rc;
     hakd_bind_text(&b, uuid);
     hakd_bind_text(&b, e->tool);
@@ -112,6 +114,7 @@ int hakd_put_experiment(struct hakd *db, const struct hakd_experiment *e, int64_
     hakd_bind_uint(&b, "seed", e->seed);
     hakd_bind_int(&b, e->started_unix_ns ? (int64_t)e->started_unix_ns : unix_ns());
     hakd_bind_id(&b, e->study);
+    hakd_bind_text(&b, writer[0] ? writer : NULL);
     return hakd_run_bound(db, &b, "storing an experiment", id, err);
 }
 

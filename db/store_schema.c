@@ -327,6 +327,9 @@ static const char version_4[] =
     "FROM slow_op s JOIN run r ON r.id = s.run_id LEFT JOIN trace t ON t.id = r.trace_id;\n"
     "DROP VIEW v_compare;\n" V_COMPARE("mode NOT IN ('check', 'counters') AND ");
 
+/* which process is at it, so that others see when it is gone */
+static const char version_5[] = "ALTER TABLE experiment ADD COLUMN writer TEXT;\n";
+
 const struct hakd_migration hakd_migrations[] = {
-    {1, version_1}, {2, version_2}, {3, version_3}, {4, version_4}, {0, NULL},
+    {1, version_1}, {2, version_2}, {3, version_3}, {4, version_4}, {5, version_5}, {0, NULL},
 };

@@ -23,7 +23,8 @@ static const char *const statement_sql[HAKD_ST_COUNT] = {
         "RETURNING id",
     [HAKD_ST_EXPERIMENT] =
         "INSERT INTO experiment (uuid, tool, tool_version, args, machine_id, seed, "
-        "started_unix_ns, study_id, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'running') "
+        "started_unix_ns, study_id, writer, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+        "'running') "
         "RETURNING id",
     [HAKD_ST_FINISH] = "UPDATE experiment SET state = ?2, finished_unix_ns = ?3 WHERE id = ?1 "
                        "RETURNING id",

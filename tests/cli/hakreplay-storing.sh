@@ -56,6 +56,8 @@ int memfd_create(const char *name, unsigned flags)
 END_C
 gcc -O1 -shared -fPIC -o shim.so shim.c
 
+state() { hakdb -d r.db --csv experiments | python3 -c 'import csv, sys; print(*(r["state"] for r in csv.DictReader(sys.stdin)))'; }
+
 full() { # BYTES: a run on such a disk
     rm -f r.db*
     rc=0
@@ -89,6 +91,7 @@ open("held", "w").write(str(held))
 END
     seen=$((seen + $(cat held)))
     hakdb -d r.db check >out || fail "$left bytes left: check: $(cat out)"
+    ! state | grep -q running || fail "$left bytes left: $(state)" # though not a byte was left to say so
 done
 [ $seen -gt 0 ] || fail "no run was ever stored"
 # and where no run can be made afterwards, that is said as well
@@ -181,10 +184,26 @@ while [ ! -s hanging ]; do
     sleep 0.05
     kill -0 $pid || fail "it ended by itself: $(cat out err)"
 done
+[ "$(state)" = running ] || fail "at work: $(state)"
+hakdb -d r.db check >out && grep -q 'still at work' out || fail "at work: $(cat out)"
 kill -KILL $pid
 wait $pid 2>/dev/null || true
 while [ -e "/proc/$(cat hanging)" ] && ! grep -q '^State:.*Z' "/proc/$(cat hanging)/status"; do sleep 0.05; done
 [ "$(sqlite3 r.db "PRAGMA integrity_check; SELECT group_concat(allocator || ' ' || status) FROM run")" = "ok
 libc ok" ] || fail "killed: $(sqlite3 r.db 'SELECT * FROM run')"
-hakdb -d r.db check >out && grep -q 'never finished' out || fail "killed: $(cat out)"
+hakdb -d r.db check >out && grep -q 'never finished: its tool was killed' out || fail "killed: $(cat out)"
+[ "$(state)" = interrupted ] || fail "killed: $(state)"
+[ "$(sqlite3 r.db 'SELECT state FROM experiment')" = running ] || fail "reading has written"
+hakreplay t.zst -a libc -r 1 --no-warm-up --passes=time --no-control --db=r.db >out 2>err || fail "after it: $(cat err)"
+[ "$(sqlite3 r.db 'SELECT group_concat(state, " ") FROM (SELECT * FROM experiment ORDER BY id)')" = 'interrupted done' ] || fail "the next one did not tell"
+# Of a process elsewhere nothing is known: another name space, another machine, an older file.
+sqlite3 r.db "UPDATE experiment SET state = 'running', writer = replace(writer, 'pid:[', 'pid:[9') WHERE id = 1"
+[ "$(state)" = 'running done' ] || fail "another name space: $(state)"
+sqlite3 r.db "UPDATE experiment SET writer = NULL WHERE id = 1"
+[ "$(state)" = 'running done' ] || fail "no writer: $(state)"
+# This machine was booted since: gone.
+sqlite3 r.db "UPDATE experiment SET writer = 'another-boot pid:[1] 1 1' WHERE id = 1"
+[ "$(state)" = 'interrupted done' ] || fail "another boot: $(state)"
+sqlite3 r.db "UPDATE machine SET identity = 'x'"
+[ "$(state)" = 'running done' ] || fail "another machine: $(state)"
 echo "ok hakreplay-storing"
