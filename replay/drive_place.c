@@ -1,5 +1,9 @@
 /*
  * Puts the code of the time pass to where it reaches the allocator by direct calls, and warms it.
+ *
+ * No unwinder knows the copy: a walk up the stack from the allocator ends at it, and what lies
+ * above is hakreplay's own. To register it (__register_frame) would do harm, since the unwinder
+ * then allocates when it first looks: in the allocator, in the region.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -217,6 +217,10 @@ static void parse_speed(struct argp_state *state, struct hakr_options *o, const 
                    text);
 }
 
+static enum hakc_out_format format_of(int key) {
+    return key == OPT_JSON ? HAKC_OUT_JSON : HAKC_OUT_CSV;
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state) {
     struct hakr_options *o = state->input;
     uint64_t v = 0;
@@ -256,10 +260,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         parse_number(state, "seed", arg, 0, UINT64_MAX, &o->seed);
         break;
     case OPT_JSON:
-        o->format = HAKC_OUT_JSON;
-        break;
     case OPT_CSV:
-        o->format = HAKC_OUT_CSV;
+        if (o->format != HAKC_OUT_TABLE && o->format != format_of(key))
+            argp_error(state, "--json and --csv: give one format");
+        o->format = format_of(key);
         break;
     case OPT_TIMEOUT:
         parse_timeout(state, o, arg);

@@ -168,14 +168,17 @@ static void test_touch(void **state) {
     }
 }
 
+static void expect_aligned(const struct hakr_time_site *s, const struct hakr_time_site *end) {
+    assert_true(s < end);
+    for (; s < end; s++)
+        assert_int_equal((s->at + 5) % 32, 0);
+}
+
 /* Every call of the allocator ends where 32 bytes begin, which it costs less to return to. */
 static void test_aligned(void **state) {
     (void)state;
-    const struct hakr_time_site *s;
-    for (s = hakr_time_near_sites; s < hakr_time_near_sites_end; s++)
-        assert_int_equal((s->at + 5) % 32, 0);
-    for (s = hakr_time_far_sites; s < hakr_time_far_sites_end; s++)
-        assert_int_equal((s->at + 5) % 32, 0);
+    expect_aligned(hakr_time_near_sites, hakr_time_near_sites_end);
+    expect_aligned(hakr_time_far_sites, hakr_time_far_sites_end);
     assert_int_equal((uintptr_t)hakr_time_near % 64, 0);
     assert_int_equal((uintptr_t)hakr_time_far % 64, 0);
 }
