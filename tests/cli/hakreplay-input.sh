@@ -25,6 +25,7 @@ expect 2 'speed' t.zst -a libc --passes=speed
 expect 2 'timeout' t.zst -a libc --timeout=soon
 expect 2 'touch' t.zst -a libc --touch=some
 expect 2 'seed' t.zst -a libc --seed=-1
+expect 2 'one format' t.zst -a libc --json --csv
 expect 1 'no.such' no.such -a libc
 expect 2 'no name' t.zst -a libc --db=
 expect 2 'unknown policy "wrong"' t.zst -a hakmem:HAKMEM_POLICY=wrong
