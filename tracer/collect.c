@@ -41,7 +41,7 @@ struct hakt_collect {
     struct hakt_feed **held;
     uint32_t held_count;
     int unfinished;      /* the round goes on at the next call */
-    uint32_t at_work;    /* rings that had records for the last round, if it put all off */
+    uint32_t at_work;    /* rings that had records when the last round began */
     int busy;            /* see hakt_collect_set_busy */
     int outrun;          /* the backlog was full or old: nothing is put off, until we are level */
     uint64_t level_at;   /* raw time when nothing was in the backlog */
@@ -316,9 +316,11 @@ static int pick_forced(struct hakt_collect *c, int final, uint32_t *pick) {
 
 static void begin_round(struct hakt_collect *c) {
     find_new_rings(c);
+    c->at_work = 0;
     for (uint32_t i = 0; i < c->active_count; i++) {
         struct hakt_feed *f = c->active[i];
         f->woken_at = f->cursor;
+        c->at_work += hakt_feed_is_committed(f, f->cursor);
         if (f->held)
             continue;
         if (is_ready(c, f))
@@ -393,6 +395,7 @@ static int may_defer(const struct hakt_collect *c) {
 static uint64_t put_off(struct hakt_collect *c, uint64_t now) {
     uint64_t handled = 0;
     find_new_rings(c);
+    c->at_work = 0;
     for (uint32_t i = 0; i < c->active_count; i++) {
         struct hakt_feed *f = c->active[i];
         f->woken_at = f->cursor;
@@ -419,7 +422,6 @@ uint64_t hakt_collect_round(struct hakt_collect *c, int *more) {
     int again = 0;
     __atomic_fetch_add(&c->shm->heartbeat, 1, __ATOMIC_RELAXED);
     look_at_backlog(c, now);
-    c->at_work = 0;
     if (may_defer(c)) {
         handled = put_off(c, now);
     } else {

@@ -71,7 +71,7 @@ void hakt_collect_close(struct hakt_collect *c);
  * backlog is full, or something in it is 5 seconds old. */
 void hakt_collect_set_busy(struct hakt_collect *c, int busy);
 
-/* How many of the program's threads had records for the last round, if it put all off; else 0. */
+/* How many of the program's threads had records for the last round. */
 uint32_t hakt_collect_at_work(const struct hakt_collect *c);
 
 /* How many wait for room in their rings. */

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #define PUBLISH_EVERY 1024 /* words: room is given back in pieces of this */
+#define COPY_AHEAD    64   /* words */
 #define LINE          8    /* words of a cache line */
 #define AHEAD         256  /* words: as many as HAKT_TAKEN_MAX records, or more */
 
@@ -166,6 +167,7 @@ static uint32_t copy(struct hakt_feed *f, uint64_t *to, uint32_t room, uint64_t 
     uint32_t words = 0;
     while (words + HAKT_SHM_WORDS_MAX <= room && (first = first_word(&ring, i)) != 0) {
         unsigned all = hakt_shm_words(first);
+        __builtin_prefetch(&f->words[(i + COPY_AHEAD) & f->mask]);
         to[words] = first;
         to[words + 1] = word(&ring, i + 1); /* of the next record, perhaps */
         if (__builtin_expect(hakt_shm_form(first) > HAKT_SHM_SHORT_FREE, 0)) {

@@ -32,8 +32,9 @@ static uint32_t runnable(int fd) {
     return at != NULL ? (uint32_t)strtoul(at, NULL, 10) : 0;
 }
 
-int hakt_processors_busy(struct hakt_processors *p, uint64_t now_ns, uint32_t waiting) {
-    if (p->fd >= 0 && now_ns - p->looked_ns >= LOOK_EVERY_NS) {
+int hakt_processors_busy(struct hakt_processors *p, uint64_t now_ns, uint32_t at_work,
+                         uint32_t waiting) {
+    if (p->fd >= 0 && at_work >= p->count && now_ns - p->looked_ns >= LOOK_EVERY_NS) {
         p->looked_ns = now_ns;
         if (runnable(p->fd) + waiting > p->count)
             p->busy_ns = now_ns;

@@ -16,11 +16,13 @@ struct hakt_processors {
 void hakt_processors_open(struct hakt_processors *p);
 void hakt_processors_close(struct hakt_processors *p);
 
-/* Do more threads of the system want to run than it has processors, or did they a moment ago? The
- * calling one is counted, and `waiting` more, which wait for the caller. now_ns is CLOCK_MONOTONIC.
- * Where the process may not use all processors, or has a share of them only, it is known for the
- * system alone. */
-int hakt_processors_busy(struct hakt_processors *p, uint64_t now_ns, uint32_t waiting);
+/* Does the program want all processors, so that what the caller takes is taken from it, or did it a
+ * moment ago? `at_work` of its threads do something, of which `waiting` wait for the caller. More
+ * threads of the system then want to run than it has processors, the calling one counted. now_ns is
+ * CLOCK_MONOTONIC. Where the process may not use all processors, or has a share of them only, it is
+ * known for the system alone. */
+int hakt_processors_busy(struct hakt_processors *p, uint64_t now_ns, uint32_t at_work,
+                         uint32_t waiting);
 
 /* Now and then, while they are busy: the calling thread goes on on another processor. The kernel
  * would leave it with one and the same of the program's threads, which would pay for all. */

@@ -243,9 +243,10 @@ enum hakt_session_outcome hakt_session_run(struct hakt_session *s) {
     for (;;) {
         int more = 0;
         uint64_t now = monotonic_ns();
-        int busy = hakt_processors_busy(&s->processors, now, hakt_collect_waiting(s->collect));
+        int busy = hakt_processors_busy(&s->processors, now, hakt_collect_at_work(s->collect),
+                                        hakt_collect_waiting(s->collect));
         hakt_collect_set_busy(s->collect, busy);
-        if (busy && hakt_collect_at_work(s->collect) >= s->processors.count)
+        if (busy)
             hakt_processors_take_turns(&s->processors, now);
         uint64_t handled = hakt_collect_round(s->collect, &more);
         now = monotonic_ns();

@@ -20,13 +20,15 @@ static void waiting_threads_count(void **state) {
         skip();
     assert_int_equal(p.count, sysconf(_SC_NPROCESSORS_ONLN));
     p.count = 1u << 30;
-    assert_int_equal(hakt_processors_busy(&p, 10 * MS, 100), 0);
-    assert_int_equal(hakt_processors_busy(&p, 20 * MS, 1u << 30), 1); /* this thread runs, too */
-    assert_int_equal(hakt_processors_busy(&p, 22 * MS, 0), 1);        /* a moment ago */
-    assert_int_equal(hakt_processors_busy(&p, 40 * MS, 0), 0);
+    assert_int_equal(hakt_processors_busy(&p, 10 * MS, 1u << 30, 100), 0);
+    assert_int_equal(hakt_processors_busy(&p, 15 * MS, 100, 1u << 30), 0); /* others' threads */
+    assert_int_equal(hakt_processors_busy(&p, 20 * MS, 1u << 30, 1u << 30), 1);
+    assert_int_equal(hakt_processors_busy(&p, 22 * MS, 0, 0), 1); /* a moment ago */
+    assert_int_equal(hakt_processors_busy(&p, 40 * MS, 1u << 30, 0), 0);
     hakt_processors_take_turns(&p, 50 * MS);
     hakt_processors_close(&p);
-    assert_int_equal(hakt_processors_busy(&p, 60 * MS, 1u << 30), 0); /* not known: never */
+    assert_int_equal(hakt_processors_busy(&p, 60 * MS, 1u << 30, 1u << 30),
+                     0); /* not known: never */
 }
 
 static void the_backlog_fits(void **state) {
