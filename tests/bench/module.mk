@@ -23,3 +23,6 @@ TOOLS += bench_plan
 bench_plan_SRC := tests/bench/bench_plan.c
 bench_plan_A := libreplay libformat libstore libpolicy libcommon
 bench_plan_LD := -lzstd -lsqlite3 -lnettle -lm
+
+TOOLS += bench_stamps
+bench_stamps_SRC := tests/bench/bench_stamps.c
