@@ -151,8 +151,10 @@ extern bool hak_coarse __attribute__((visibility("hidden")));
 extern bool hak_supers __attribute__((visibility("hidden")));
 void hak_pool_lock(void);
 void hak_pool_unlock(void);
-/* A span for `pages` pages: the head of its units, state used. *zero: its contents are zero. */
-struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bool *zero);
+/* A span for `pages` pages: the head of its units, state used. of: the bin that a small slab is
+ * for, any number that says which of all heaps' bins it is. *zero: its contents are zero. */
+struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, uint32_t of,
+                               bool *zero);
 void hak_pool_put(struct hak_slab *head);
 /* For slow paths that do not come to the pool: tells the policy where its time has come. Cheap, but
  * it reads the clock if the policy goes by time. */

@@ -51,7 +51,7 @@ static void *large_new(size_t size, size_t align, uint64_t room, bool *zero) {
     uint64_t pages = pages_of(size + !size + slack);
     uint32_t units = 0;
     unsigned kind = hak_span_kind(pages > room ? pages : room, hak_os_page_size(), &units);
-    struct hak_slab *s = kind < HAK_SPAN_KINDS ? hak_pool_take(pages, kind, units, zero) : NULL;
+    struct hak_slab *s = kind < HAK_SPAN_KINDS ? hak_pool_take(pages, kind, units, 0, zero) : NULL;
     if (!s)
         return NULL;
     char *base = hak_unit_addr(s->span.unit);

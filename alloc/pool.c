@@ -139,22 +139,42 @@ static int remap(struct hak_span *span) {
     return map(p, bytes);
 }
 
-/* s, a small slab, begins a fresh SuperSlab (super), or lies in the last one. It becomes a huge
- * page where the process has so much in small slabs already (the policy's huge=), or what lies idle
- * in the last one would outweigh what is saved: all heaps take theirs from the same SuperSlab, so
- * there is one such at a time. All of a huge page comes in at its first touch, so its slabs count
- * as used from end to end. True: it was asked for now, and is to be tried. */
-static bool ask_for_huge(struct hak_slab *s, bool super) {
+/* How many bins the small slabs of the last SuperSlab went to, as far as a hash tells them apart.
+ * Each of them leaves half a slab unused in the mean. */
+static uint64_t bins_seen; /* a bit for each hash */
+
+static void bins_note(uint32_t of) {
+    bins_seen |= (uint64_t)1 << (of * 0x9E3779B1u >> 26);
+}
+
+/* The process has so much in small slabs that what lies idle in a further SuperSlab would not
+ * outweigh what is saved. That is less where few bins share one (the policy's huge=, and a quarter
+ * of it). */
+static bool worth_huge(uint64_t nsmall) {
+    enum { FEW = 8 };
+    uint64_t least = spans.target.huge_bytes, have = nsmall * HAK_UNIT;
+    unsigned nbins = 0;
+    for (uint64_t seen = bins_seen; seen; seen &= seen - 1)
+        nbins++;
+    return least && have >= (nbins <= FEW ? least / 4 : least);
+}
+
+/* s, a small slab for the bin `of`, begins a fresh SuperSlab (super), or lies in the last one,
+ * which becomes a huge page where that is worth while: all heaps take theirs from the same
+ * SuperSlab, so there is one such at a time. All of a huge page comes in at its first touch, so its
+ * slabs count as used from end to end. True: it was asked for now, and is to be tried. */
+static bool ask_for_huge(struct hak_slab *s, uint32_t of, bool super) {
     static uint64_t nsmall; /* slabs that ever were */
     static char *end;       /* of the last one asked for */
     char *p = hak_unit_addr(s->span.unit);
-    uint64_t least = spans.target.huge_bytes;
-    bool asked = super && least && nsmall * HAK_UNIT >= least && nhuge < HUGE_MOST &&
-                 hak_os_huge(p, HAK_SUPER) == 0;
+    bool asked = super && worth_huge(nsmall) && nhuge < HUGE_MOST && hak_os_huge(p, HAK_SUPER) == 0;
     if (asked) {
         nhuge += p != end; /* neighbours are one mapping */
         end = p + HAK_SUPER;
     }
+    if (super)
+        bins_seen = 0;
+    bins_note(of);
     nsmall++;
     if (p < end && p >= end - HAK_SUPER)
         s->span.used_pages = (uint32_t)(HAK_UNIT / hak_os_page_size());
@@ -208,7 +228,7 @@ static struct hak_slab *arena_grow(unsigned kind, uint32_t units, bool *super) {
     return kind == HAK_KIND_SMALL ? hak_arena_grow_small(super) : hak_arena_grow(units);
 }
 
-static struct hak_slab *take_fresh(unsigned kind, uint32_t units, bool *asked) {
+static struct hak_slab *take_fresh(unsigned kind, uint32_t units, uint32_t of, bool *asked) {
     bool super;
     struct hak_slab *s = arena_grow(kind, units, &super);
     if (!s) {
@@ -218,7 +238,7 @@ static struct hak_slab *take_fresh(unsigned kind, uint32_t units, bool *asked) {
     if (s) {
         s->span.kind = (uint16_t)kind;
         if (kind == HAK_KIND_SMALL)
-            *asked = ask_for_huge(s, super);
+            *asked = ask_for_huge(s, of, super);
     }
     return s;
 }
@@ -259,14 +279,15 @@ static struct hak_span *take_near(unsigned kind, uint32_t units) {
     return take_between(kind, kind >= HAK_KIND_LARGE ? kind + HAK_KINDS_NEAR : kind, units);
 }
 
-struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, bool *zero) {
+struct hak_slab *hak_pool_take(uint64_t pages, unsigned kind, uint32_t units, uint32_t of,
+                               bool *zero) {
     struct hak_slab *s = NULL;
     bool asked = false;
     *zero = false;
     hak_pool_lock();
     struct hak_span *span = take_near(kind, units);
     if (!span) {
-        s = take_fresh(kind, units, &asked);
+        s = take_fresh(kind, units, of, &asked);
         span = s ? NULL : take_between(kind + 1, HAK_SPAN_KINDS, units);
     }
     if (span) {

@@ -41,7 +41,8 @@ static struct hak_slab *slab_new(struct hak_heap *h, unsigned c) {
     bool zero;
     if (unlikely(hak_supers))
         kind = hak_span_kind(HAK_SUPER / page, page, &units);
-    struct hak_slab *s = hak_pool_take(units * HAK_UNIT / page, kind, units, &zero);
+    struct hak_slab *s =
+        hak_pool_take(units * HAK_UNIT / page, kind, units, h->number * HAK_CLASSES + c, &zero);
     if (!s)
         return NULL;
     for (uint32_t i = 0; i < units; i++) {

@@ -114,8 +114,8 @@ struct hakp_target {
                               other (UINT64_MAX = never) */
     bool populate;         /* MADV_POPULATE_WRITE a span at acquisition */
     uint64_t huge_bytes;   /* MADV_HUGEPAGE on fresh SuperSlabs where the process has so much in
-                              small slabs, and under large objects from a quarter of it on (0 =
-                              never) */
+                              small slabs; where a quarter of it, if few size classes share one, and
+                              under large objects (0 = never) */
     bool supers;           /* START: each size class, in powers of two, lives in 2 MiB SuperSlabs of
                               its own, whose mapping comes and goes with them (report-2025). What the
                               host's first START says holds for the process */

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "alloc/classes.h"
 #include "alloc/heap.h"
 #include "alloc/os.h"
 #include "alloc/spans.h"
@@ -105,6 +106,17 @@ static void fill(struct hak_heap *h, size_t bytes) {
         assert_non_null(hak_heap_alloc(h, 512));
 }
 
+#define SLAB ((size_t)1 << HAK_UNIT_SHIFT)
+
+/* The same, a slab of each of 32 classes in turn. */
+static void fill_mixed(struct hak_heap *h, size_t bytes) {
+    for (size_t n = 0; n < bytes / SLAB; n++) {
+        size_t size = hak_class_size(HAK_LINEAR_CLASSES + 1 + n % 32);
+        for (size_t i = 0; i < SLAB / size; i++)
+            assert_non_null(hak_heap_alloc(h, size));
+    }
+}
+
 /* Each test in a process of its own: the core begins once. */
 static void apart(void (*test)(void)) {
     pid_t pid = fork();
@@ -119,9 +131,9 @@ static void apart(void (*test)(void)) {
 static void slabs(void) {
     begin("never:huge=8MiB");
     struct hak_heap *h = hak_heap_new(), *other = hak_heap_new();
-    fill(h, 7 * MIB);
+    fill_mixed(h, 7 * MIB);
     assert_int_equal(nasked, 0);
-    fill(h, 24 * MIB);
+    fill_mixed(h, 24 * MIB);
     assert_in_range(nasked, 8, 13);
     for (unsigned i = 0; i < nasked; i++) {
         assert_int_equal((uintptr_t)asked[i].p % SUPER, 0);
@@ -131,6 +143,19 @@ static void slabs(void) {
     unsigned before = nasked; /* all heaps take theirs from the same SuperSlabs */
     fill(other, 5 * MIB);
     assert_in_range(nasked, before + 2, before + 3);
+}
+
+/* Few size classes leave little idle in a SuperSlab, and have a quarter of that to hold. */
+static void slabs_of_few(void) {
+    begin("never:huge=16MiB");
+    struct hak_heap *h = hak_heap_new();
+    fill(h, 3 * MIB);
+    assert_int_equal(nasked, 0);
+    fill(h, 8 * MIB);
+    assert_in_range(nasked, 3, 4);
+    unsigned before = nasked;
+    fill_mixed(h, 4 * MIB - 1); /* the first of these SuperSlabs follows one of few */
+    assert_in_range(nasked, before, before + 1);
 }
 
 static bool overlap(const char *p, size_t bytes, unsigned k) {
@@ -348,6 +373,7 @@ static void neighbours(void) {
     }
 
 APART(slabs)
+APART(slabs_of_few)
 APART(objects)
 APART(objects_again)
 APART(objects_slow)
@@ -362,12 +388,13 @@ APART(neighbours)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slabs),           cmocka_unit_test(test_objects),
-        cmocka_unit_test(test_objects_again),   cmocka_unit_test(test_objects_slow),
-        cmocka_unit_test(test_objects_refused), cmocka_unit_test(test_objects_dirty),
-        cmocka_unit_test(test_objects_unmoved), cmocka_unit_test(test_objects_counted),
-        cmocka_unit_test(test_counted),         cmocka_unit_test(test_without),
-        cmocka_unit_test(test_neighbours),      cmocka_unit_test(test_filled_anew),
+        cmocka_unit_test(test_slabs),           cmocka_unit_test(test_slabs_of_few),
+        cmocka_unit_test(test_objects),         cmocka_unit_test(test_objects_again),
+        cmocka_unit_test(test_objects_slow),    cmocka_unit_test(test_objects_refused),
+        cmocka_unit_test(test_objects_dirty),   cmocka_unit_test(test_objects_unmoved),
+        cmocka_unit_test(test_objects_counted), cmocka_unit_test(test_counted),
+        cmocka_unit_test(test_without),         cmocka_unit_test(test_neighbours),
+        cmocka_unit_test(test_filled_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
