@@ -16,7 +16,8 @@
 #define HELD_NS_MAX                                                                                \
     50000000 /* a held record is given its due after that, whatever the others do                  \
               */
-#define HOLE_WAIT_NS 20000000
+#define HOLE_WAIT_NS    20000000
+#define CATCH_UP_NS_MAX 1000000000
 /* By how much a stamp may be off: another CPU's counter, and a counter read by a CPU that runs
  * ahead of its loads and stores. */
 #define SKEW_NS 2000
@@ -450,12 +451,23 @@ uint32_t hakt_collect_waiting(const struct hakt_collect *c) {
     return n;
 }
 
-void hakt_collect_catch_up(struct hakt_collect *c) {
-    uint64_t now = hakt_clock_now(c->res.clock);
-    for (int i = 0; i < 2; i++) { /* the first ends a round that was not */
-        c->now = now;
-        work(c, skewed(c, now), INT64_MAX, 0);
+static int is_caught_up(const struct hakt_collect *c, uint64_t moment) {
+    for (uint32_t i = 0; i < c->held_count; i++) {
+        if (next_time(c->held[i]) <= moment)
+            return 0;
     }
+    return !c->unfinished && c->cut >= moment;
+}
+
+/* Each free of an object that is not known is held for a moment, and all of its thread's records
+ * stand behind it: that takes rounds. */
+void hakt_collect_catch_up(struct hakt_collect *c) {
+    uint64_t begin = hakt_clock_now(c->res.clock), patience;
+    patience = hakt_clock_span(c->res.clock, CATCH_UP_NS_MAX);
+    do {
+        c->now = hakt_clock_now(c->res.clock);
+        work(c, skewed(c, c->now), INT64_MAX, 0);
+    } while (!is_caught_up(c, begin) && c->now - begin < patience);
 }
 
 void hakt_collect_rotate(struct hakt_collect *c, struct hakt_collect_sink sink) {

@@ -509,6 +509,21 @@ static void catches_up_at_once(void **state) {
     assert_int_equal(ops(f), 2);
 }
 
+/* Each is held until nobody can have brought its cause. */
+static void catches_up_past_foreign_frees(void **state) {
+    struct fixture *f = *state;
+    hakt_collect_set_busy(f->c, 1);
+    for (uint64_t i = 0; i < 50; i++) {
+        put(f, 0, HAKT_SHM_FREE, 0x100 + i, 0, 2 * i + 1);
+        put(f, 0, HAKT_SHM_MALLOC, 0x100 + i, 1, 2 * i + 2);
+    }
+    usleep(1000);
+    hakt_collect_round(f->c, NULL);
+    assert_int_equal(ops(f), 0);
+    hakt_collect_catch_up(f->c);
+    assert_int_equal(ops(f), 100);
+}
+
 static void does_not_put_off_for_ever(void **state) {
     struct fixture *f = *state;
     hakt_collect_set_busy(f->c, 1);
@@ -579,6 +594,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(every_form_of_a_record, setup, teardown),
         cmocka_unit_test_setup_teardown(puts_off_while_the_processors_are_busy, setup, teardown),
         cmocka_unit_test_setup_teardown(catches_up_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(catches_up_past_foreign_frees, setup, teardown),
         cmocka_unit_test_setup_teardown(does_not_put_off_for_ever, setup, teardown),
         cmocka_unit_test_setup_teardown(does_not_put_off_who_wants_a_slot, setup, teardown),
         cmocka_unit_test_setup_teardown(handles_what_the_backlog_cannot_hold, setup, teardown),
