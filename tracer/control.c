@@ -92,15 +92,60 @@ int hakt_control_find(pid_t pid, uint64_t *address, struct hakt_control *control
     return 0;
 }
 
+/* The recording that the process is in, by a collector that lives: its shared memory. NULL: there
+ * is none, *died says whether its collector has. */
+static struct hakt_shm *map_recording(pid_t pid, struct hakt_control *c, int *died) {
+    struct hakt_shm *shm = MAP_FAILED;
+    struct stat st;
+    c->path[sizeof(c->path) - 1] = '\0';
+    int fd = c->active && *c->path != '\0' ? open(c->path, O_RDWR | O_CLOEXEC) : -1;
+    *died = 0;
+    if (fd < 0) {
+        *died = c->active && *c->path != '\0' && errno == ENOENT;
+        return NULL;
+    }
+    if (fstat(fd, &st) == 0 && (size_t)st.st_size >= sizeof(*shm))
+        shm = mmap(NULL, sizeof(*shm), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (shm == MAP_FAILED || shm->magic != HAKT_SHM_MAGIC || shm->version != HAKT_SHM_VERSION) {
+        *died = 1; /* the collector's number is another process's by now */
+        if (shm != MAP_FAILED)
+            hakt_control_close_shm(shm);
+        return NULL;
+    }
+    if (shm->owner_pid == (uint32_t)pid && !shm->stopped)
+        return shm;
+    hakt_control_close_shm(shm);
+    return NULL;
+}
+
+/* Each thread's next op finds no room in its ring, and looks around. */
+static void close_rings(pid_t pid, const struct hakt_control *c) {
+    uint64_t zero = 0;
+    for (uint32_t i = 0; c->rings != 0 && i < c->ring_count; i++) {
+        uint64_t ring = c->rings + (uint64_t)i * c->ring_stride, limit;
+        if (peek(pid, ring + c->limit_offset, &limit, sizeof(limit)) != 0)
+            return;
+        if (limit == 0)
+            continue;
+        poke(pid, ring + c->limit_offset, &zero, sizeof(zero));
+        poke(pid, ring + c->end_offset, &zero, sizeof(zero));
+    }
+}
+
 int hakt_control_offer(pid_t pid, const char *shm_path, struct hakc_err *err) {
     struct hakt_control c = {0};
     uint64_t at;
     uint32_t one = 1;
+    int died = 0;
     char path[HAKT_SHM_PATH] = "";
     int rc = hakt_control_find(pid, &at, &c, err);
     if (rc != 0)
         return rc;
-    if (c.active)
+    struct hakt_shm *shm = map_recording(pid, &c, &died);
+    if (shm != NULL)
+        hakt_control_close_shm(shm);
+    if (c.active && !died)
         return hakc_fail(err, HAKC_EIO, "process %d is being recorded (haktrace status %d)",
                          (int)pid, (int)pid);
     snprintf(path, sizeof(path), "%s", shm_path);
@@ -110,52 +155,39 @@ int hakt_control_offer(pid_t pid, const char *shm_path, struct hakc_err *err) {
              sizeof(c.generation)) != 0 ||
         poke(pid, at + offsetof(struct hakt_control, active), &one, sizeof(one)) != 0)
         return hakc_fail_errno(err, HAKC_EIO, "process %d", (int)pid);
+    if (died)
+        close_rings(pid, &c);
     return 0;
 }
 
 void hakt_control_release(pid_t pid) {
     struct hakt_control c = {0};
-    uint64_t at, zero = 0;
+    uint64_t at;
     uint32_t none = 0;
     if (hakt_control_find(pid, &at, &c, NULL) != 0)
         return;
     poke(pid, at + offsetof(struct hakt_control, active), &none, sizeof(none));
-    for (uint32_t i = 0; c.rings != 0 && i < c.ring_count; i++) {
-        uint64_t ring = c.rings + (uint64_t)i * c.ring_stride, limit;
-        if (peek(pid, ring + c.limit_offset, &limit, sizeof(limit)) != 0)
-            return;
-        if (limit == 0)
-            continue;
-        poke(pid, ring + c.limit_offset, &zero, sizeof(zero));
-        poke(pid, ring + c.end_offset, &zero, sizeof(zero));
-    }
+    close_rings(pid, &c);
 }
 
 int hakt_control_open_shm(pid_t pid, struct hakt_shm **shm, struct hakc_err *err) {
     struct hakt_control c = {0};
-    struct stat st;
     uint64_t at;
+    int died;
     int rc = hakt_control_find(pid, &at, &c, err);
     if (rc != 0)
         return rc;
-    c.path[sizeof(c.path) - 1] = '\0';
-    int fd = c.active && *c.path != '\0' ? open(c.path, O_RDWR | O_CLOEXEC) : -1;
-    c.problem[sizeof(c.problem) - 1] = '\0';
-    if (fd < 0)
-        return hakc_fail(err, HAKC_ENOENT, "process %d is not being recorded%s%s", (int)pid,
-                         *c.problem != '\0' ? ": " : "", c.problem);
-    void *p = MAP_FAILED;
-    if (fstat(fd, &st) == 0 && (size_t)st.st_size >= sizeof(struct hakt_shm))
-        p = mmap(NULL, sizeof(struct hakt_shm), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    close(fd);
-    if (p == MAP_FAILED)
-        return hakc_fail_errno(err, HAKC_EIO, "%s", c.path);
-    *shm = p;
-    if ((*shm)->magic == HAKT_SHM_MAGIC && (*shm)->version == HAKT_SHM_VERSION &&
-        (*shm)->owner_pid == (uint32_t)pid && !(*shm)->stopped)
+    *shm = map_recording(pid, &c, &died);
+    if (*shm != NULL)
         return 0;
-    hakt_control_close_shm(*shm);
-    return hakc_fail(err, HAKC_ENOENT, "process %d is not being recorded", (int)pid);
+    c.problem[sizeof(c.problem) - 1] = '\0';
+    if (died)
+        return hakc_fail(err, HAKC_ENOENT,
+                         "process %d is not being recorded: its collector has died (haktrace start "
+                         "begins another recording)",
+                         (int)pid);
+    return hakc_fail(err, HAKC_ENOENT, "process %d is not being recorded%s%s", (int)pid,
+                     *c.problem != '\0' ? ": " : "", c.problem);
 }
 
 void hakt_control_close_shm(struct hakt_shm *shm) {

@@ -17,8 +17,8 @@
 int hakt_control_find(pid_t pid, uint64_t *address, struct hakt_control *control,
                       struct hakc_err *err);
 
-/* Offers a collector: the process joins at its next op. HAKC_EIO: it is being recorded, or
- * not permitted. */
+/* Offers a collector: the process joins at its next op, also one whose collector has died.
+ * HAKC_EIO: it is being recorded, or not permitted. */
 int hakt_control_offer(pid_t pid, const char *shm_path, struct hakc_err *err);
 
 /* The recording has ended (shm->stopped is set): each thread sees it at its next op. What cannot

@@ -195,6 +195,24 @@ wait $pid || fail "the program: exit code $?"
 started=
 rm -f end
 
+# a collector that was killed: said, and another takes over
+LD_PRELOAD=$RT "$STRESS/trace_beat" 3 end >made & pid=$!
+started=$pid
+wait_for 5 grep -q libhaktrace "/proc/$pid/maps" || fail "the library is not loaded"
+haktrace start -q -o k.zst $pid || fail "start: exit code $?"
+wait_for 5 eval '[ "$(ops_of $pid)" -gt 1000 ]' || fail "nothing was recorded"
+kill -9 "$(haktrace status --json $pid | sed -n 's/.*"collector_pid": \([0-9]*\).*/\1/p')"
+wait_for 5 eval 'haktrace status $pid 2>&1 | grep -q "its collector has died"' || fail "status: $(haktrace status $pid 2>&1)"
+haktrace start -q -o l.zst $pid || fail "start beside a dead collector: exit code $?"
+wait_for 5 eval '[ "$(ops_of $pid)" -gt 10000 ]' || fail "the second recording: $(haktrace status $pid 2>&1)"
+haktrace stop $pid 2>err || fail "stop: exit code $?: $(cat err)"
+touch end
+wait $pid || fail "the program: exit code $?"
+started=
+rm -f end
+sound l.zst
+[ "$(haktrace info --json l.zst | sed -n 's/^ *"threads": \([0-9]*\),.*/\1/p' | head -n 1)" -ge 3 ] || fail "not all threads are in the second recording"
+
 # flight recorder: at death the last ops; on SIGUSR2 and snapshot, files of their own
 haktrace -q --window=256KiB -o w.zst -- "$STRESS/trace_known" 4 2000 >expected || fail "window: exit code $?"
 sound w.zst
