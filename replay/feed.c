@@ -8,10 +8,11 @@
 /* Small enough to stay in a cache on their way from the one thread to the other, and for the second
  * to begin soon; large enough that handing them over costs nothing. As many as a chunk has: while
  * the next chunk is read and uncompressed, there is something to plan. */
-#define PART  4096u
-#define PARTS (HAKT_CHUNK_MAX / PART)
-#define SPINS 2000        /* some 50 us: a sleeper wakes no sooner */
-#define ALONE (2u * PART) /* records that one thread reads as soon as two */
+#define PART        4096u
+#define PARTS       (HAKT_CHUNK_MAX / PART)
+#define PARTS_LEAST 3u
+#define SPINS       2000        /* some 50 us: a sleeper wakes no sooner */
+#define ALONE       (2u * PART) /* records that one thread reads as soon as two */
 
 struct part {
     struct hakt_rec *recs;
@@ -21,8 +22,9 @@ struct part {
 struct hakr_feed {
     struct hakt_reader *reader;
     struct hakt_rec *recs;
-    struct part parts[PARTS]; /* number k is in parts[k % PARTS] */
-    int rc;                   /* of the last part */
+    struct part parts[PARTS]; /* number k is in parts[k % n_parts] */
+    unsigned n_parts;
+    int rc; /* of the last part */
     struct hakc_err err;
     int threaded, spins;
     pthread_t thread;
@@ -45,7 +47,7 @@ static int can_go_on(const struct hakr_feed *f, int decoder) {
     uint64_t taken = __atomic_load_n(&f->taken, __ATOMIC_ACQUIRE);
     if (__atomic_load_n(&f->stop, __ATOMIC_ACQUIRE))
         return 1;
-    return decoder ? decoded - taken < PARTS - 1 : decoded != taken; /* one is being planned */
+    return decoder ? decoded - taken < f->n_parts - 1 : decoded != taken; /* one is being planned */
 }
 
 /* Waits until it can: with open eyes, then asleep. Returns with the lock held. */
@@ -63,7 +65,7 @@ static void *decode_all(void *arg) {
         await(f, 1);
         more = !f->stop;
         pthread_mutex_unlock(&f->lock);
-        more = more && decode(f, &f->parts[f->decoded % PARTS]);
+        more = more && decode(f, &f->parts[f->decoded % f->n_parts]);
         pthread_mutex_lock(&f->lock);
         __atomic_store_n(&f->decoded, f->decoded + 1, __ATOMIC_RELEASE);
         pthread_cond_signal(&f->change);
@@ -81,11 +83,19 @@ static int start_thread(struct hakr_feed *f) {
     return rc;
 }
 
+/* How many parts to have: each costs its page faults, which a short trace does not bring in. */
+static unsigned parts_for(uint64_t records) {
+    uint64_t parts = records / (8u * PART);
+    return parts < PARTS_LEAST ? PARTS_LEAST : parts < PARTS ? (unsigned)parts : PARTS;
+}
+
 int hakr_feed_open(struct hakr_feed **out, struct hakt_reader *r, struct hakc_err *err) {
     struct hakr_feed *f = calloc(1, sizeof *f);
+    uint64_t records = hakt_reader_totals(r, NULL)->records; /* UINT64_MAX: not known */
+    unsigned parts = parts_for(records);
     *out = f;
     if (f != NULL)
-        f->recs = malloc(sizeof *f->recs * PART * PARTS);
+        f->recs = malloc(sizeof *f->recs * PART * parts);
     if (f == NULL || f->recs == NULL) {
         free(f);
         *out = NULL;
@@ -94,17 +104,17 @@ int hakr_feed_open(struct hakr_feed **out, struct hakt_reader *r, struct hakc_er
     f->reader = r;
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->change, NULL);
-    for (unsigned i = 0; i < PARTS; i++)
+    f->n_parts = parts;
+    for (unsigned i = 0; i < parts; i++)
         f->parts[i].recs = f->recs + (size_t)i * PART;
     f->spins = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? SPINS : 0;
-    uint64_t records = hakt_reader_totals(r, NULL)->records; /* UINT64_MAX: not known */
     f->threaded = records > ALONE && start_thread(f) == 0;
     return 0;
 }
 
 int hakr_feed_next(struct hakr_feed *f, const struct hakt_rec **recs, size_t *n,
                    struct hakc_err *err) {
-    struct part *p = &f->parts[f->threaded ? f->taken % PARTS : 0];
+    struct part *p = &f->parts[f->threaded ? f->taken % f->n_parts : 0];
     if (!f->threaded) {
         decode(f, p);
     } else {
