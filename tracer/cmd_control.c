@@ -268,6 +268,11 @@ static int send_command(int argc, char **argv, const struct argp *argp, uint32_t
     if (done)
         fprintf(stderr, "haktrace: process %d: %s: %" PRIu64 " ops so far, %s\n", (int)o.pid, what,
                 shm->status.ops, shm->status.file);
+    else if (answer == HAKT_COMMAND_FAILED)
+        hakc_fail(&err, HAKC_EIO,
+                  "process %d: the next file could not be written; what was recorded before is "
+                  "complete, what comes is lost: stop it, and start another recording",
+                  (int)o.pid);
     else if (answer == HAKT_COMMAND_REFUSED)
         hakc_fail(&err, HAKC_EIO, "process %d: it is not recorded into a window (--window)",
                   (int)o.pid);

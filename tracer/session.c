@@ -58,20 +58,35 @@ static int is_full(struct hakt_session *s) {
     return s->at_limit;
 }
 
+/* May the next record be written? 0: not, with *rc = 0, because the file is full, or a negative
+ * code: there is none, because the next one could not be opened. */
+static int may_put(struct hakt_session *s, int *rc, struct hakc_err *err) {
+    *rc = 0;
+    if (s->writer == NULL) {
+        *err = s->write_err;
+        *rc = err->code != 0 ? err->code : HAKC_EIO;
+        return 0;
+    }
+    return !is_full(s);
+}
+
 static int put(void *session, const struct hakt_rec *rec, uint64_t old_size, struct hakc_err *err) {
     struct hakt_session *s = session;
-    return is_full(s) ? 0 : hakt_write_sized(s->writer, rec, old_size, err);
+    int rc;
+    return may_put(s, &rc, err) ? hakt_write_sized(s->writer, rec, old_size, err) : rc;
 }
 
 static int put_event(void *session, const struct hakt_event *event, struct hakc_err *err) {
     struct hakt_session *s = session;
-    return is_full(s) ? 0 : hakt_write_event(s->writer, event, err);
+    int rc;
+    return may_put(s, &rc, err) ? hakt_write_event(s->writer, event, err) : rc;
 }
 
 static int put_plain(void *session, const struct hakt_plain_rec *recs, size_t n,
                      struct hakc_err *err) {
     struct hakt_session *s = session;
-    return is_full(s) ? 0 : hakt_write_plain(s->writer, recs, n, err);
+    int rc;
+    return may_put(s, &rc, err) ? hakt_write_plain(s->writer, recs, n, err) : rc;
 }
 
 static struct hakt_collect_sink sink_of(struct hakt_session *s) {
@@ -189,6 +204,8 @@ static int obey(struct hakt_session *s) {
         rc = hakt_session_write_window(s, HAKT_END_STOPPED, &err);
     else if (command == HAKT_COMMAND_SNAPSHOT)
         command = HAKT_COMMAND_REFUSED;
+    if (rc != 0)
+        command = HAKT_COMMAND_FAILED;
     if (rc != 0 && s->window == NULL)
         s->write_err = err;
     else if (rc != 0)

@@ -75,6 +75,25 @@ started=
 sound l.zst
 rm -f end
 
+# a rotation that fails: what was recorded is sound, the program goes on, the collector stays to be stopped
+mkdir away
+LD_PRELOAD=$RT "$STRESS/trace_beat" 2 end >made & pid=$!
+started=$pid
+wait_for 5 grep -q libhaktrace "/proc/$pid/maps" || fail "the library is not loaded"
+haktrace start -q -o away/r.zst $pid 2>err || fail "start: $(cat err)"
+sleep 0.1
+mv away gone
+haktrace rotate $pid 2>err && fail "a rotation into a folder that is gone: exit code 0"
+grep -q 'could not be written' err || fail "a rotation that fails: $(cat err)"
+sleep 0.1
+haktrace stop $pid 2>err || fail "stop after it: $(cat err)"
+kill -0 $pid || fail "the program ended with a rotation"
+touch end
+wait $pid || fail "the program: exit code $?"
+started=
+sound gone/r.zst
+rm -f end
+
 # LD_PRELOAD alone: every op from the first to the last, as the program says; nothing left in its environment
 HAKTRACE_OUTPUT=$PWD/own-%n.zst LD_PRELOAD=$RT "$STRESS/trace_known" 4 500 >expected || fail "alone: exit code $?"
 wait_for 5 haktrace verify -q own-trace_known.zst || fail "alone: $(haktrace verify own-trace_known.zst 2>&1)"

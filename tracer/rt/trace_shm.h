@@ -232,6 +232,7 @@ enum hakt_shm_command {
     HAKT_COMMAND_STOP = 1,
     HAKT_COMMAND_ROTATE = 2,
     HAKT_COMMAND_SNAPSHOT = 3, /* of a flight recorder: write the window */
+    HAKT_COMMAND_FAILED = 14,  /* it could not be carried out */
     HAKT_COMMAND_REFUSED = 15, /* the answer to one that this recording has no use for */
 };
 
@@ -284,7 +285,7 @@ struct hakt_shm {
     uint32_t stopped;                /* the recording has ended: threads leave their rings */
     /* Written by a `haktrace` that looks on. */
     uint32_t command;      /* enum hakt_shm_command */
-    uint32_t command_done; /* the command that was carried out last, or REFUSED */
+    uint32_t command_done; /* the command that was carried out last, FAILED or REFUSED */
     struct hakt_shm_status status;
 };
 
