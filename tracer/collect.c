@@ -440,6 +440,10 @@ void hakt_collect_set_busy(struct hakt_collect *c, int busy) {
     c->busy = busy;
 }
 
+int hakt_collect_puts_off(const struct hakt_collect *c) {
+    return may_defer(c);
+}
+
 uint32_t hakt_collect_at_work(const struct hakt_collect *c) {
     return c->at_work;
 }

@@ -71,6 +71,9 @@ void hakt_collect_close(struct hakt_collect *c);
  * backlog is full, or something in it is 5 seconds old. */
 void hakt_collect_set_busy(struct hakt_collect *c, int busy);
 
+/* Does it put off, as things are? */
+int hakt_collect_puts_off(const struct hakt_collect *c);
+
 /* How many of the program's threads had records for the last round. */
 uint32_t hakt_collect_at_work(const struct hakt_collect *c);
 

@@ -263,7 +263,8 @@ enum hakt_session_outcome hakt_session_run(struct hakt_session *s) {
         int busy = hakt_processors_busy(&s->processors, now, hakt_collect_at_work(s->collect),
                                         hakt_collect_waiting(s->collect));
         hakt_collect_set_busy(s->collect, busy);
-        if (busy)
+        int puts_off = hakt_collect_puts_off(s->collect);
+        if (puts_off)
             hakt_processors_take_turns(&s->processors, now);
         uint64_t handled = hakt_collect_round(s->collect, &more);
         now = monotonic_ns();
@@ -287,7 +288,7 @@ enum hakt_session_outcome hakt_session_run(struct hakt_session *s) {
         if (more)
             continue;
         if (handled > 0)
-            nap = busy ? SLEEP_DEFER_NS : SLEEP_BUSY_NS;
+            nap = puts_off ? SLEEP_DEFER_NS : SLEEP_BUSY_NS;
         else
             nap = nap * 2 > SLEEP_IDLE_NS ? SLEEP_IDLE_NS : nap * 2;
         if (handled == 0 && hakt_target_ended(s->target))
