@@ -7,6 +7,12 @@ set -eu
 haktrace --ring-size=64KiB -o t.zst -- "$STRESS/trace_fork" 20 >expected 2>err || fail "exit code $?: $(cat err)"
 counts_equal forks expected t.zst
 
+# a handler forks in the middle of an op, which the child goes on with
+for follow in none fork; do
+    haktrace --follow=$follow -o h.zst -- "$STRESS/trace_fork_handler" 200 >expected 2>err || fail "a handler's forks, $follow: exit code $?: $(cat err)"
+    counts_equal "a handler's forks, $follow" expected h.zst
+done
+
 LD_PRELOAD='' haktrace -q -o t.zst -- env >env.traced
 ! grep -e LD_PRELOAD -e HAKTRACE env.traced || fail "our settings reach the children"
 cp "$LIB/libhakmem.so" other.so 2>/dev/null || exit 0

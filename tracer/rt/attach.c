@@ -21,9 +21,10 @@
  *
  * fork: the threads' own state lives in memory that a child finds cleared (MADV_WIPEONFORK, also
  * for raw clone), so a child's first op comes into make_room, which sees `alive` gone and asks for
- * a collector, or makes the child dormant. A vfork child shares its parent's memory and
- * thread-local storage: what it does to the heap it does to the parent's, and it is recorded as
- * such.
+ * a collector, or makes the child dormant. Where fork was called in the middle of a wrapper, by a
+ * signal handler, the rest of that op is lost (after_fork). A vfork child shares its parent's
+ * memory and thread-local storage: what it does to the heap it does to the parent's, and it is
+ * recorded as such.
  */
 struct hakt_control hakt_control = {
     .magic = HAKT_CONTROL_MAGIC, .version = HAKT_CONTROL_VERSION, .active = 1};
@@ -50,6 +51,31 @@ static __thread uint8_t counted_unserved;
 static void go_dormant(void) {
     __atomic_store_n(&hakt_control.active, 0, __ATOMIC_RELAXED);
     hakt_my_ring = &no_ring;
+}
+
+/*
+ * In a forked child, whose rings the kernel has cleared. A signal handler may have forked in the
+ * middle of a wrapper, and return into it: what is left to do of that op goes to memory that nobody
+ * reads, also what was on its way to the parent's ring.
+ */
+static void after_fork(void) {
+    static struct hakt_shm nobody;
+    static struct hakt_shm_slot nobodys;
+    struct hakt_ring *r = hakt_my_ring;
+    uint64_t number = (uint64_t)(r - rt.rings);
+    if (r == &no_ring || r->words != NULL || rt.shm == NULL || number >= rt.shm->slot_count)
+        return;
+    uint64_t *words = hakt_shm_ring(rt.shm, (uint32_t)number);
+    if (mmap(words, rt.shm->ring_bytes, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+        return;
+    nobody.stopped = 1; /* there is no waiting for room */
+    r->shm = &nobody;
+    r->slot = &nobodys;
+    r->heartbeat = &nobody.heartbeat;
+    r->log2 = (uint8_t)hakt_shm_ring_log2(rt.shm);
+    r->mask = (1u << r->log2) - 1;
+    r->words = words;
 }
 
 /* ---- joining ------------------------------------------------------------------------------ */
@@ -196,6 +222,7 @@ static void rt_start(void) {
 /* The program's first op may come before this constructor: see hakt_early_start. */
 __attribute__((constructor(101))) static void rt_constructor(void) {
     hakt_real_resolve();
+    pthread_atfork(NULL, NULL, after_fork);
     rt_start();
 }
 
@@ -365,7 +392,7 @@ static int make_room(void) {
     } else {
         enum hakt_ring_room room = hakt_ring_make_room(hakt_my_ring);
         ok = room == HAKT_ROOM;
-        if (room == HAKT_ROOM_COLLECTOR)
+        if (room == HAKT_ROOM_COLLECTOR && is_joined()) /* else a child by now, see after_fork */
             go_dormant();
     }
     errno = saved;

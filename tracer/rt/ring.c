@@ -136,7 +136,7 @@ enum hakt_ring_room hakt_ring_make_room(struct hakt_ring *r) {
         wait_for_room(r);
         if (raise_limit(r))
             return HAKT_ROOM;
-        if (__atomic_load_n(&shm->stopped, __ATOMIC_RELAXED) != 0)
+        if (__atomic_load_n(&r->shm->stopped, __ATOMIC_RELAXED) != 0) /* a fork changes r->shm */
             return HAKT_ROOM_COLLECTOR;
         if (collector_is_dead(shm))
             return lose_one(r, HAKT_ROOM_COLLECTOR);
