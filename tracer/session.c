@@ -20,7 +20,7 @@
 #define CLOCK_EVERY_NS 1000000000
 #define BURST_NS       1000 /* from stamp to stamp */
 #define SETTLE_US      2000 /* for ops under way when a recording stops */
-#define RECORD_BYTES   3    /* of a file, at the most, as a rule */
+#define RECORD_BYTES   80   /* of a record or event, at the most */
 #define FILE_END_BYTES 1500 /* index, trailer and tail */
 
 volatile sig_atomic_t hakt_session_snapshot, hakt_session_replaced, hakt_session_stop;
@@ -46,47 +46,60 @@ int hakt_session_open(struct hakt_session *s, const struct hakt_record_options *
     return hakt_shm_create(&s->shm, &s->shm_fd, s->shm_path, &set, err);
 }
 
-/* Has the file its greatest size? What a chunk that is being filled will take is not known before
- * it is compressed: where it may be enough, it is written, as long as much is still to come. */
-static int is_full(struct hakt_session *s) {
-    uint64_t max = s->opt->max_bytes, bytes = hakt_writer_bytes(s->writer) + FILE_END_BYTES;
-    if (max == 0 || s->at_limit || bytes + hakt_writer_pending(s->writer) * RECORD_BYTES < max)
-        return s->at_limit;
-    if (bytes + max / 16 < max && hakt_writer_flush(s->writer, &s->write_err) == 0)
-        bytes = hakt_writer_bytes(s->writer) + FILE_END_BYTES;
-    s->at_limit = bytes + max / 16 >= max;
-    return s->at_limit;
+/* How much room --max-size leaves. What a chunk takes is not known before it is compressed: where
+ * it may be too much, it is written, as long as much is still to come. */
+static void measure(struct hakt_session *s) {
+    uint64_t room = s->opt->max_bytes - FILE_END_BYTES;
+    uint64_t used = hakt_writer_bytes(s->writer) + hakt_writer_pending(s->writer);
+    if (used + RECORD_BYTES >= room) {
+        int rc = hakt_writer_flush(s->writer, &s->write_err);
+        if (rc == 0) /* and waits for the writer's thread */
+            rc = hakt_writer_flush(s->writer, &s->write_err);
+        used = hakt_writer_bytes(s->writer);
+        s->at_limit = rc != 0 || used + s->opt->max_bytes / 16 >= room;
+    }
+    s->fitting = s->at_limit ? 0 : (room - used) / RECORD_BYTES;
 }
 
-/* May the next record be written? 0: not, with *rc = 0, because the file is full, or a negative
- * code: there is none, because the next one could not be opened. */
-static int may_put(struct hakt_session *s, int *rc, struct hakc_err *err) {
-    *rc = 0;
-    if (s->writer == NULL) {
-        *err = s->write_err;
-        *rc = err->code != 0 ? err->code : HAKC_EIO;
+/* How many of the next n records the file takes. */
+static size_t take(struct hakt_session *s, size_t n) {
+    if (s->opt->max_bytes == 0)
+        return n;
+    if (s->fitting == 0 && !s->at_limit)
+        measure(s);
+    n = n < s->fitting ? n : s->fitting;
+    s->fitting -= n;
+    return n;
+}
+
+/* 0, or why nothing can be written: the next file could not be opened. */
+static int need_writer(const struct hakt_session *s, struct hakc_err *err) {
+    if (s->writer != NULL)
         return 0;
-    }
-    return !is_full(s);
+    *err = s->write_err;
+    return err->code != 0 ? err->code : HAKC_EIO;
 }
 
 static int put(void *session, const struct hakt_rec *rec, uint64_t old_size, struct hakc_err *err) {
     struct hakt_session *s = session;
-    int rc;
-    return may_put(s, &rc, err) ? hakt_write_sized(s->writer, rec, old_size, err) : rc;
+    int rc = need_writer(s, err);
+    return rc != 0 || take(s, 1) == 0 ? rc : hakt_write_sized(s->writer, rec, old_size, err);
 }
 
 static int put_event(void *session, const struct hakt_event *event, struct hakc_err *err) {
     struct hakt_session *s = session;
-    int rc;
-    return may_put(s, &rc, err) ? hakt_write_event(s->writer, event, err) : rc;
+    int rc = need_writer(s, err);
+    return rc != 0 || take(s, 1) == 0 ? rc : hakt_write_event(s->writer, event, err);
 }
 
 static int put_plain(void *session, const struct hakt_plain_rec *recs, size_t n,
                      struct hakc_err *err) {
     struct hakt_session *s = session;
-    int rc;
-    return may_put(s, &rc, err) ? hakt_write_plain(s->writer, recs, n, err) : rc;
+    size_t part;
+    int rc = need_writer(s, err);
+    for (; rc == 0 && n > 0 && (part = take(s, n)) > 0; recs += part, n -= part)
+        rc = hakt_write_plain(s->writer, recs, part, err);
+    return rc;
 }
 
 static struct hakt_collect_sink sink_of(struct hakt_session *s) {
@@ -138,6 +151,7 @@ int hakt_session_rotate(struct hakt_session *s, struct hakc_err *err) {
     end.stamped = s->shm->pace > 1 ? st.stamped : 0;
     s->ops_before = st.taken;
     s->at_limit = 0;
+    s->fitting = 0;
     hakt_collect_rotate(s->collect, sink_of(s));
     s->more = 1;
     s->fidelity &= ~(uint32_t)HAKT_WHOLE_LIFE;

@@ -257,6 +257,35 @@ grep -q 'Mops/s' out && grep -q 'ended by a limit' err || fail "--max-size: $(ca
 [ "$(stat -c %s s.zst)" -le 32768 ] && [ "$(stat -c %s s.zst)" -gt 12000 ] || fail "--max-size: $(stat -c %s s.zst) bytes"
 haktrace info s.zst | grep -q 'ended by *a limit' || fail "--max-size: $(haktrace info s.zst | grep 'ended by')"
 sound s.zst
+cat >limits.c <<'END'
+#define _GNU_SOURCE
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+int main(int argc, char **argv) {
+    uint64_t x = 88172645463325252ull;
+    for (int i = 0; i < 400000; i++) {
+        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+        if (argc == 1)
+            free(malloc(x >> 2 | 1ull << 62)); /* nothing that compresses */
+        else
+            munmap(mmap(NULL, 4096 + (x >> 20 & 0xfffff), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096);
+    }
+    (void)argv;
+    return 0;
+}
+END
+if gcc -O0 -fno-builtin -o limits limits.c 2>/dev/null; then
+    for args in '' 'events'; do
+        for size in 65536 204800 1048576; do
+            # shellcheck disable=SC2086
+            haktrace -q --mmap --max-size=$size -o s.zst -- ./limits $args || fail "--max-size=$size: exit code $?"
+            got=$(stat -c %s s.zst)
+            [ "$got" -le $size ] && [ "$got" -gt $((size / 2)) ] || fail "--max-size=$size ${args:-sizes}: $got bytes"
+            sound s.zst
+        done
+    done
+fi
 haktrace --max-time=100ms -o s.zst -- sh -c 'sleep 0.5; exit 3' 2>err && rc=0 || rc=$?
 [ "$rc" = 3 ] && grep -q 'ended by a limit' err || fail "--max-time: exit code $rc: $(cat err)"
 

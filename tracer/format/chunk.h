@@ -44,6 +44,9 @@ void hakt_encoder_free(struct hakt_encoder *e);
  * chunk. */
 int hakt_encoder_add(struct hakt_encoder *e, const struct hakt_rec *r);
 
+/* Bytes of content that the chunk has so far, at the most. */
+size_t hakt_encoder_bytes(const struct hakt_encoder *e);
+
 /* Writes the content of the chunk, of at least one record, into *out and begins the next. Returns
  * the size, or 0: no memory. */
 size_t hakt_encoder_finish(struct hakt_encoder *e, struct hakt_bytes *out);

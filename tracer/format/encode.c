@@ -141,6 +141,21 @@ int hakt_encoder_add(struct hakt_encoder *e, const struct hakt_rec *r) {
     return 0;
 }
 
+#define DIRECTORY_ENTRY 20 /* bytes at the most: four numbers of at most 32 bits */
+#define SCHEDULE_ENTRY  10
+#define TABLE           (16 + (HAKT_COL_COUNT - 1) * (2 + HAKT_VARINT_MAX))
+
+size_t hakt_encoder_bytes(const struct hakt_encoder *e) {
+    size_t total = TABLE + (size_t)e->npresent * DIRECTORY_ENTRY +
+                   ((size_t)e->nruns + 1) * SCHEDULE_ENTRY + (size_t)(e->far_end - e->far) +
+                   (size_t)(e->align_end - e->align) + (size_t)(e->at_end - e->at);
+    for (uint32_t k = 0; k < e->npresent; k++) {
+        const struct hakt_enc_part *t = &e->parts[e->present[k]];
+        total += t->records + (size_t)(t->size_end - t->size) + (size_t)(t->own_end - t->own);
+    }
+    return total;
+}
+
 static int compare_u32(const void *a, const void *b) {
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
     return x < y ? -1 : x > y;
@@ -224,9 +239,9 @@ static void next_chunk(struct hakt_encoder *e) {
 
 size_t hakt_encoder_finish(struct hakt_encoder *e, struct hakt_bytes *out) {
     size_t bytes[HAKT_COL_COUNT] = {0};
-    /* At most 20 bytes for an entry of the directory (four numbers of at most 32 bits) and 10 for
-     * one of the schedule; they stand in `head` until their sizes are known. */
-    uint8_t *head = malloc((size_t)e->npresent * 20 + (size_t)(e->nruns + 1) * 10 + 16);
+    /* Directory and schedule, until their sizes are known. */
+    uint8_t *head = malloc((size_t)e->npresent * DIRECTORY_ENTRY +
+                           ((size_t)e->nruns + 1) * SCHEDULE_ENTRY + 16);
     if (head == NULL)
         return 0;
     uint8_t *middle = put_directory(e, head, bytes);
@@ -236,7 +251,7 @@ size_t hakt_encoder_finish(struct hakt_encoder *e, struct hakt_bytes *out) {
     bytes[HAKT_COL_FAR] = (size_t)(e->far_end - e->far);
     bytes[HAKT_COL_ALIGN] = (size_t)(e->align_end - e->align);
     bytes[HAKT_COL_TIME] = e->time == e->first_time ? 0 : (size_t)(e->at_end - e->at);
-    size_t total = 16 + (HAKT_COL_COUNT - 1) * (2 + HAKT_VARINT_MAX);
+    size_t total = TABLE;
     for (int c = 1; c < HAKT_COL_COUNT; c++)
         total += bytes[c];
     if (hakt_bytes_reserve(out, total) != 0) {

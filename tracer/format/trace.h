@@ -226,7 +226,8 @@ int hakt_writer_flush(struct hakt_writer *w, struct hakc_err *err);
 /* Bytes written to the file so far. */
 uint64_t hakt_writer_bytes(const struct hakt_writer *w);
 
-/* Records that are not in the file yet. */
+/* Bytes that what was written and is not in the file yet takes there at the most, before it is
+ * compressed. Not for each record: it looks at each thread of the chunk. */
 uint64_t hakt_writer_pending(const struct hakt_writer *w);
 
 /* Writes the last chunk, the index and the trailer (only dropped, stamped, end_reason and

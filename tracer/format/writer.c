@@ -255,5 +255,6 @@ uint64_t hakt_writer_bytes(const struct hakt_writer *w) {
 }
 
 uint64_t hakt_writer_pending(const struct hakt_writer *w) {
-    return w->n;
+    uint64_t under_way = w->job.pending ? w->job.bytes : 0;
+    return under_way + w->events.n + hakt_encoder_bytes(w->encoder);
 }
