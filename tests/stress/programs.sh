@@ -355,8 +355,8 @@ choose_variant() {
     }
 }
 
-verify_traces() { # every trace of the case verifies; prints how many
-    local t n=0
+verify_traces() { # every trace of the case verifies, and they hold what a program does; prints how much
+    local t n=0 records=0 more
     for t in "$scratch"/traces/*; do
         [ -e "$t" ] || continue
         n=$((n + 1))
@@ -364,9 +364,11 @@ verify_traces() { # every trace of the case verifies; prints how many
             echo "$(basename "$t") does not verify: $(tail -n 1 "$scratch/verify.log")"
             return 1
         }
+        more=$(sed -n 's/.*: sound: \([0-9]*\) records.*/\1/p' "$scratch/verify.log")
+        records=$((records + ${more:-0}))
     done
-    echo "$n traces verify"
-    [ $n -gt 0 ]
+    echo "$n traces verify, $records records"
+    [ $n -gt 0 ] && [ $records -gt 1000 ]
 }
 
 compare() { # CASE VARIANT
