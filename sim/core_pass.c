@@ -276,6 +276,8 @@ static int wait_for(pid_t pid, const volatile int *stop, struct hakc_err *err) {
     errno = haks_wait_child(pid, stop, &status);
     if (errno != 0)
         return hakc_fail_errno(err, HAKC_ECHILD, "the pass over the trace was lost");
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM && stop != NULL && *stop)
+        return hakc_fail(err, HAKC_EINTERNAL, "interrupted"); /* before it began to listen */
     if (WIFSIGNALED(status))
         return hakc_fail(err, HAKC_ECHILD, "the pass over the trace died of signal %d (%s)",
                          WTERMSIG(status), strsignal(WTERMSIG(status)));
