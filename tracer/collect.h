@@ -68,7 +68,7 @@ void hakt_collect_close(struct hakt_collect *c);
 /* busy: others want all processors, and the program may be waiting for one. From now on a round
  * only packs what is in the rings into the backlog, which takes some 5 ns a record, instead of
  * resolving and handing on, which takes 30 to 50: until the program leaves a processor idle, or the
- * backlog is full, or something in it is 5 seconds old. */
+ * backlog is full, or it was not empty for 5 seconds, or slots run short. */
 void hakt_collect_set_busy(struct hakt_collect *c, int busy);
 
 /* Does it put off, as things are? */
@@ -80,12 +80,13 @@ uint32_t hakt_collect_at_work(const struct hakt_collect *c);
 /* How many wait for room in their rings. */
 uint32_t hakt_collect_waiting(const struct hakt_collect *c);
 
-/* Handles all that is in the rings and the backlog at this moment. */
+/* Handles all that is in the rings and the backlog at this moment; after a second it lets be what
+ * is still held. */
 void hakt_collect_catch_up(struct hakt_collect *c);
 
 /* One round, or as much of one as is done in a few milliseconds: the next call goes on with it.
- * Returns how many ring records it handled; *more (may be NULL) = 1 if another call should follow
- * at once, because the round is not finished, records are held or a ring is filling. */
+ * Returns how many records it handled, or put off; *more (may be NULL) = 1 if another call should
+ * follow at once, because the round is not finished, records are held or a ring is filling. */
 uint64_t hakt_collect_round(struct hakt_collect *c, int *more);
 
 /* Takes records out of rings that are filling up, into the backlog: for a sink that is busy for

@@ -1,7 +1,10 @@
 /*
  * Time for a recording: raw stamps (TSC ticks, or ns of CLOCK_MONOTONIC) to ns since its start.
- * The TSC is held against CLOCK_MONOTONIC now and then; its line is bent, never broken, so
- * converted times stay in the order of the stamps.
+ * The TSC is held against CLOCK_MONOTONIC now and then; there its line is bent and does not jump,
+ * so times stay in the order of the stamps. But a stamp from before a bend that is converted after
+ * it, because its record waited in between, comes out on the new line: earlier or later than what
+ * was converted before, by up to two thousandths of the time from the stamp to the bend. Whoever
+ * needs the order raises it (collect_resolve.c does).
  */
 #ifndef TRACER_COLLECT_CLOCK_H
 #define TRACER_COLLECT_CLOCK_H

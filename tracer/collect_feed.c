@@ -8,6 +8,7 @@
 #define COPY_AHEAD    64   /* words */
 #define LINE          8    /* words of a cache line */
 #define AHEAD         256  /* words: as many as HAKT_TAKEN_MAX records, or more */
+#define HOLE_PEEK     16 /* words behind an uncommitted one: may a handler's record begin there? */
 
 void hakt_feed_begin(struct hakt_feed *f, struct hakt_shm *shm, uint32_t slot) {
     f->slot = &hakt_shm_slots(shm)[slot];
@@ -231,7 +232,7 @@ static uint64_t behind_hole(const struct hakt_feed *f, unsigned n) {
 }
 
 int hakt_feed_has_hole(const struct hakt_feed *f) {
-    return !hakt_feed_is_committed(f, f->cursor) && behind_hole(f, HAKT_HOLE_PEEK) != 0;
+    return !hakt_feed_is_committed(f, f->cursor) && behind_hole(f, HOLE_PEEK) != 0;
 }
 
 uint64_t hakt_feed_skip_hole(struct hakt_feed *f) {

@@ -14,9 +14,6 @@
 
 #include <stdint.h>
 
-/* Words behind an uncommitted one among which a handler's record may begin. */
-#define HAKT_HOLE_PEEK 16
-
 struct hakt_feed {
     uint64_t cursor; /* next index to take out of the ring */
     uint64_t tail;   /* given back up to here */
@@ -61,7 +58,7 @@ uint64_t hakt_feed_drain(struct hakt_feed *f, struct hakt_store *store, uint64_t
 int hakt_feed_is_empty(const struct hakt_feed *f);
 
 /* Gives the room below the cursor back. A thread that sleeps for room is woken once there is enough
- * to be worth it, `enough` records, so that it and the collector work at the same time. */
+ * to be worth it, `enough` words, so that it and the collector work at the same time. */
 void hakt_feed_give_back(struct hakt_feed *f, uint64_t enough);
 
 static inline int hakt_feed_is_committed(const struct hakt_feed *f, uint64_t index) {

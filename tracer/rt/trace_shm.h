@@ -15,10 +15,11 @@
  *           so ops in the last destructors of a thread still have their ring.
  *   word    64 bits of a ring. A record is one to four of them, see below.
  *   index   a word's number in its slot, from 0, never restarted, also not when the slot goes to
- *           another thread; and a record's, that of its first word. Word i stands at i % (words of
- * a ring). commit  storing a record's first word publishes it: it bears the lap, so what an earlier
- * lap left there is never taken for the record awaited. published = committed. Death of the program
- * takes back nothing that was committed.
+ *           another thread; and a record's, that of its first word. Word i stands at i modulo the
+ *           words of a ring.
+ *   commit  storing a record's first word publishes it: it bears the lap, so what an earlier lap
+ *           left there is never taken for the record awaited. published = committed. Death of the
+ *           program takes back nothing that was committed.
  *
  * A slot has one producer. A signal handler that allocates in the middle of a wrapper takes the
  * next words (reserving is one instruction), so records may be committed out of order by as many
