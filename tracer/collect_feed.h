@@ -54,6 +54,11 @@ int hakt_feed_refill(struct hakt_feed *f, struct hakt_store *store, struct hakt_
  * there is no room for them. */
 uint64_t hakt_feed_drain(struct hakt_feed *f, struct hakt_store *store, uint64_t most, int *full);
 
+/* The time of the next record to be handled: hakt_feed_refill had one. */
+static inline uint64_t hakt_feed_time(const struct hakt_feed *f) {
+    return f->taken->time[f->taken->at];
+}
+
 /* Nothing is left, in the ring or out of it, but what is not committed. */
 int hakt_feed_is_empty(const struct hakt_feed *f);
 

@@ -1,7 +1,7 @@
 /*
  * The collector's second half: what one ring record means. Keeps the table of live objects, joins
  * the two halves of a realloc, and hands finished records to the sink. The order in which records
- * come is collect.c's business.
+ * come is collect_merge.c's business.
  */
 #ifndef TRACER_COLLECT_RESOLVE_H
 #define TRACER_COLLECT_RESOLVE_H
