@@ -9,8 +9,9 @@
 #include <sys/stat.h>
 
 /* machine, library, trace and study stand alone; an experiment finds its machine by identity, its
- * study by name. Where we
- * hold an experiment as still running and the other saw its end, the end is taken over. */
+ * study by name. Where we hold an experiment as still running and the other saw its end, the end is
+ * taken over. Its writer is not: how it ends, it will say in the other file, so that it is gone
+ * means nothing here. */
 static const char merge_heads[] =
     "INSERT INTO main.machine (identity, hostname, cpu_model, cpu_vendor, arch, cpus_online,"
     " cpus_configured, memory_bytes, page_size, kernel, kernel_build, thp, governor, clocksource,"
@@ -29,9 +30,9 @@ static const char merge_heads[] =
     "INSERT INTO main.study (name, tool, created_unix_ns) SELECT name, tool, created_unix_ns"
     " FROM other.study WHERE true ORDER BY id ON CONFLICT DO NOTHING;"
     "INSERT INTO main.experiment (uuid, tool, tool_version, args, machine_id, seed, study_id,"
-    " started_unix_ns, finished_unix_ns, writer, state) SELECT e.uuid, e.tool, e.tool_version, "
-    "e.args,"
-    " mine.id, e.seed, ms.id, e.started_unix_ns, e.finished_unix_ns, e.writer, e.state"
+    " started_unix_ns, finished_unix_ns, state) SELECT e.uuid, e.tool, e.tool_version, e.args,"
+    " mine.id, e.seed, ms.id, e.started_unix_ns, e.finished_unix_ns,"
+    " state_now(e.state, e.writer, m.identity)"
     " FROM other.experiment e JOIN other.machine m ON m.id = e.machine_id"
     " JOIN main.machine mine ON mine.identity = m.identity"
     " LEFT JOIN other.study s ON s.id = e.study_id LEFT JOIN main.study ms ON ms.name = s.name"

@@ -57,6 +57,27 @@ content other.db >reversed
 cmp once reversed || fail "the order of merging matters"
 expect 0 "$hakdb" -d all.db check
 
+# Merged while its tool is at work: that says its end in its own file, so here it runs until merged again.
+sleep 600 &
+writer="$(cat /proc/sys/kernel/random/boot_id) $(readlink /proc/$!/ns/pid) $! $(sed 's/.*) //' /proc/$!/stat | cut -d' ' -f20)"
+cp b.db work.db
+sqlite3 work.db "UPDATE experiment SET state = 'running', finished_unix_ns = NULL, writer = '$writer'"
+state() { "$hakdb" -d part.db --csv experiments | tail -n +2 | head -1 | grep -Eow 'running|done|interrupted'; }
+expect 0 "$hakdb" -d part.db merge work.db
+[ "$(state)" = running ] || fail "merged at work: $(state)"
+kill $!
+wait $! || true
+sqlite3 work.db "UPDATE experiment SET state = 'done', finished_unix_ns = started_unix_ns + 1"
+[ "$(state)" = running ] || fail "its tool is over, its file was not merged again: $(state)"
+printf 'allocator=x\twall_ns=8\n' >figures
+expect 0 "$hakdb" -d part.db put x <figures # the next experiment stores whose tools are gone
+expect 0 "$hakdb" -d part.db merge work.db
+[ "$(state)" = "done" ] || fail "merged again: $(state)"
+# Of one that was killed the merge says so.
+sqlite3 work.db "UPDATE experiment SET uuid = uuid || 'x', state = 'running', writer = '$writer'"
+expect 0 "$hakdb" -d killed.db merge work.db
+has <(sqlite3 killed.db 'SELECT state FROM experiment') interrupted
+
 # refusals change nothing
 echo "not a database, but long enough to be read as one page of something" >junk.db
 for bad in junk.db missing.db all.db; do
