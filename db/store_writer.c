@@ -4,6 +4,8 @@
  */
 #include "db/store_int.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,24 +20,26 @@ struct writer {
     unsigned long long start; /* clock ticks after the boot, so that an id used again differs */
 };
 
-/* When process pid was started; 0 = there is none, or it is dead and only waited for. */
-static unsigned long long started(long pid) {
+/* When process pid was started, 0 = it is dead and only waited for. Returns 0, or -1 where /proc
+ * does not tell: it may be mounted to hide those of other users. */
+static int look_at(long pid, unsigned long long *start) {
     char path[40], text[1024];
     snprintf(path, sizeof path, "/proc/%ld/stat", pid);
     FILE *f = fopen(path, "re");
     if (!f)
-        return 0;
+        return -1;
     size_t n = fread(text, 1, sizeof text - 1, f);
     fclose(f);
     text[n] = '\0';
     char *at = strrchr(text, ')'), state = 0; /* the name may hold anything */
-    unsigned long long start = 0;
     if (!at || sscanf(at,
                       ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d"
                       " %*d %*d %llu",
-                      &state, &start) != 2)
-        return 0;
-    return state == 'Z' || state == 'X' ? 0 : start;
+                      &state, start) != 2)
+        return -1;
+    if (state == 'Z' || state == 'X')
+        *start = 0;
+    return 0;
 }
 
 /* This process; 0, or -1 where /proc does not tell. */
@@ -47,8 +51,7 @@ static int look_at_self(struct writer *w) {
     ssize_t n = readlink("/proc/self/ns/pid", w->space, sizeof w->space - 1);
     w->space[n > 0 ? n : 0] = '\0';
     w->pid = (long)getpid();
-    w->start = started(w->pid);
-    return told && n > 0 && w->start != 0 ? 0 : -1;
+    return look_at(w->pid, &w->start) == 0 && told && n > 0 ? 0 : -1;
 }
 
 void hakd_writer(char text[HAKD_WRITER]) {
@@ -60,12 +63,17 @@ void hakd_writer(char text[HAKD_WRITER]) {
 
 int hakd_writer_is_gone(const char *text, int on_this_machine) {
     struct writer self, w;
+    unsigned long long start;
     if (look_at_self(&self) != 0 ||
         sscanf(text, "%39s %39s %ld %llu", w.boot, w.space, &w.pid, &w.start) != 4)
         return 0;
     if (strcmp(w.boot, self.boot) != 0)
         return on_this_machine; /* which has been booted since */
-    return strcmp(w.space, self.space) == 0 && started(w.pid) != w.start;
+    if (strcmp(w.space, self.space) != 0)
+        return 0;
+    if (kill((pid_t)w.pid, 0) != 0 && errno == ESRCH)
+        return 1;
+    return look_at(w.pid, &start) == 0 && start != w.start;
 }
 
 /* state_now(state, writer, identity of the machine) */

@@ -10,6 +10,7 @@ haktrace gen -o t.zst random_mixed 20000 400 1
 # a disk with DISK_LEFT bytes: what a database writes beyond them is refused; and SIGINT at a stage
 cat >shim.c <<'END_C'
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -53,8 +54,18 @@ int memfd_create(const char *name, unsigned flags)
     }
     return syscall(SYS_memfd_create, name, flags);
 }
+FILE *fopen64(const char *path, const char *mode)
+{
+    FILE *(*real)(const char *, const char *) = (FILE *(*)(const char *, const char *))dlsym(RTLD_NEXT, "fopen64");
+    if (getenv("HIDDEN") != NULL && strcmp(path, getenv("HIDDEN")) == 0) {
+        errno = ENOENT;
+        return NULL;
+    }
+    return real(path, mode);
+}
+FILE *fopen(const char *path, const char *mode) { return fopen64(path, mode); }
 END_C
-gcc -O1 -shared -fPIC -o shim.so shim.c
+gcc -O1 -shared -fPIC -o shim.so shim.c -ldl
 
 state() { hakdb -d r.db --csv experiments | python3 -c 'import csv, sys; print(*(r["state"] for r in csv.DictReader(sys.stdin)))'; }
 
@@ -185,6 +196,8 @@ while [ ! -s hanging ]; do
     kill -0 $pid || fail "it ended by itself: $(cat out err)"
 done
 [ "$(state)" = running ] || fail "at work: $(state)"
+# also where /proc hides the processes of other users
+[ "$(HIDDEN=/proc/$pid/stat LD_PRELOAD=$PWD/shim.so state)" = running ] || fail "at work, hidden: $(HIDDEN=/proc/$pid/stat LD_PRELOAD=$PWD/shim.so state)"
 hakdb -d r.db check >out && grep -q 'still at work' out || fail "at work: $(cat out)"
 kill -KILL $pid
 wait $pid 2>/dev/null || true
