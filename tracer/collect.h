@@ -66,7 +66,7 @@ int hakt_collect_open(struct hakt_collect **c, struct hakt_shm *shm, const struc
 void hakt_collect_close(struct hakt_collect *c);
 
 /* busy: others want all processors, and the program may be waiting for one. From now on a round
- * only packs what is in the rings into the backlog, which takes some 5 ns a record, instead of
+ * only copies what is in the rings into the backlog, which takes 2 to 3 ns a record, instead of
  * resolving and handing on, which takes 30 to 50: until the program leaves a processor idle, or the
  * backlog is full, or it was not empty for 5 seconds, or slots run short. */
 void hakt_collect_set_busy(struct hakt_collect *c, int busy);

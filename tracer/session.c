@@ -63,6 +63,7 @@ static void measure(struct hakt_session *s) {
 
 /* How many of the next n records the file takes. */
 static size_t take(struct hakt_session *s, size_t n) {
+    s->unflushed = 1;
     if (s->opt->max_bytes == 0)
         return n;
     if (s->fitting == 0 && !s->at_limit)
@@ -167,6 +168,7 @@ int hakt_session_rotate(struct hakt_session *s, struct hakc_err *err) {
 /* ---- the loop ----------------------------------------------------------------------------- */
 
 static void flush(struct hakt_session *s) {
+    s->unflushed = 0;
     if (s->writer != NULL && s->write_err.code == 0 &&
         hakt_collect_failed(s->collect, &s->write_err) == 0)
         hakt_writer_flush(s->writer, &s->write_err);
@@ -267,7 +269,6 @@ static int attend(struct hakt_session *s, enum hakt_session_outcome *outcome) {
 
 enum hakt_session_outcome hakt_session_run(struct hakt_session *s) {
     uint64_t nap = SLEEP_BUSY_NS, ticked = 0, flushed = monotonic_ns(), clocked = flushed;
-    uint64_t written = 0;
     enum hakt_session_outcome outcome;
 
     prctl(PR_SET_TIMERSLACK, 1000);
@@ -293,11 +294,9 @@ enum hakt_session_outcome hakt_session_run(struct hakt_session *s) {
         }
         if (attend(s, &outcome))
             return outcome;
-        written += handled;
-        if (now - flushed >= FLUSH_EVERY_NS && written > 0) {
+        if (now - flushed >= FLUSH_EVERY_NS && s->unflushed) {
             flush(s);
             flushed = now;
-            written = 0;
         }
         if (more)
             continue;

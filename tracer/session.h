@@ -68,6 +68,7 @@ struct hakt_session {
     struct hakt_processors processors;
     int at_limit;              /* the file has --max-size: records are passed over */
     uint64_t fitting;          /* so many more records are below --max-size, whatever they are */
+    int unflushed;             /* records or events went to the writer since its last flush */
     struct hakc_err write_err; /* code != 0: the file ends there */
     int replaced;              /* the process executed another program that asked for a collector */
     char replaced_by[PATH_MAX]; /* or one that did not, and is not recorded */

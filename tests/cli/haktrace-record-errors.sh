@@ -43,7 +43,6 @@ expect 0 '' haktrace -q -o t.zst ls /
 [ ! -s err ] || fail "-q is not quiet: $(cat err)"
 expect 5 '' haktrace -q -o t.zst sh -c 'exit 5' # no -- needed; options after the program are its own
 
-
 # of standard output, too, the summary tells the whole size, whatever a file named "-" has
 echo - >./-
 haktrace -o - -- sh -c 'exec >/dev/null; for i in 1 2 3 4 5 6 7 8 9; do :; done' 2>err | cat >piped.zst
@@ -105,6 +104,13 @@ rc=0
 haktrace -o t.zst -- sh -c 'trap "exit 9" TERM; echo up >up; while :; do sleep 0.05; done' 2>err &
 tracer=$!
 while [ ! -e up ]; do sleep 0.02; done
+# before that, its few ops are in the file while it goes on
+for _ in $(seq 600); do
+    seen=$(haktrace info --json t.zst 2>/dev/null | sed -n 's/^ *"ops": \([0-9]*\).*/\1/p' | head -n 1)
+    [ "${seen:-0}" = 0 ] || break
+    sleep 0.05
+done
+[ "${seen:-0}" -gt 0 ] || fail "nothing is in the file of a program that goes on"
 kill -TERM $tracer
 rc=0
 wait $tracer || rc=$?
