@@ -2,13 +2,16 @@
  * The words of a stream, 64 bits each.
  *
  * An op:       bits 0-3 kind, bit 4 HAKR_PUBLISH, bit 5 HAKR_WIDE, bits 16-31 size, bits 32-63
- * slot. With HAKR_WIDE a second word follows: bits 0-55 size, bits 56-63 log2 of the alignment. So
- * an op costs 8 bytes; 16 with an alignment, or with 64 KiB and more. Where it begins a bundle,
- * bits 4-15 are the bundle instead, 4 or more. HAKR_CONTROL is no call. Its bits 4-5 say what it
- * is, and its value stands in bits 16-63: HAKR_WAIT   a hand-over: the producer's thread (14 bits)
- * and the position to wait for HAKR_EPOCH  the epoch that the thread enters HAKR_TIME   the
- * recorded time, in ns: told to an allocator that takes it, waited for in a replay at recorded
- * times HAKR_TIME_FAR  the same from 3 days on, in units of 256 ns
+ *              slot. With HAKR_WIDE a second word follows: bits 0-55 size, bits 56-63 log2 of the
+ *              alignment. So an op costs 8 bytes; 16 with an alignment, or with 64 KiB and more.
+ *              Where it begins a bundle, bits 4-15 are the bundle instead, 4 or more.
+ *
+ * HAKR_CONTROL is no call. Its bits 4-5 say what it is, and its value stands in bits 16-63:
+ *   HAKR_WAIT      a hand-over: the producer's thread (14 bits) and the position to wait for
+ *   HAKR_EPOCH     the epoch that the thread enters
+ *   HAKR_TIME      the recorded time, in ns: told to an allocator that takes it, waited for in a
+ *                  replay at recorded times
+ *   HAKR_TIME_FAR  the same from 3 days on, in units of 256 ns
  *
  * A bundle is up to HAKR_BUNDLE_MAX ops in a row that are simple: a malloc of 1 to HAKR_SIMPLE_MAX
  * bytes or a free, nothing published. Its first word says which they are, by their pattern: a 1 bit
