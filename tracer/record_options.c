@@ -50,7 +50,7 @@ static const struct argp_option option_table[] = {
     {"ring-size", OPT_RING_SIZE, "BYTES", 0,
      "Buffer of each thread, a power of two (default 1MiB; taken only as far as used)", 2},
     {"backlog", OPT_BACKLOG, "BYTES", 0,
-     "Memory for records that wait to be resolved and compressed, some 6 bytes each: so far the "
+     "Memory for records that wait to be resolved and compressed, some 10 bytes each: so far the "
      "program may run ahead of the recorder (default: a 32nd of what is available, 64MiB to "
      "256MiB; taken only as far as used)",
      2},
