@@ -6,9 +6,10 @@
 
 #include <stdint.h>
 
-/* Bytes that the system has available, and no more than its control group (v1 or v2) leaves it; 0 =
- * not known. */
-uint64_t hakt_memory_room(void);
+/* Bytes that the system has available, and no more than its control group (v1 or v2) and those that
+ * this one lies in leave it; 0 = not known. root: "", or a folder that holds proc/meminfo,
+ * sys/fs/cgroup, ... */
+uint64_t hakt_memory_room(const char *root);
 
 /* The size of a backlog where none is asked for: a 32nd of that, 64 MiB to 256 MiB, but never more
  * than a quarter of it. */

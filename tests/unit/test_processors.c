@@ -1,6 +1,4 @@
-/* What the collector asks the system: whether the processors are taken, and how much memory it may
- * use. */
-#include "tracer/memory_room.h"
+/* Whether the processors are taken. */
 #include "tracer/processors.h"
 
 #include <setjmp.h>
@@ -31,17 +29,9 @@ static void waiting_threads_count(void **state) {
                      0); /* not known: never */
 }
 
-static void the_backlog_fits(void **state) {
-    uint64_t room = hakt_memory_room(), size = hakt_backlog_default();
-    (void)state;
-    assert_true(room > 0);
-    assert_true(size > 0 && size <= 256u << 20 && size <= room / 2);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(waiting_threads_count),
-        cmocka_unit_test(the_backlog_fits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
