@@ -35,12 +35,14 @@ static void find_replay(char *path, size_t len) {
 }
 
 /* In the child: its table goes nowhere, its messages and its progress where ours go. */
-static void become(char *const *argv) {
+static void become(char *const *argv, const volatile int *stop) {
     int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
     if (nowhere >= 0)
         dup2(nowhere, STDOUT_FILENO);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
+    if (*stop) /* a signal that came before this: hakreplay would not hear of it */
+        _exit(1);
     execvp(argv[0], argv);
     fprintf(stderr, "haksim optimise: %s: %s\n", argv[0], strerror(errno));
     _exit(127);
@@ -50,7 +52,7 @@ static int replay(char *const *argv, const volatile int *stop, struct hakc_err *
     int status;
     pid_t pid = fork();
     if (pid == 0)
-        become(argv);
+        become(argv, stop);
     if (pid < 0)
         return hakc_fail_errno(err, HAKC_ECHILD, "no process for hakreplay");
     errno = haks_wait_child(pid, stop, &status);

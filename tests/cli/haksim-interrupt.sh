@@ -60,4 +60,39 @@ interrupt haksim t.zst --mode=full -p eager --no-db
 haktrace gen -o s.zst random_mixed 100000 4000 1
 haksim optimise s.zst -p partial:2 --db s.db >out
 interrupt hakreplay optimise s.zst -p partial:2 --db=s.db --prices=reference --confirm
+
+# And just before that is hakreplay: the process is still haksim's own, with its handlers.
+cat >shim.c <<'END_C'
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int open64(const char *path, int flags, ...)
+{
+    if (strcmp(path, "/dev/null") == 0 && (flags & O_ACCMODE) == O_WRONLY) {
+        unsetenv("LD_PRELOAD");
+        raise(SIGSTOP);
+    }
+    return syscall(SYS_openat, AT_FDCWD, path, flags, 0644);
+}
+int open(const char *path, int flags, ...) __attribute__((alias("open64")));
+END_C
+gcc -O1 -shared -fPIC -o shim.so shim.c
+replays() { sqlite3 s.db "SELECT count(*) FROM experiment WHERE tool = 'hakreplay'"; }
+before=$(replays)
+LD_PRELOAD=$PWD/shim.so haksim optimise s.zst -p partial:2 --db=s.db --prices=reference --confirm >out 2>err &
+pid=$!
+until grep -q '^State:.*T' "/proc/${child:-0}/status" 2>/dev/null; do
+    read -r child rest <"/proc/$pid/task/$pid/children" || ! grep -q '^State:.*Z' "/proc/$pid/status" || fail "it is over: $(cat err)"
+done
+kill -TERM $pid
+until grep -Eq '^ShdPnd:.*[1-9a-f]' "/proc/$child/status"; do sleep 0.02; done
+kill -CONT "$child"
+rc=0
+wait $pid || rc=$?
+[ $rc = 1 ] && grep -q interrupted err || fail "before hakreplay: exit code $rc: $(cat err)"
+[ "$(replays)" = "$before" ] || fail "before hakreplay: it ran all the same"
 echo "ok haksim-interrupt"
