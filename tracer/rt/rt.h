@@ -1,7 +1,7 @@
 /*
  * libhaktrace.so: what runs inside a traced program. One wrapper per entry point of the malloc
- * family (wrap.c), a ring per thread (ring.h, ring.c), the way to the real functions (real.c), and
- * finding the collector's memory and giving rings to threads (attach.c).
+ * family (wrap.c), a ring per thread (ring.h, ring.c), the way to the real functions (real.c),
+ * finding the collector's memory (join.c) and giving rings to threads (attach.c).
  *
  * Nothing here allocates, prints or exits. Without a collector the library is dormant: the
  * wrappers call the real functions and that is all.
