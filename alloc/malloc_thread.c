@@ -54,8 +54,8 @@ static void set_own(struct hak_heap *h) {
 
 /* The background thread is started anew, but not from here: fork may have been called by a signal
  * handler, over a frame of ours that is half done, and pthread_create allocates. So the heap is put
- * aside, and the first call that misses it is at the door, where nothing is under way. A child that
- * never comes there (it calls exec) needs no such thread either. */
+ * aside, and the first allocation that misses it is at the door, where nothing is under way. A
+ * child that never comes there (it calls exec) needs no such thread either. */
 static void fork_child(void) {
     struct hak_heap *mine = put_aside ? put_aside : hak_thread_own();
     hak_guard_fork_child();
@@ -129,12 +129,13 @@ void hak_thread_late_done(void) {
     hak_lock_drop(&late_lock);
 }
 
-/* A thread that frees and never allocates: a consumer. */
+/* A thread that frees and never allocates: a consumer. It starts no background thread: libc frees
+ * what ended threads leave behind under a lock that pthread_create wants. */
 struct hak_heap *hak_thread_frees(const void *p) {
     enum { OFTEN = 64 };
     static __thread unsigned frees;
     struct hak_heap *none = (struct hak_heap *)&hak_empty_heap;
-    if (!p || ended || (++frees < OFTEN && !put_aside))
+    if (!p || ended || start_again || (++frees < OFTEN && !put_aside))
         return none;
     frees = 0; /* again later, if there is no memory now */
     int saved = errno;

@@ -19,4 +19,5 @@ for level in 0 1 2 3; do
     run HAKMEM_SAFE=$level HAKMEM_BACKGROUND=1 HAKMEM_POLICY=decay:ms=10 lock
 done
 run HAKMEM_POLICY=eager signal
+run HAKMEM_BACKGROUND=1 stacks
 run HAKMEM_POLICY=pressure:pct=80,ms=1us cancel

@@ -6,8 +6,10 @@
  *   late        forks while threads reallocate in destructors of their thread-local data
  *   signal      a signal handler that forks, in a program of one thread
  *   lock        the same, but nearly all it does is to take and drop the allocator's lock; each
- * child goes on with what the handler broke into. With HAKMEM_BACKGROUND=1 it must have a
- *               background thread of its own soon, and none before it allocates
+ *               child goes on with what the handler broke into. With HAKMEM_BACKGROUND=1 it must
+ *               have a background thread of its own soon, and none before it allocates
+ *   stacks      the first that a child does is to end a thread, upon which libc, locked, frees what
+ *               belongs to the stacks of its parent's threads
  *   cancel      cancels a thread that does nothing but malloc and free: neither is a cancellation
  *               point, so it runs to its end
  *   quarantine  frees much more than a quarantine may hold; its resident memory must stay small
@@ -18,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -179,6 +182,37 @@ static int fork_over_lock(void) {
     return 0;
 }
 
+static void *rest(void *arg) {
+    free(malloc(100));
+    pause();
+    return arg;
+}
+
+static void *end_at_once(void *arg) {
+    return arg;
+}
+
+static int free_stacks_in_child(void) {
+    enum { THREADS = 12 }; /* libc keeps stacks of 40 MiB */
+    pthread_t t;
+    pthread_attr_t attr;
+    int status;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, (size_t)8 << 20);
+    for (int i = 0; i < THREADS; i++)
+        if (pthread_create(&t, &attr, rest, NULL) != 0)
+            return 1;
+    pid_t child = fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* where it hangs, with all signals blocked */
+        for (int i = 0; i < 3; i++)
+            if (pthread_create(&t, &attr, end_at_once, NULL) != 0 || pthread_join(t, NULL) != 0)
+                _exit(1);
+        _exit(0);
+    }
+    return waitpid(child, &status, 0) != child || status != 0;
+}
+
 static void *large_ones(void *arg) {
     for (size_t i = 0; i < 2000; i++) {
         char *p = malloc(100000 + i % 7 * 70000);
@@ -235,14 +269,15 @@ int main(int argc, char **argv) {
         const char *name;
         int (*run)(void);
     } cases[] = {
-        {"threads", fork_among_threads},       {"late", fork_beside_late_threads},
-        {"signal", fork_in_handler},           {"lock", fork_over_lock},
-        {"cancel", cancel_allocating_threads}, {"quarantine", fill_quarantine},
+        {"threads", fork_among_threads},  {"late", fork_beside_late_threads},
+        {"signal", fork_in_handler},      {"lock", fork_over_lock},
+        {"stacks", free_stacks_in_child}, {"cancel", cancel_allocating_threads},
+        {"quarantine", fill_quarantine},
     };
     alarm(HANGS_AFTER);
     for (size_t i = 0; argc == 2 && i < sizeof cases / sizeof cases[0]; i++)
         if (strcmp(argv[1], cases[i].name) == 0)
             return cases[i].run();
-    fprintf(stderr, "usage: alloc_fork threads|late|signal|lock|cancel|quarantine\n");
+    fprintf(stderr, "usage: alloc_fork threads|late|signal|lock|stacks|cancel|quarantine\n");
     return 2;
 }
