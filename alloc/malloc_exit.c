@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "alloc/malloc_exit.h"
 #include "alloc/malloc_report.h"
@@ -61,7 +62,7 @@ void hak_exit_look(void) {
     if (fstat(STDERR_FILENO, &is) == 0 && !is_stderr(&is)) {
         int kept = atomic_exchange(&hak_exit_kept, -1);
         if (was_stderr(kept))
-            close(kept);
+            syscall(SYS_close, kept); /* libc's is a cancellation point, and malloc is none */
     }
     errno = saved;
 }

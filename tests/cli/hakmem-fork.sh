@@ -21,3 +21,4 @@ done
 run HAKMEM_POLICY=eager signal
 run HAKMEM_BACKGROUND=1 stacks
 run HAKMEM_POLICY=pressure:pct=80,ms=1us cancel
+run HAKMEM_STATS=1 stderr 2>kept

@@ -12,9 +12,11 @@
  *               belongs to the stacks of its parent's threads
  *   cancel      cancels a thread that does nothing but malloc and free: neither is a cancellation
  *               point, so it runs to its end
+ *   stderr      the same, where the thread has replaced standard error, which HAKMEM_STATS=1 keeps
  *   quarantine  frees much more than a quarantine may hold; its resident memory must stay small
  */
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -240,6 +242,22 @@ static int cancel_allocating_threads(void) {
     return 0;
 }
 
+static void *large_ones_and_stderr(void *null) {
+    pthread_cancel(pthread_self());
+    dup2(*(int *)null, STDERR_FILENO);
+    return large_ones(null);
+}
+
+static int cancel_thread_with_stderr(void) {
+    pthread_t t;
+    void *result;
+    int null = open("/dev/null", O_RDWR);
+    if (null < 0 || pthread_create(&t, NULL, large_ones_and_stderr, &null) != 0)
+        return 1;
+    pthread_join(t, &result);
+    return result == PTHREAD_CANCELED;
+}
+
 static long resident_mib(void) {
     long size = 0, resident = 0;
     FILE *f = fopen("/proc/self/statm", "r");
@@ -269,15 +287,15 @@ int main(int argc, char **argv) {
         const char *name;
         int (*run)(void);
     } cases[] = {
-        {"threads", fork_among_threads},  {"late", fork_beside_late_threads},
-        {"signal", fork_in_handler},      {"lock", fork_over_lock},
-        {"stacks", free_stacks_in_child}, {"cancel", cancel_allocating_threads},
-        {"quarantine", fill_quarantine},
+        {"threads", fork_among_threads},       {"late", fork_beside_late_threads},
+        {"signal", fork_in_handler},           {"lock", fork_over_lock},
+        {"stacks", free_stacks_in_child},      {"cancel", cancel_allocating_threads},
+        {"stderr", cancel_thread_with_stderr}, {"quarantine", fill_quarantine},
     };
     alarm(HANGS_AFTER);
     for (size_t i = 0; argc == 2 && i < sizeof cases / sizeof cases[0]; i++)
         if (strcmp(argv[1], cases[i].name) == 0)
             return cases[i].run();
-    fprintf(stderr, "usage: alloc_fork threads|late|signal|lock|stacks|cancel|quarantine\n");
+    fprintf(stderr, "usage: alloc_fork threads|late|signal|lock|stacks|cancel|stderr|quarantine\n");
     return 2;
 }
