@@ -19,6 +19,11 @@ static void *no_memory(void) {
     return NULL;
 }
 
+static inline void look_at_stderr(void) {
+    if (unlikely(atomic_load_explicit(&hak_exit_kept, memory_order_relaxed) >= 0))
+        hak_exit_look();
+}
+
 enum slow_kind { SLOW_MALLOC, SLOW_CALLOC, SLOW_REALLOC, SLOW_ALIGNED };
 
 /* Everything that the hot path could not do, with a heap that surely exists. */
@@ -28,8 +33,7 @@ static __attribute__((noinline)) void *slow(enum slow_kind kind, void *p, size_t
     bool late;
     if (size > PTRDIFF_MAX)
         return no_memory();
-    if (unlikely(atomic_load_explicit(&hak_exit_kept, memory_order_relaxed) >= 0))
-        hak_exit_look();
+    look_at_stderr();
     struct hak_heap *h = hak_thread_heap(&late);
     if (!h)
         return no_memory();
@@ -59,6 +63,7 @@ static __attribute__((noinline)) void *slow(enum slow_kind kind, void *p, size_t
 static __attribute__((noinline)) void *malloc_refill(size_t size, struct hak_heap *h) {
     struct hak_heap *own = hak_checked_heap;
     void *p = NULL;
+    look_at_stderr();
     if (h != &hak_empty_heap && size <= HAK_MEDIUM_MAX)
         p = hak_heap_alloc_slow(size, h);
     else if (own != &hak_empty_heap && hak_safe.level != 3 && size <= HAK_FINE_MAX)

@@ -41,20 +41,23 @@ bash -c "exec env LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=1 bash -c 'exec 500>
 [ ! -s taken ]
 # a daemon: who reads the pipe that was its standard error sees the end while the daemon lives
 mkfifo fifo
-(exec env LD_PRELOAD="$LIB/libhakmem.so" HAKMEM_STATS=1 python3 -c '
+for keep in 'bytearray(70000 + 5000 * i) for i in range(200)' 'bytes(600 + i % 2000) for i in range(20000)'; do
+    rm -f seen
+    (exec env LD_PRELOAD="$LIB/libhakmem.so" HAKMEM_STATS=1 python3 -c "
 import os, sys, time
-null = os.open("/dev/null", os.O_RDWR)
+null = os.open('/dev/null', os.O_RDWR)
 os.dup2(null, 2)
-keep = [bytearray(70000 + 5000 * i) for i in range(200)]
-while not os.path.exists("seen"):
+keep = [$keep]
+while not os.path.exists('seen'):
     time.sleep(0.02)
     if os.getppid() == 1:
         sys.exit()
-') 2>fifo >/dev/null &
-daemon=$!
-timeout 60 cat fifo
-: >seen
-wait $daemon
+") 2>fifo >/dev/null &
+    daemon=$!
+    timeout 60 cat fifo
+    : >seen
+    wait $daemon
+done
 for _ in $(seq 40); do
     LD_PRELOAD=$LIB/libhakmem.so HAKMEM_STATS=many.json sort /dev/null &
 done
