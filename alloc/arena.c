@@ -8,7 +8,7 @@
 #define RECORDS_STEP ((size_t)64 << 10)
 
 struct hak_hot hak_hot;
-bool hak_coarse;
+_Atomic(bool) hak_coarse;
 
 static struct hak_arena arenas[ARENAS_MAX];
 static _Atomic(unsigned) narenas; /* grows under the pool lock, read without it */
@@ -116,7 +116,7 @@ static int arena_extend(struct hak_arena *a, uint32_t units) {
         int rc = units + more <= a->units ? arena_commit(a, (uint32_t)(units + more)) : ENOMEM;
         if (rc == 0 || more == 0)
             return rc;
-        if (a->committed == 0) /* not even a SuperSlab */
+        if (a->committed == 0) /* not even its first SuperSlabs */
             hak_coarse = true;
     }
 }

@@ -142,8 +142,9 @@ uint64_t hak_arena_committed(void);
 struct hak_slab *hak_arena_next(uint32_t *cursor);
 
 /* The process may have hardly any memory (an RLIMIT_DATA of 2 MB, say), and a slab for each size
- * class is more than that: blocks come in powers of two. Set by the first growth. */
-extern bool hak_coarse __attribute__((visibility("hidden")));
+ * class is more than that: blocks come in powers of two. Set where an arena grows first; read
+ * without the pool lock. */
+extern _Atomic(bool) hak_coarse __attribute__((visibility("hidden")));
 
 /* ---- pool.c ---- */
 /* Placement of the first HAKMEM (struct hakp_target.supers): slabs of 2 MiB, classes in powers of
